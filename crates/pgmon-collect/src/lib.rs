@@ -1,1 +1,6 @@
-//! Placeholder.
+//! Takes the figures: one poller drives every source.
+//!
+//! [`postgres`] holds the collectors, the guarded connection that runs their statements, the facts
+//! that decide what runs, and the driver of one configured database.
+
+pub mod postgres;

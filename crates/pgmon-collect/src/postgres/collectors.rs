@@ -1,0 +1,13 @@
+//! The collectors: one file each, with its SQL in the folder of the same name.
+//!
+//! To add one: write the file and its SQL, then add one line to [`ALL`].
+
+use super::collector::{Registered, single};
+
+pub mod connections;
+
+/// Every collector, in the order in which they run within their loop.
+pub const ALL: &[Registered] = &[
+    // hot_path
+    single::<connections::Connections>(),
+];

@@ -1,0 +1,15 @@
+//! PostgreSQL as a source.
+
+pub mod collector;
+pub mod collectors;
+pub mod decode;
+pub mod facts;
+pub mod run;
+pub mod session;
+#[cfg(test)]
+mod testing;
+
+/// A name as an SQL identifier, always quoted.
+pub fn quote_ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

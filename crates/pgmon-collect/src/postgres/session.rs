@@ -1,0 +1,201 @@
+//! The one way in which pgmon runs SQL on a monitored server.
+//!
+//! Each statement runs alone in a transaction of its own:
+//! `BEGIN READ ONLY; SET LOCAL statement_timeout, lock_timeout, search_path`, the statement, `COMMIT`.
+//! Nothing is set for the session, so that a pooler's next client finds it as it was.
+
+use super::collector::Statement;
+use futures::TryStreamExt as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+use std::time::Duration;
+
+/// How much longer than the server's own limit we wait before we give the connection up.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// Why a statement gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The server refused or cancelled it.
+    #[error("{message} (SQLSTATE {sqlstate})")]
+    Server {
+        /// The five-character code.
+        sqlstate: String,
+        /// The server's message.
+        message: String,
+    },
+    /// The server did not answer in time; the connection is given up.
+    #[error("no answer within {0:?}")]
+    NoAnswer(Duration),
+    /// The connection broke.
+    #[error("connection lost: {0}")]
+    Lost(String),
+    /// A row did not have the shape that the collector expects.
+    #[error("unexpected result: {0}")]
+    Decode(String),
+}
+
+impl QueryError {
+    /// A result that breaks the contract of its statement.
+    pub fn protocol(what: &str) -> Self {
+        Self::Decode(what.to_owned())
+    }
+
+    /// The server's code, if it answered.
+    pub fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Server { sqlstate, .. } => Some(sqlstate),
+            _ => None,
+        }
+    }
+
+    /// Whether the connection can no longer be used.
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::NoAnswer(_) | Self::Lost(_) => true,
+            // 57P01..03: the server is shutting down or starting; 25P03, 57P05: the session was ended.
+            Self::Server { sqlstate, .. } => {
+                matches!(sqlstate.as_str(), "57P01" | "57P02" | "57P03" | "25P03" | "57P05" | "08006")
+            }
+            Self::Decode(_) => false,
+        }
+    }
+
+    /// Whether a lock was not to be had within `lock_timeout`.
+    pub fn is_lock_timeout(&self) -> bool {
+        self.sqlstate() == Some("55P03")
+    }
+}
+
+impl From<sqlx::Error> for QueryError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(e) => Self::Server {
+                sqlstate: e.code().map(Into::into).unwrap_or_default(),
+                message: e.message().to_owned(),
+            },
+            e @ (sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::ColumnIndexOutOfBounds { .. }
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::Encode(_)
+            | sqlx::Error::TypeNotFound { .. }
+            | sqlx::Error::RowNotFound) => Self::Decode(e.to_string()),
+            e => Self::Lost(e.to_string()),
+        }
+    }
+}
+
+/// Limits of every statement of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Guard {
+    /// How long a statement may wait for a lock.
+    pub lock_timeout: Duration,
+    /// Whether a pooler in transaction mode is in between: then statements are not kept prepared.
+    pub pooled: bool,
+}
+
+/// A guarded connection.
+#[derive(Debug)]
+pub struct Session {
+    conn: PgConnection,
+    guard: Guard,
+    search_path: String,
+}
+
+impl Session {
+    /// Connects within `timeout`.
+    ///
+    /// `extra_float_digits` is not sent on starting: poolers refuse it, and binary results do not need it.
+    pub async fn connect(
+        options: &PgConnectOptions,
+        guard: Guard,
+        timeout: Duration,
+    ) -> Result<Self, QueryError> {
+        let options = options
+            .clone()
+            .application_name("pgmon")
+            .extra_float_digits(None)
+            .statement_cache_capacity(if guard.pooled { 0 } else { 256 })
+            .disable_statement_logging();
+        let conn = tokio::time::timeout(timeout, options.connect())
+            .await
+            .map_err(|_| QueryError::NoAnswer(timeout))??;
+        Ok(Self { conn, guard, search_path: "pg_catalog".into() })
+    }
+
+    /// Sets the `search_path` that the following transactions use; names must be quoted.
+    pub fn set_search_path(&mut self, path: String) {
+        self.search_path = path;
+    }
+
+    /// Runs one statement in a transaction of its own and hands each row to `on_row`.
+    ///
+    /// `limit` becomes its `statement_timeout`. Returns the number of rows. After an error that
+    /// [`QueryError::is_fatal`] the session must be dropped; after any other it can be used again.
+    pub async fn run<F>(
+        &mut self,
+        statement: Statement,
+        limit: Duration,
+        mut on_row: F,
+    ) -> Result<u64, QueryError>
+    where
+        F: FnMut(PgRow) -> Result<(), sqlx::Error> + Send,
+    {
+        // 0 would mean no limit at all.
+        let limit_ms = limit.as_millis().max(1);
+        let lock_ms = self.guard.lock_timeout.as_millis().min(limit_ms).max(1);
+        let begin = format!(
+            "BEGIN READ ONLY; SET LOCAL statement_timeout = {limit_ms}; SET LOCAL lock_timeout = {lock_ms}; SET LOCAL search_path = {}",
+            self.search_path
+        );
+        let work = async {
+            // The text is ours: numbers, and quoted names from pg_extension.
+            self.conn.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await?;
+            let query = sqlx::query_with(statement.sql, statement.args).persistent(!self.guard.pooled);
+            let mut count = 0;
+            let mut result = Ok(());
+            {
+                let mut rows = query.fetch(&mut self.conn);
+                while let Some(row) = rows.try_next().await? {
+                    count += 1;
+                    if result.is_ok() {
+                        result = on_row(row);
+                    }
+                }
+            }
+            result.map(|()| count)
+        };
+        let deadline = limit + GRACE;
+        let result = match tokio::time::timeout(deadline, work).await {
+            Ok(result) => result.map_err(QueryError::from),
+            Err(_) => return Err(QueryError::NoAnswer(deadline)),
+        };
+        if result.as_ref().is_err_and(QueryError::is_fatal) {
+            return result;
+        }
+        let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        match tokio::time::timeout(GRACE, self.conn.execute(sqlx::raw_sql(end))).await {
+            Ok(Ok(_)) => result,
+            Ok(Err(e)) => Err(QueryError::Lost(e.to_string())),
+            Err(_) => Err(QueryError::NoAnswer(GRACE)),
+        }
+    }
+
+    /// Runs a statement without values and returns its rows; for few rows.
+    pub async fn fetch(&mut self, sql: &'static str, limit: Duration) -> Result<Vec<PgRow>, QueryError> {
+        let mut rows = Vec::new();
+        self.run(Statement::plain(sql), limit, |row| {
+            rows.push(row);
+            Ok(())
+        })
+        .await?;
+        Ok(rows)
+    }
+
+    /// Says goodbye to the server.
+    pub async fn close(self) {
+        // The server notices a closed socket as well; a hung one must not hold us up.
+        let _ = tokio::time::timeout(GRACE, self.conn.close()).await;
+    }
+}

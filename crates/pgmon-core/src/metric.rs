@@ -1,0 +1,196 @@
+//! Metric families as pgmon produces them.
+
+use std::sync::Arc;
+
+/// What a family measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A value that goes up and down.
+    Gauge,
+    /// A value that only grows, until its source is reset.
+    Counter,
+    /// Counted observations in buckets.
+    Histogram,
+}
+
+/// A family's description: one `static` or `const` beside the collector that fills it.
+///
+/// `labels` names the family's own labels in the order in which [`Sample::labels`] gives their values;
+/// `cluster` and `db` are added when the family is rendered.
+#[derive(Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Desc {
+    /// The full name, with its unit and, for counters, `_total`.
+    pub name: &'static str,
+    /// Gauge, counter or histogram.
+    pub kind: Kind,
+    /// One sentence: what it is, its unit, where it is from.
+    pub help: &'static str,
+    /// The names of the family's own labels.
+    pub labels: &'static [&'static str],
+}
+
+impl Desc {
+    /// A gauge with the given label names.
+    pub const fn gauge(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Self {
+        Self { name, kind: Kind::Gauge, help, labels }
+    }
+
+    /// A counter with the given label names.
+    pub const fn counter(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Self {
+        Self { name, kind: Kind::Counter, help, labels }
+    }
+
+    /// A histogram with the given label names.
+    pub const fn histogram(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Self {
+        Self { name, kind: Kind::Histogram, help, labels }
+    }
+}
+
+/// Observations in buckets; `counts[i]` counts what fell at or below `bounds[i]` and above the bound
+/// before it, the last entry what was above all bounds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Histogram {
+    /// Upper bounds, rising, without +Inf.
+    pub bounds: &'static [f64],
+    /// One count per bound and one more for +Inf; not cumulative.
+    pub counts: Vec<u64>,
+    /// The sum of all observations.
+    pub sum: f64,
+}
+
+impl Histogram {
+    /// An empty histogram.
+    pub fn new(bounds: &'static [f64]) -> Self {
+        Self { bounds, counts: vec![0; bounds.len() + 1], sum: 0.0 }
+    }
+
+    /// Counts one observation; NaN is ignored.
+    pub fn observe(&mut self, value: f64) {
+        if value.is_nan() {
+            return;
+        }
+        let slot = self.bounds.iter().position(|b| value <= *b).unwrap_or(self.bounds.len());
+        if let Some(count) = self.counts.get_mut(slot) {
+            *count += 1;
+        }
+        self.sum += value;
+    }
+
+    /// How many observations there were.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+}
+
+/// A sample's value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A gauge's or counter's value.
+    Number(f64),
+    /// A histogram's buckets.
+    Histogram(Arc<Histogram>),
+}
+
+impl From<f64> for Value {
+    fn from(v: f64) -> Self {
+        Self::Number(v)
+    }
+}
+
+/// One series' value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Values of the family's labels, in the order of [`Desc::labels`].
+    pub labels: Box<[Box<str>]>,
+    /// The value.
+    pub value: Value,
+}
+
+/// A family's samples of one round.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Family {
+    /// What it is.
+    pub desc: &'static Desc,
+    /// Its series.
+    pub samples: Vec<Sample>,
+}
+
+/// Collects samples into families while a collector maps its rows.
+///
+/// Families appear in the order of their first sample; [`Families::push`] keeps them apart by name.
+#[derive(Debug, Default)]
+pub struct Families(Vec<Family>);
+
+impl Families {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a sample; `labels` are the values of `desc.labels` in their order.
+    ///
+    /// NaN is not a figure that anybody can act on: it is left out.
+    pub fn push(&mut self, desc: &'static Desc, labels: &[&str], value: f64) {
+        if value.is_nan() {
+            return;
+        }
+        self.push_value(desc, labels, Value::Number(value));
+    }
+
+    /// Adds a sample if there is a value: unknown is absent.
+    pub fn push_opt(&mut self, desc: &'static Desc, labels: &[&str], value: Option<f64>) {
+        if let Some(value) = value {
+            self.push(desc, labels, value);
+        }
+    }
+
+    /// Adds a sample of any kind of value.
+    pub fn push_value(&mut self, desc: &'static Desc, labels: &[&str], value: Value) {
+        debug_assert_eq!(labels.len(), desc.labels.len(), "{}: one value per label", desc.name);
+        let sample = Sample { labels: labels.iter().map(|l| Box::from(*l)).collect(), value };
+        match self.0.iter_mut().find(|f| std::ptr::eq(f.desc, desc) || f.desc.name == desc.name) {
+            Some(family) => family.samples.push(sample),
+            None => self.0.push(Family { desc, samples: vec![sample] }),
+        }
+    }
+
+    /// The families.
+    pub fn into_vec(self) -> Vec<Family> {
+        self.0
+    }
+}
+
+/// Adds up the samples of a family list (histograms count as one).
+pub fn sample_count(families: &[Family]) -> usize {
+    families.iter().map(|f| f.samples.len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Desc = Desc::gauge("a", "A.", &["x"]);
+
+    #[test]
+    fn samples_of_one_family_stay_together_and_nan_is_absent() {
+        let mut f = Families::new();
+        f.push(&A, &["1"], 1.0);
+        f.push(&A, &["2"], f64::NAN);
+        f.push_opt(&A, &["3"], None);
+        f.push(&A, &["4"], 4.0);
+        let f = f.into_vec();
+        assert_eq!(f.len(), 1);
+        assert_eq!(sample_count(&f), 2);
+    }
+
+    #[test]
+    fn a_histogram_counts_at_its_bounds() {
+        let mut h = Histogram::new(&[0.1, 1.0]);
+        for v in [0.05, 0.1, 0.5, 2.0, f64::NAN] {
+            h.observe(v);
+        }
+        assert_eq!(h.counts, [2, 1, 1]);
+        assert_eq!(h.count(), 4);
+    }
+}
