@@ -1,0 +1,2 @@
+//! The testkit on every version of PostgreSQL.
+mod servers;
