@@ -208,7 +208,12 @@ impl Driver {
         Ok(())
     }
 
-    async fn audit(&mut self, session: &mut Session, facts: &Facts, limit: Duration) -> Result<(), Rejection> {
+    async fn audit(
+        &mut self,
+        session: &mut Session,
+        facts: &Facts,
+        limit: Duration,
+    ) -> Result<(), Rejection> {
         let audit = Audit::read(session, facts, limit).await?;
         self.snapshot.warnings = audit.warnings(facts);
         if audit.can_write() {
@@ -386,7 +391,11 @@ async fn pulse(session: &mut Session, plan: &Plan, facts: &Facts) -> Result<(), 
     let limit = plan.statement_timeout.min(plan.budget(Loop::HotPath));
     let (in_recovery, started_at) = read_pulse(session, limit).await.map_err(Ended::Lost)?;
     if in_recovery != facts.in_recovery {
-        return Err(Ended::Changed(if in_recovery { "the server is a standby now" } else { "the server is a primary now" }));
+        return Err(Ended::Changed(if in_recovery {
+            "the server is a standby now"
+        } else {
+            "the server is a primary now"
+        }));
     }
     if started_at != facts.started_at {
         return Err(Ended::Changed("another server answers"));

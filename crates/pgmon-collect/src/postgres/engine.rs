@@ -163,8 +163,9 @@ impl Engine {
             }
             if slot.skip > 0 {
                 slot.skip -= 1;
-                slot.state.outcome =
-                    Outcome::Skipped { reason: format!("too slow for its loop: runs every {} rounds", slot.stride) };
+                slot.state.outcome = Outcome::Skipped {
+                    reason: format!("too slow for its loop: runs every {} rounds", slot.stride),
+                };
                 continue;
             }
             slot.skip = slot.stride - 1;
