@@ -2,7 +2,6 @@
 
 mod agent;
 mod check_config;
-mod doctor;
 mod healthcheck;
 mod print;
 
@@ -17,10 +16,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
     }
     match cli.command.unwrap_or(Command::Agent) {
         Command::Agent => with_config(&cli.source, agent::run),
-        Command::CheckConfig { show } => with_config(&cli.source, |loaded| Ok(check_config::run(&loaded, show))),
-        Command::Doctor { format } => with_config(&cli.source, |loaded| doctor::run(loaded, format)),
-        Command::SetupSql { role, pg, databases, minimal } => Ok(print::setup_sql(&role, pg, &databases, minimal)),
-        Command::Sql { collector, pg } => Ok(print::sql(collector.as_deref(), pg)),
+        Command::CheckConfig { show } => {
+            with_config(&cli.source, |loaded| Ok(check_config::run(&loaded, show)))
+        }
+        Command::Doctor { .. } | Command::SetupSql { .. } | Command::Sql { .. } => anyhow::bail!("later"),
         Command::Schema => print::schema(),
         Command::Completions { shell } => Ok(print::completions(shell)),
         Command::Man => print::man(),
@@ -28,7 +27,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
 }
 
 /// Loads the configuration, prints what is wrong with it, and goes on if nothing is.
-fn with_config(source: &SourceArgs, then: impl FnOnce(Loaded) -> anyhow::Result<Code>) -> anyhow::Result<Code> {
+fn with_config(
+    source: &SourceArgs,
+    then: impl FnOnce(Loaded) -> anyhow::Result<Code>,
+) -> anyhow::Result<Code> {
     match load(source) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
@@ -37,7 +39,7 @@ fn with_config(source: &SourceArgs, then: impl FnOnce(Loaded) -> anyhow::Result<
             then(loaded)
         }
         Err(errors) => {
-            for error in &errors.0 {
+            for error in errors.diagnostics() {
                 eprintln!("error: {error}");
             }
             Ok(Code::Usage)
@@ -48,11 +50,14 @@ fn with_config(source: &SourceArgs, then: impl FnOnce(Loaded) -> anyhow::Result<
 fn load(source: &SourceArgs) -> Result<Loaded, pgmon_config::ConfigErrors> {
     Config::load(&LoadOptions {
         path: source.config.clone(),
-        env: std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect(),
+        env: std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+            .collect(),
         overrides: Overrides {
             dsn: source.dsn.clone().map(Secret::new),
             cluster: source.cluster.clone(),
             bind: source.bind.clone(),
         },
+        ..LoadOptions::default()
     })
 }

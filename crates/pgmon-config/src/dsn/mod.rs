@@ -13,6 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use parts::ConnectParts;
+pub(crate) use parts::parse_port;
 pub(crate) use spec::is_loopback_host;
 pub use spec::{ConnectSpec, Host, SslMode};
 

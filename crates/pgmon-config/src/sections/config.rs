@@ -18,7 +18,7 @@ use crate::Dsn;
 /// before the file; an empty variable counts as not set.
 ///
 /// In the file, `${VAR}` stands for an environment variable, `${VAR:-text}` gives it a default, and
-/// `$$` is a dollar sign. A key `x_file` names a file with the value of the secret `x`; a path that is
+/// `$$` is a dollar sign; within `{}` and `[]`, YAML wants quotes around it: `{port: "${PORT}"}`. A key `x_file` names a file with the value of the secret `x`; a path that is
 /// not absolute starts at the directory of the file that it is written in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -32,7 +32,7 @@ pub struct Config {
     #[schemars(extend("examples" = ["postgres://pgmon@db1:5432/shop?sslmode=verify-full"]))]
     pub dsn: Option<Dsn>,
     /// File with the DSN.
-    #[schemars(extend("examples" = ["/run/secrets/dsn"]))]
+    #[schemars(extend("format" = "path", "examples" = ["/run/secrets/dsn"]))]
     pub dsn_file: Option<PathBuf>,
     /// The databases to watch, if there are several.
     #[schemars(length(max = 10_000))]

@@ -23,7 +23,7 @@ pub struct Database {
     #[schemars(extend("examples" = ["postgres://pgmon@db1:5432/orders"]))]
     pub dsn: Option<Dsn>,
     /// File with the DSN.
-    #[schemars(extend("examples" = ["/run/secrets/orders_dsn"]))]
+    #[schemars(extend("format" = "path", "examples" = ["/run/secrets/orders_dsn"]))]
     pub dsn_file: Option<PathBuf>,
     /// Host name, IP address or directory of the Unix socket. Not set: $PGHOST, else localhost.
     #[schemars(length(min = 1), extend("examples" = ["db1"]))]
@@ -36,9 +36,10 @@ pub struct Database {
     pub user: Option<String>,
     /// Password. Rather use password_file or `${VAR}`. Not set: $PGPASSWORD, else the password file
     /// $PGPASSFILE or ~/.pgpass.
+    #[schemars(extend("examples" = ["${ORDERS_PASSWORD}"]))]
     pub password: Option<Secret>,
     /// File with the password.
-    #[schemars(extend("examples" = ["/run/secrets/orders_password"]))]
+    #[schemars(extend("format" = "path", "examples" = ["/run/secrets/orders_password"]))]
     pub password_file: Option<PathBuf>,
     /// Database to connect to. Not set: $PGDATABASE, else named as the user.
     #[schemars(length(min = 1), extend("examples" = ["orders"]))]
@@ -48,13 +49,13 @@ pub struct Database {
     #[schemars(extend("examples" = ["verify-full"]))]
     pub sslmode: Option<SslMode>,
     /// File with the certificate authorities to trust (PEM). Not set: the system's.
-    #[schemars(extend("examples" = ["/etc/pgmon/ca.pem"]))]
+    #[schemars(extend("format" = "path", "examples" = ["/etc/pgmon/ca.pem"]))]
     pub sslrootcert: Option<PathBuf>,
     /// File with the client certificate (PEM).
-    #[schemars(extend("examples" = ["/etc/pgmon/client.pem"]))]
+    #[schemars(extend("format" = "path", "examples" = ["/etc/pgmon/client.pem"]))]
     pub sslcert: Option<PathBuf>,
     /// File with the client certificate's key (PEM).
-    #[schemars(extend("examples" = ["/etc/pgmon/client.key"]))]
+    #[schemars(extend("format" = "path", "examples" = ["/etc/pgmon/client.key"]))]
     pub sslkey: Option<PathBuf>,
     /// Watch the sizes and ages of the server's other databases as well.
     pub discover: bool,

@@ -14,6 +14,7 @@ pub struct History {
     /// Memory for the whole process, plus 0.3 MiB a database (bytes, or a size such as 8MiB).
     pub max_bytes: ByteSize,
     /// Directory that keeps the history over a restart. Empty: memory only.
+    #[schemars(extend("format" = "path"))]
     pub path: PathBuf,
 }
 

@@ -19,7 +19,7 @@ pub struct Http {
     /// Serve API and UI without authentication on an address other machines reach.
     pub allow_anonymous: bool,
     /// Deprecated, has no effect: the UI is embedded.
-    #[schemars(extend("deprecated" = true))]
+    #[schemars(extend("deprecated" = true, "examples" = ["frontend/dist"]))]
     pub static_dir: Option<String>,
 }
 

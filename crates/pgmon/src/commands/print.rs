@@ -8,7 +8,8 @@ use std::io::Write as _;
 
 /// `pgmon schema`
 pub fn schema() -> anyhow::Result<Code> {
-    let text = serde_json::to_string_pretty(&pgmon_config::schema()).context("the schema cannot be written")?;
+    let text =
+        serde_json::to_string_pretty(&pgmon_config::schema()).context("the schema cannot be written")?;
     println!("{text}");
     Ok(Code::Ok)
 }
