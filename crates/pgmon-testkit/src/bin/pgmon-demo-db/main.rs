@@ -31,6 +31,7 @@ async fn demo() -> Result<()> {
         .setting("max_prepared_transactions", 10)
         .setting("shared_buffers", "64MB")
         .setting("cluster_name", "demo")
+        .on_disk()
         .start()
         .await?;
     server.create_database("shop").await?;
