@@ -189,7 +189,7 @@ impl Driver {
                     facts.clone(),
                     plan.settings.clone(),
                     plan.series_per_family,
-                    None,
+                    self.entry.discover.then(|| facts.database.as_str().into()),
                 ));
             }
         }

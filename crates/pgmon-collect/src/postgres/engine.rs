@@ -71,8 +71,8 @@ pub struct Limits {
 }
 
 impl Engine {
-    /// Instances of `collectors` for one database; `datname` is set for a database that is visited
-    /// from another one's entry.
+    /// Instances of `collectors` for one database. With `discover` its name (`datname`) becomes a label
+    /// of what is collected in each of the server's databases: the slow loops' figures per database.
     pub fn new<'a>(
         collectors: impl IntoIterator<Item = &'a Registered>,
         facts: Arc<Facts>,
@@ -90,7 +90,10 @@ impl Engine {
                     collector: registered.spec.name,
                     in_loop: registered.spec.in_loop,
                     server_wide: registered.spec.scope == Scope::Server,
-                    datname: datname.clone(),
+                    datname: datname.clone().filter(|_| {
+                        registered.spec.scope == Scope::Database
+                            && matches!(registered.spec.in_loop, Loop::Storage | Loop::Hourly)
+                    }),
                     at: Timestamp::UNIX_EPOCH,
                     duration: Duration::ZERO,
                     outcome: Outcome::Skipped { reason: "not run yet".into() },
@@ -283,6 +286,17 @@ impl Engine {
         loop_state.rounds += 1;
         loop_state.errors += round.failed;
         Arc::make_mut(&mut loop_state.durations).observe(round.spent.as_secs_f64());
+    }
+
+    /// Notes that nothing could be collected at all.
+    pub fn fail(&mut self, error: &QueryError) {
+        for slot in &mut self.slots {
+            if matches!(slot.choice, Choice::Run(_)) {
+                slot.state.errors += 1;
+                slot.state.outcome =
+                    Outcome::Failed { sqlstate: error.sqlstate().map(str::to_owned), message: error.to_string() };
+            }
+        }
     }
 
     /// Forgets a round that cannot be ended.

@@ -8,6 +8,7 @@ use pgmon_collect::poller::permits::Permits;
 use pgmon_collect::poller::timer::Timer;
 use pgmon_collect::postgres::driver::{Driver, Shared};
 use pgmon_collect::postgres::plan::Plan;
+use pgmon_collect::postgres::roamer::Roamer;
 use pgmon_config::{Entry, Loaded, SslMode};
 use pgmon_core::clock::SystemClock;
 use pgmon_core::snapshot::Up;
@@ -57,6 +58,9 @@ async fn watch_and_serve(loaded: Loaded) -> anyhow::Result<Code> {
     tracing::info!(version = crate::cli::VERSION, databases = entries.len(), listen = %address, "pgmon starts");
     let mut drivers = tokio::task::JoinSet::new();
     for (index, entry) in entries.into_iter().enumerate() {
+        if let Some(cell) = fleet.cells().get(index).filter(|_| entry.discover) {
+            drivers.spawn(Roamer::new(shared.clone(), entry.clone(), cell.clone()).run());
+        }
         drivers.spawn(Driver::new(shared.clone(), entry, index).run());
     }
     let app = Arc::new(App {
