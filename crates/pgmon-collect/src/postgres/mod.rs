@@ -3,8 +3,13 @@
 pub mod audit;
 pub mod collector;
 pub mod collectors;
+pub mod connect;
 pub mod decode;
+pub mod driver;
+pub mod engine;
 pub mod facts;
+pub mod plan;
+pub mod roamer;
 pub mod run;
 pub mod session;
 pub mod setup_sql;

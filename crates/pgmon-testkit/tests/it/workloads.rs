@@ -1,6 +1,6 @@
 //! Each workload shows in the views that pgmon reads.
 
-use pgmon_testkit::{Major, Server, on_each_major, workload};
+use pgmon_testkit::{Server, on_each_major, workload};
 
 on_each_major! {
     async fn lock_chain_is_as_deep_as_asked(major: Major) -> anyhow::Result<()> {
