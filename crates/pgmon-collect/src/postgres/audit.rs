@@ -19,9 +19,9 @@
 //! all databases.
 
 mod read;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use serde::Serialize;
 
@@ -143,5 +143,10 @@ impl Audit {
     /// What follows.
     pub fn verdict(&self) -> Verdict {
         if self.refused.is_empty() { Verdict::ReadOnly } else { Verdict::CanWrite }
+    }
+
+    /// Whether the entry is to be refused.
+    pub fn can_write(&self) -> bool {
+        self.verdict() == Verdict::CanWrite
     }
 }

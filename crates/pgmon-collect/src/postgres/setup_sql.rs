@@ -43,7 +43,8 @@ pub fn setup_sql(major: Option<u16>, role: &str, databases: &[String], tier: Tie
 pub fn sections(major: Option<u16>, role: &str, databases: &[String], tier: Tier) -> Vec<Section> {
     let mut sections = vec![Section { database: None, sql: server(major, role, databases.len(), tier) }];
     if databases.is_empty() {
-        let sql = format!("\n-- The rest: once in each database that is watched.\n{}", database(major, role, tier));
+        let sql =
+            format!("\n-- The rest: once in each database that is watched.\n{}", database(major, role, tier));
         sections.push(Section { database: None, sql });
     }
     sections.extend(databases.iter().map(|name| {

@@ -6,9 +6,9 @@ use crate::postgres::collector::{Query, Statement, pg};
 use crate::postgres::facts::Facts;
 use crate::postgres::quote_ident;
 use crate::postgres::session::{QueryError, Session};
+use sqlx::Arguments as _;
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{Arguments as _, FromRow as _};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,8 +17,7 @@ const LISTED: i64 = 5;
 /// Rights of a kind that are listed where each has a REVOKE to run.
 const LISTED_PUBLIC: i64 = 50;
 
-const ROLES: &[Query] =
-    &[pg(12, include_str!("roles/pg12.sql")), pg(16, include_str!("roles/pg16.sql"))];
+const ROLES: &[Query] = &[pg(12, include_str!("roles/pg12.sql")), pg(16, include_str!("roles/pg16.sql"))];
 const RELATIONS: &[Query] = &[pg(12, include_str!("relations/pg12.sql"))];
 const OBJECTS: &[Query] = &[pg(12, include_str!("objects/pg12.sql"))];
 const FUNCTIONS: &[Query] = &[pg(12, include_str!("functions/pg12.sql"))];
@@ -79,8 +78,13 @@ enum Predefined {
 /// ownership of the database.
 fn predefined(name: &str) -> Predefined {
     match name {
-        "pg_monitor" | "pg_read_all_settings" | "pg_read_all_stats" | "pg_stat_scan_tables"
-        | "pg_read_all_data" | "pg_use_reserved_connections" | "pg_database_owner" => Predefined::Reads,
+        "pg_monitor"
+        | "pg_read_all_settings"
+        | "pg_read_all_stats"
+        | "pg_stat_scan_tables"
+        | "pg_read_all_data"
+        | "pg_use_reserved_connections"
+        | "pg_database_owner" => Predefined::Reads,
         "pg_write_all_data" => Predefined::Writes("INSERT, UPDATE and DELETE on all tables"),
         "pg_write_server_files" => Predefined::Writes("writes files on the server"),
         "pg_execute_server_program" => Predefined::Writes("runs programs on the server"),
@@ -194,8 +198,9 @@ impl Audit {
             };
             let detail = g.detail.as_deref().unwrap_or_default();
             let privileges = || {
-                let of_column =
-                    |p: &String| if kind == RightKind::Column { format!("{p} ({detail})") } else { p.clone() };
+                let of_column = |p: &String| {
+                    if kind == RightKind::Column { format!("{p} ({detail})") } else { p.clone() }
+                };
                 g.privileges.iter().map(of_column).collect::<Vec<_>>().join(", ")
             };
             let what = match kind {
@@ -207,8 +212,7 @@ impl Audit {
             };
             let right = Right { kind, object: g.object.clone(), via, what };
             // Rights on what is to be created are none yet; a reset of statistics destroys no data.
-            let warns =
-                public || matches!(kind, RightKind::DefaultPrivileges | RightKind::StatisticsReset);
+            let warns = public || matches!(kind, RightKind::DefaultPrivileges | RightKind::StatisticsReset);
             if warns {
                 let grantee = role.map_or_else(|| "PUBLIC".into(), |r| quote_ident(&r.name));
                 let revoke_sql = revoke(kind, &right.object, &privileges(), detail, &grantee);

@@ -57,7 +57,7 @@ WITH granted AS (
        UNION ALL
        SELECT 'default_privileges',
               pg_catalog.format('ROLE %I', r.rolname)
-                  || COALESCE(pg_catalog.format(' IN SCHEMA %I', n.nspname), ''),
+                  || COALESCE(' IN SCHEMA ' || pg_catalog.quote_ident(n.nspname), ''),
               CASE a.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'n' THEN 'SCHEMAS'
                                    WHEN 'L' THEN 'LARGE OBJECTS' END,
               a.defaclrole, x.grantee, x.privilege_type, x.is_grantable
