@@ -4,10 +4,18 @@
 
 use super::collector::{Registered, single};
 
+pub mod canary;
 pub mod connections;
+pub mod locks;
+pub mod progress;
+pub mod temp;
 
 /// Every collector, in the order in which they run within their loop.
 pub const ALL: &[Registered] = &[
     // hot_path
-    single::<connections::Connections>(),
+    connections::REGISTERED,
+    locks::REGISTERED,
+    single::<progress::Progress>(),
+    single::<temp::Temp>(),
+    canary::REGISTERED,
 ];
