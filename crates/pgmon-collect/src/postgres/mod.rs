@@ -8,6 +8,7 @@ pub mod run;
 pub mod session;
 #[cfg(test)]
 mod testing;
+pub mod topn;
 
 /// A name as an SQL identifier, always quoted.
 pub fn quote_ident(name: &str) -> String {
