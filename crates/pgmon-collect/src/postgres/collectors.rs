@@ -5,9 +5,19 @@
 use super::collector::{Registered, single};
 
 pub mod connections;
+pub mod settings;
+pub mod table_age;
+pub mod wraparound;
+pub mod xmin_horizon;
 
 /// Every collector, in the order in which they run within their loop.
 pub const ALL: &[Registered] = &[
     // hot_path
     single::<connections::Connections>(),
+    // workload: what holds VACUUM back
+    single::<xmin_horizon::XminHorizon>(),
+    // hourly
+    single::<wraparound::Wraparound>(),
+    single::<table_age::TableAge>(),
+    single::<settings::Settings>(),
 ];
