@@ -4,8 +4,10 @@
 
 use super::collector::{Registered, single};
 
+pub mod bloat;
 pub mod connections;
 pub mod settings;
+pub mod stale_statistics;
 pub mod table_age;
 pub mod wraparound;
 pub mod xmin_horizon;
@@ -19,5 +21,7 @@ pub const ALL: &[Registered] = &[
     // hourly
     single::<wraparound::Wraparound>(),
     single::<table_age::TableAge>(),
+    single::<stale_statistics::StaleStatistics>(),
+    bloat::REGISTERED,
     single::<settings::Settings>(),
 ];

@@ -151,7 +151,7 @@ fn changes_are_found_and_secrets_stay_on_the_server() {
         assert_eq!(round.value("pg_settings_vacuum_failsafe_age", &[]).is_some(), major.0 >= 14);
 
         server.exec("postgres", "ALTER SYSTEM SET max_connections = 123").await.unwrap();
-        server.exec("postgres", "ALTER SYSTEM SET archive_command = 'hunter7'").await.unwrap();
+        server.exec("postgres", "ALTER SYSTEM SET ssl_passphrase_command = 'hunter7'").await.unwrap();
         server.set("work_mem", "12MB").await.unwrap();
         server.wait_until("postgres", "SELECT current_setting('work_mem') = '12MB'").await.unwrap();
         let seen = "SELECT count(*) = 1 FROM pg_settings WHERE pending_restart";
@@ -170,7 +170,7 @@ fn changes_are_found_and_secrets_stay_on_the_server() {
         assert_eq!(find(&round, "work_mem")["setting"], "12288");
         assert_eq!(find(&round, "work_mem")["value_at_start"], "4096");
         assert_eq!(find(&round, "max_connections")["pending_restart"], true);
-        assert!(find(&round, "archive_command")["changed_at"].is_string());
+        assert!(find(&round, "ssl_passphrase_command")["changed_at"].is_string());
         assert!(!round.data.to_string().contains("hunter"));
 
         let dsn = server.dsn_as("nobody", &nobody, "postgres");
