@@ -4,10 +4,30 @@
 
 use super::collector::{Registered, single};
 
+pub mod archiver;
+pub mod checkpoints;
 pub mod connections;
+pub mod freshness;
+pub mod replication;
+pub mod slots;
+pub mod standby;
+pub mod subscriptions;
+pub mod wal;
+pub mod wal_files;
 
 /// Every collector, in the order in which they run within their loop.
 pub const ALL: &[Registered] = &[
     // hot_path
     single::<connections::Connections>(),
+    // workload: WAL, checkpoints, replication, archiving, freshness
+    single::<wal::Wal>(),
+    single::<checkpoints::Checkpoints>(),
+    single::<replication::Replication>(),
+    single::<standby::Standby>(),
+    single::<slots::Slots>(),
+    single::<subscriptions::Subscriptions>(),
+    single::<archiver::Archiver>(),
+    single::<freshness::Freshness>(),
+    // storage: the WAL directory
+    single::<wal_files::WalFiles>(),
 ];

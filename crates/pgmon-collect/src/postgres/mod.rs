@@ -4,6 +4,7 @@ pub mod collector;
 pub mod collectors;
 pub mod decode;
 pub mod facts;
+pub mod positions;
 pub mod run;
 pub mod session;
 #[cfg(test)]
