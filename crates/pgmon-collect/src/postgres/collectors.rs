@@ -4,11 +4,20 @@
 
 use super::collector::{Registered, single};
 
+pub mod archiver;
 pub mod bloat;
+pub mod checkpoints;
 pub mod connections;
+pub mod freshness;
+pub mod replication;
 pub mod settings;
+pub mod slots;
 pub mod stale_statistics;
+pub mod standby;
+pub mod subscriptions;
 pub mod table_age;
+pub mod wal;
+pub mod wal_files;
 pub mod wraparound;
 pub mod xmin_horizon;
 
@@ -24,4 +33,15 @@ pub const ALL: &[Registered] = &[
     single::<stale_statistics::StaleStatistics>(),
     bloat::REGISTERED,
     single::<settings::Settings>(),
+    // workload: WAL, checkpoints, replication, archiving, freshness
+    single::<wal::Wal>(),
+    single::<checkpoints::Checkpoints>(),
+    single::<replication::Replication>(),
+    single::<standby::Standby>(),
+    single::<slots::Slots>(),
+    single::<subscriptions::Subscriptions>(),
+    single::<archiver::Archiver>(),
+    single::<freshness::Freshness>(),
+    // storage: the WAL directory
+    single::<wal_files::WalFiles>(),
 ];

@@ -9,6 +9,7 @@ pub mod driver;
 pub mod engine;
 pub mod facts;
 pub mod plan;
+pub mod positions;
 pub mod roamer;
 pub mod run;
 pub mod session;
