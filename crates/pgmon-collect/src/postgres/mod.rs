@@ -1,9 +1,15 @@
 //! PostgreSQL as a source.
 
+pub mod audit;
 pub mod collector;
 pub mod collectors;
+pub mod connect;
 pub mod decode;
+pub mod driver;
+pub mod engine;
 pub mod facts;
+pub mod plan;
+pub mod roamer;
 pub mod run;
 pub mod session;
 #[cfg(test)]
