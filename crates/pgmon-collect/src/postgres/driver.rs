@@ -30,6 +30,9 @@ use tokio::sync::watch;
 /// How often what is known of a server is read again without a reason.
 const FACTS_EVERY: Duration = Duration::from_secs(3600);
 
+/// The same while something cannot be seen: somebody may be about to grant it.
+const FACTS_EVERY_WHILE_BLIND: Duration = Duration::from_secs(600);
+
 /// What all drivers share.
 pub struct Shared {
     /// Intervals, budgets and limits.
@@ -233,7 +236,8 @@ impl Driver {
         self.publish();
         loop {
             let now = self.shared.timer.mono();
-            if now.saturating_sub(learned) >= FACTS_EVERY {
+            let blind = self.engine.as_ref().is_some_and(Engine::is_blind);
+            if now.saturating_sub(learned) >= if blind { FACTS_EVERY_WHILE_BLIND } else { FACTS_EVERY } {
                 learned = now;
                 if let Err(rejection) = self.learn_again(session).await {
                     return Ended::Rejected(rejection);
