@@ -8,14 +8,19 @@ pub mod archiver;
 pub mod bloat;
 pub mod checkpoints;
 pub mod connections;
+pub mod database;
 pub mod freshness;
+pub mod io;
 pub mod replication;
 pub mod settings;
 pub mod slots;
+pub mod slru;
 pub mod stale_statistics;
 pub mod standby;
+pub mod statements;
 pub mod subscriptions;
 pub mod table_age;
+pub mod throughput;
 pub mod wal;
 pub mod wal_files;
 pub mod wraparound;
@@ -25,6 +30,12 @@ pub mod xmin_horizon;
 pub const ALL: &[Registered] = &[
     // hot_path
     single::<connections::Connections>(),
+    // workload: databases, statements, I/O
+    single::<database::Database>(),
+    single::<throughput::Throughput>(),
+    statements::REGISTERED,
+    single::<io::Io>(),
+    single::<slru::Slru>(),
     // workload: what holds VACUUM back
     single::<xmin_horizon::XminHorizon>(),
     // hourly
