@@ -187,9 +187,8 @@ pub trait Collector: Send + Sized + 'static {
         Ok(PgArguments::default())
     }
 
-    /// Adds to the rows what their statement cannot know (a label, a figure that needs the round before),
-    /// so that the API serves the same figures as `/metrics`. Runs before [`Collector::samples`] and is
-    /// as pure.
+    /// Fills in what rows take from earlier rounds (rates, changes): fields that the statement does not
+    /// return (`#[sqlx(skip)]`). Runs before [`Collector::samples`], as pure as that.
     fn complete(&mut self, rows: &mut [Self::Row], cx: &Cx) {
         let _ = (rows, cx);
     }
