@@ -40,7 +40,10 @@ impl Proxy {
         let port = crate::server::free_port()?;
         let (commands, receiver) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(listen(port)).context("the proxy cannot listen")?;
+        // Bound here, so that a client may come at once; served by the other thread.
+        let listener =
+            std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).context("the proxy cannot listen")?;
+        listener.set_nonblocking(true)?;
         let thread = std::thread::Builder::new()
             .name("fault-proxy".into())
             .spawn(move || runtime.block_on(serve(listener, port, target, receiver)))?;
@@ -80,12 +83,12 @@ async fn listen(port: u16) -> std::io::Result<TcpListener> {
 }
 
 async fn serve(
-    listener: TcpListener,
+    listener: std::net::TcpListener,
     port: u16,
     target: u16,
     mut commands: mpsc::UnboundedReceiver<Command>,
 ) {
-    let mut listener = Some(listener);
+    let mut listener = TcpListener::from_std(listener).ok();
     let (fault, _) = watch::channel(Fault::Pass);
     loop {
         let accepted = async {
