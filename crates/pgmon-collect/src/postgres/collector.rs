@@ -187,6 +187,13 @@ pub trait Collector: Send + Sized + 'static {
         Ok(PgArguments::default())
     }
 
+    /// Adds to the rows what their statement cannot know (a label, a figure that needs the round before),
+    /// so that the API serves the same figures as `/metrics`. Runs before [`Collector::samples`] and is
+    /// as pure.
+    fn complete(&mut self, rows: &mut [Self::Row], cx: &Cx) {
+        let _ = (rows, cx);
+    }
+
     /// Maps the rows of a round.
     fn samples(&mut self, rows: &[Self::Row], cx: &Cx, out: &mut Families) -> Vec<Blind>;
 }
@@ -270,7 +277,8 @@ impl<C: Collector> Steps for Single<C> {
 
     fn finish(&mut self, cx: &Cx) -> Outcome {
         let mut families = Families::new();
-        let rows = std::mem::take(&mut self.rows);
+        let mut rows = std::mem::take(&mut self.rows);
+        self.inner.complete(&mut rows, cx);
         let blind = self.inner.samples(&rows, cx, &mut families);
         Outcome { families: families.into_vec(), data: Some(Arc::new(rows)), blind }
     }

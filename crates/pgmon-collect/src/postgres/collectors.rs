@@ -5,9 +5,22 @@
 use super::collector::{Registered, single};
 
 pub mod connections;
+pub mod database_size;
+pub mod indexes;
+pub mod partitions;
+pub mod relations;
+pub mod sequences;
+pub mod tables;
 
 /// Every collector, in the order in which they run within their loop.
 pub const ALL: &[Registered] = &[
     // hot_path
     single::<connections::Connections>(),
+    // storage
+    single::<relations::Relations>(),
+    single::<tables::Tables>(),
+    single::<indexes::Indexes>(),
+    partitions::REGISTERED,
+    sequences::REGISTERED,
+    database_size::REGISTERED,
 ];

@@ -15,6 +15,7 @@ pub mod session;
 #[cfg(test)]
 mod testing;
 pub mod topn;
+pub mod wording;
 
 /// A name as an SQL identifier, always quoted.
 pub fn quote_ident(name: &str) -> String {
