@@ -293,8 +293,10 @@ impl Engine {
         for slot in &mut self.slots {
             if matches!(slot.choice, Choice::Run(_)) {
                 slot.state.errors += 1;
-                slot.state.outcome =
-                    Outcome::Failed { sqlstate: error.sqlstate().map(str::to_owned), message: error.to_string() };
+                slot.state.outcome = Outcome::Failed {
+                    sqlstate: error.sqlstate().map(str::to_owned),
+                    message: error.to_string(),
+                };
             }
         }
     }

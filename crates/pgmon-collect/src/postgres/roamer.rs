@@ -92,7 +92,8 @@ impl Roamer {
     async fn databases(&mut self) -> Result<Vec<String>, QueryError> {
         let _permit = self.shared.permits.acquire(&connect::address(&self.entry.connect)).await;
         let mut session = self.connect(&self.options.clone()).await?;
-        let rows = session.fetch(include_str!("roamer/databases.sql"), self.shared.plan.statement_timeout).await;
+        let rows =
+            session.fetch(include_str!("roamer/databases.sql"), self.shared.plan.statement_timeout).await;
         session.close().await;
         rows?.iter().map(|row| row.try_get("datname").map_err(QueryError::from)).collect()
     }
@@ -167,5 +168,6 @@ impl Roamer {
 
 /// Whether a collector is run in databases that are visited.
 fn roams(registered: &Registered) -> bool {
-    registered.spec.scope == Scope::Database && matches!(registered.spec.in_loop, Loop::Storage | Loop::Hourly)
+    registered.spec.scope == Scope::Database
+        && matches!(registered.spec.in_loop, Loop::Storage | Loop::Hourly)
 }

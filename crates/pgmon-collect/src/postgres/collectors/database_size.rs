@@ -3,7 +3,9 @@
 //! All databases are measured by one statement. If that fails (a database is just being dropped, a
 //! directory cannot be read), each is measured by a statement of its own, so that one costs only itself.
 
-use crate::postgres::collector::{Cx, Outcome, Query, Registered, Scope, Settings, Spec, Statement, Steps, pg};
+use crate::postgres::collector::{
+    Cx, Outcome, Query, Registered, Scope, Settings, Spec, Statement, Steps, pg,
+};
 use crate::postgres::session::QueryError;
 use crate::postgres::wording::few;
 use pgmon_core::label;
@@ -128,7 +130,7 @@ impl DatabaseSize {
         let mut args = PgArguments::default();
         args.add(database.oid).map_err(|e| QueryError::Decode(e.to_string()))?;
         self.stage = Stage::One(position);
-        Ok(Statement { sql: ONE.sql, args })
+        Ok(Statement::with(ONE.sql, args))
     }
 
     /// `pg_default` is where a database's files are if they are nowhere else: walking it would read every

@@ -207,7 +207,7 @@ impl Partitions {
         let mut args = PgArguments::default();
         args.add(oids)?;
         self.reading = true;
-        Ok(Some(Statement { sql: BOUNDS.sql, args }))
+        Ok(Some(Statement::with(BOUNDS.sql, args)))
     }
 
     /// Sums up the bounds that a statement brought.
@@ -298,7 +298,7 @@ impl Steps for Partitions {
         self.abort();
         let mut args = PgArguments::default();
         args.add(self.top.limit())?;
-        Ok(Statement { sql, args })
+        Ok(Statement::with(sql, args))
     }
 
     fn row(&mut self, row: &PgRow) -> Result<(), sqlx::Error> {
@@ -371,7 +371,8 @@ fn default_rows(row: &Row) -> Option<f64> {
 
 /// Seconds since 1970 as microseconds.
 fn micros(seconds: f64) -> Option<i64> {
-    let at = Timestamp::UNIX_EPOCH.checked_add(jiff::SignedDuration::try_from_secs_f64(seconds).ok()?).ok()?;
+    let at =
+        Timestamp::UNIX_EPOCH.checked_add(jiff::SignedDuration::try_from_secs_f64(seconds).ok()?).ok()?;
     Some(at.as_microsecond())
 }
 

@@ -153,7 +153,7 @@ impl Sequences {
         args.add(PORTION)?;
         // One row at least: it carries the portion's counts.
         args.add(self.top.limit().max(1))?;
-        Ok(Statement { sql: self.sql, args })
+        Ok(Statement::with(self.sql, args))
     }
 
     /// Puts a portion in the place of what was known of its range.

@@ -106,7 +106,11 @@ pub struct Row {
 }
 
 const RELATION: &[&str] = &["relation"];
-const DEAD: Desc = Desc::gauge("pg_table_dead_tuples", "Dead tuples of a table (n_dead_tup); absent if the statistics were lost and not taken anew since.", RELATION);
+const DEAD: Desc = Desc::gauge(
+    "pg_table_dead_tuples",
+    "Dead tuples of a table (n_dead_tup); absent if the statistics were lost and not taken anew since.",
+    RELATION,
+);
 const LIVE: Desc = Desc::gauge(
     "pg_table_live_tuples",
     "Live tuples of a table (n_live_tup); absent if the statistics were lost and not taken anew since.",

@@ -223,7 +223,12 @@ mod tests {
     }
 
     fn value() -> impl Strategy<Value = Value> {
-        prop_oneof![Just(Value::Min), Just(Value::Max), Just(Value::Null), any::<String>().prop_map(Value::Is)]
+        prop_oneof![
+            Just(Value::Min),
+            Just(Value::Max),
+            Just(Value::Null),
+            any::<String>().prop_map(Value::Is)
+        ]
     }
 
     /// As the server prints it.

@@ -303,7 +303,10 @@ mod tests {
     fn without_an_end_nothing_is_ever_missing() {
         let s = Summary::of(
             Some("date"),
-            &partitions(&["FOR VALUES FROM (MINVALUE) TO ('2020-01-01')", "FOR VALUES FROM ('2020-01-01') TO (MAXVALUE)"]),
+            &partitions(&[
+                "FOR VALUES FROM (MINVALUE) TO ('2020-01-01')",
+                "FOR VALUES FROM ('2020-01-01') TO (MAXVALUE)",
+            ]),
         );
         let time = s.time.unwrap();
         assert_eq!((s.gaps, time.step), (Some(0), None));
@@ -316,7 +319,11 @@ mod tests {
     fn numbers_texts_and_several_columns() {
         let s = Summary::of(
             Some("bigint"),
-            &partitions(&["FOR VALUES FROM ('-1000') TO (0)", "FOR VALUES FROM (0) TO (1000)", "FOR VALUES FROM (5000) TO (6000)"]),
+            &partitions(&[
+                "FOR VALUES FROM ('-1000') TO (0)",
+                "FOR VALUES FROM (0) TO (1000)",
+                "FOR VALUES FROM (5000) TO (6000)",
+            ]),
         );
         assert_eq!((s.gaps, s.number_step, s.time), (Some(1), Some(1000), None));
         assert_eq!(s.gap_list, [Gap { from: "1000".into(), to: "5000".into() }]);
@@ -351,9 +358,16 @@ mod tests {
     #[test]
     fn lists_hashes_and_what_cannot_be_read() {
         assert_eq!(Summary::of(Some("text"), &partitions(&["FOR VALUES IN ('a')", "DEFAULT"])).gaps, None);
-        let hash = ["FOR VALUES WITH (modulus 2, remainder 0)", "FOR VALUES WITH (modulus 6, remainder 1)", "FOR VALUES WITH (modulus 6, remainder 3)"];
+        let hash = [
+            "FOR VALUES WITH (modulus 2, remainder 0)",
+            "FOR VALUES WITH (modulus 6, remainder 1)",
+            "FOR VALUES WITH (modulus 6, remainder 3)",
+        ];
         assert_eq!(Summary::of(Some("integer"), &partitions(&hash)).gaps, Some(1));
-        let s = Summary::of(TZ, &partitions(&["FOR VALUES FROM ('2024-01-01 00:00:00+00') TO ('2024-02-01 00:00:00+00')", "?"]));
+        let s = Summary::of(
+            TZ,
+            &partitions(&["FOR VALUES FROM ('2024-01-01 00:00:00+00') TO ('2024-02-01 00:00:00+00')", "?"]),
+        );
         assert_eq!((s.unreadable, s.gaps, s.time), (1, None, None));
         assert_eq!(Summary::of(TZ, &partitions(&["DEFAULT"])), Summary::default());
     }

@@ -125,7 +125,12 @@ mod tests {
         assert!(!own.enabled());
         assert_eq!(own.vacuum(Some(10_000.0)), 150.0);
         assert_eq!(own.analyze(Some(10_000.0)), 1050.0);
-        let odd = ["autovacuum_vacuum_threshold=-7", "autovacuum_analyze_threshold=x", "novalue", "autovacuum_enabled=maybe"];
+        let odd = [
+            "autovacuum_vacuum_threshold=-7",
+            "autovacuum_analyze_threshold=x",
+            "novalue",
+            "autovacuum_enabled=maybe",
+        ];
         assert_eq!(defaults().with(&odd.map(String::from)), defaults());
     }
 
@@ -136,7 +141,10 @@ mod tests {
         assert_eq!(no_cap.vacuum(Some(1e12)), 2e11 + 50.0);
         assert_eq!(defaults().insert(Some(10_000.0), 1.0), Some(3000.0));
         assert_eq!(defaults().insert(Some(10_000.0), 0.5), Some(2000.0));
-        assert_eq!(defaults().with(&["autovacuum_vacuum_insert_threshold=-1".to_owned()]).insert(None, 1.0), None);
+        assert_eq!(
+            defaults().with(&["autovacuum_vacuum_insert_threshold=-1".to_owned()]).insert(None, 1.0),
+            None
+        );
     }
 
     #[test]
@@ -148,9 +156,16 @@ mod tests {
 
     #[test]
     fn booleans_as_the_server_reads_them() {
-        for (text, expected) in
-            [("on", Some(true)), ("o", None), ("T", Some(true)), ("off", Some(false)), ("n", Some(false)), ("0", Some(false)), ("", None), ("onn", None)]
-        {
+        for (text, expected) in [
+            ("on", Some(true)),
+            ("o", None),
+            ("T", Some(true)),
+            ("off", Some(false)),
+            ("n", Some(false)),
+            ("0", Some(false)),
+            ("", None),
+            ("onn", None),
+        ] {
             assert_eq!(truth(text), expected, "{text:?}");
         }
     }
