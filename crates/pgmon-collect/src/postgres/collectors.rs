@@ -11,7 +11,12 @@ pub mod connections;
 pub mod database;
 pub mod freshness;
 pub mod io;
+pub mod database_size;
+pub mod indexes;
+pub mod partitions;
+pub mod relations;
 pub mod replication;
+pub mod sequences;
 pub mod settings;
 pub mod slots;
 pub mod slru;
@@ -21,6 +26,7 @@ pub mod statements;
 pub mod subscriptions;
 pub mod table_age;
 pub mod throughput;
+pub mod tables;
 pub mod wal;
 pub mod wal_files;
 pub mod wraparound;
@@ -36,6 +42,13 @@ pub const ALL: &[Registered] = &[
     statements::REGISTERED,
     single::<io::Io>(),
     single::<slru::Slru>(),
+    // storage
+    single::<relations::Relations>(),
+    single::<tables::Tables>(),
+    single::<indexes::Indexes>(),
+    partitions::REGISTERED,
+    sequences::REGISTERED,
+    database_size::REGISTERED,
     // workload: what holds VACUUM back
     single::<xmin_horizon::XminHorizon>(),
     // hourly

@@ -19,6 +19,7 @@ pub mod setup_sql;
 #[cfg(test)]
 mod testing;
 pub mod topn;
+pub mod wording;
 
 /// A name as an SQL identifier, always quoted.
 pub fn quote_ident(name: &str) -> String {

@@ -11,4 +11,3 @@ SELECT i.inhparent::int8 AS parent_oid,
  WHERE i.inhparent = ANY($1::int8[]::oid[])
    AND c.relispartition
  ORDER BY i.inhparent, c.oid
- LIMIT $2::int8

@@ -11,7 +11,9 @@ WITH portion AS MATERIALIZED (
                            WHERE l.locktype = 'relation'
                              AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
                              AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d
-                                                WHERE d.datname = pg_catalog.current_database())) AS is_locked
+                                                WHERE d.datname = pg_catalog.current_database())) AS is_locked,
+           -- An unlogged sequence has no file on a standby.
+           NOT (c.relpersistence = 'u' AND pg_catalog.pg_is_in_recovery()) AS is_here
       FROM pg_catalog.pg_sequence AS s
       JOIN pg_catalog.pg_class AS c ON c.oid = s.seqrelid
      WHERE s.seqrelid > $1::int8::oid
@@ -21,7 +23,7 @@ WITH portion AS MATERIALIZED (
 ), owned AS MATERIALIZED (
     SELECT p.seqrelid, p.seqtypid, p.seqstart, p.seqincrement, p.seqmin, p.seqmax, p.seqcycle,
            p.relname, p.relnamespace, p.may, p.is_locked,
-           CASE WHEN p.may AND NOT p.is_locked THEN pg_catalog.pg_sequence_last_value(p.seqrelid::regclass) END AS last_value,
+           CASE WHEN p.may AND NOT p.is_locked AND p.is_here THEN pg_catalog.pg_sequence_last_value(p.seqrelid::regclass) END AS last_value,
            COALESCE(o.refobjid, d.adrelid) AS table_oid,
            COALESCE(o.refobjsubid, d.adnum) AS attnum
       FROM portion AS p
