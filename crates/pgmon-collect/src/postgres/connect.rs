@@ -55,10 +55,8 @@ impl Route {
 }
 
 fn options(spec: &ConnectSpec) -> PgConnectOptions {
-    let mut options = PgConnectOptions::new_without_pgpass()
-        .port(spec.port)
-        .username(&spec.user)
-        .database(&spec.database);
+    let mut options =
+        PgConnectOptions::new_without_pgpass().port(spec.port).username(&spec.user).database(&spec.database);
     options = match &spec.host {
         Host::Name(name) => options.host(name),
         Host::Ip(ip) => options.host(&ip.to_string()),

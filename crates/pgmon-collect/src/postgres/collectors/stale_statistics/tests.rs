@@ -175,10 +175,10 @@ fn lost_statistics_do_not_make_tables_never_analyzed() {
         let mut probe = Probe::new(&server.dsn("postgres"), single::<StaleStatistics>()).await;
         let round = probe.round().await;
         let known = find(&round, "known").unwrap();
-        assert_eq!((&known["never_analyzed"], &known["analyzed_seconds"]), (
-            &false.into(),
-            &serde_json::Value::Null
-        ));
+        assert_eq!(
+            (&known["never_analyzed"], &known["analyzed_seconds"]),
+            (&false.into(), &serde_json::Value::Null)
+        );
         assert_eq!(round.value("pg_table_mods_since_analyze", &["public.known"]), Some(600.0));
         assert_eq!(find(&round, "upgraded").unwrap()["never_analyzed"], true, "{major}: {:#}", round.data);
         assert_eq!(round.value("pg_tables_never_analyzed", &[]), Some(1.0), "{major}");
