@@ -4,10 +4,44 @@
 
 use super::collector::{Registered, single};
 
+pub mod archiver;
+pub mod bloat;
+pub mod checkpoints;
 pub mod connections;
+pub mod freshness;
+pub mod replication;
+pub mod settings;
+pub mod slots;
+pub mod stale_statistics;
+pub mod standby;
+pub mod subscriptions;
+pub mod table_age;
+pub mod wal;
+pub mod wal_files;
+pub mod wraparound;
+pub mod xmin_horizon;
 
 /// Every collector, in the order in which they run within their loop.
 pub const ALL: &[Registered] = &[
     // hot_path
     single::<connections::Connections>(),
+    // workload: what holds VACUUM back
+    single::<xmin_horizon::XminHorizon>(),
+    // hourly
+    single::<wraparound::Wraparound>(),
+    single::<table_age::TableAge>(),
+    single::<stale_statistics::StaleStatistics>(),
+    bloat::REGISTERED,
+    single::<settings::Settings>(),
+    // workload: WAL, checkpoints, replication, archiving, freshness
+    single::<wal::Wal>(),
+    single::<checkpoints::Checkpoints>(),
+    single::<replication::Replication>(),
+    single::<standby::Standby>(),
+    single::<slots::Slots>(),
+    single::<subscriptions::Subscriptions>(),
+    single::<archiver::Archiver>(),
+    single::<freshness::Freshness>(),
+    // storage: the WAL directory
+    single::<wal_files::WalFiles>(),
 ];

@@ -9,9 +9,11 @@ pub mod driver;
 pub mod engine;
 pub mod facts;
 pub mod plan;
+pub mod positions;
 pub mod roamer;
 pub mod run;
 pub mod session;
+pub mod setup_sql;
 #[cfg(test)]
 mod testing;
 pub mod topn;
@@ -19,4 +21,10 @@ pub mod topn;
 /// A name as an SQL identifier, always quoted.
 pub fn quote_ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text as an SQL literal, whatever `standard_conforming_strings` says.
+pub fn quote_literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }

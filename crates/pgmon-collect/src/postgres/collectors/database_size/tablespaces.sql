@@ -1,0 +1,9 @@
+-- Sizes of the tablespaces; one row per tablespace, without a size where it may not be taken.
+SELECT t.oid::int8 AS oid,
+       t.spcname::text AS name,
+       NULLIF(pg_catalog.pg_tablespace_location(t.oid), '')::text AS location,
+       (CASE WHEN pg_catalog.has_tablespace_privilege(t.oid, 'CREATE')
+               OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+             THEN pg_catalog.pg_tablespace_size(t.oid) END)::int8 AS bytes
+  FROM pg_catalog.pg_tablespace AS t
+ ORDER BY t.oid
