@@ -10,6 +10,7 @@ type Other = (&'static str, &'static str, &'static [(&'static str, &'static [Que
 
 const OTHERS: &[Other] = &[
     ("facts", "on connecting and every hour", super::facts::STATEMENTS),
+    ("pulse", "in every hot_path round", super::driver::STATEMENTS),
     ("audit", "on connecting and every hour", audit::STATEMENTS),
     ("doctor", "by `pgmon doctor`", doctor::STATEMENTS),
 ];
