@@ -180,7 +180,7 @@ fn an_archive_only_standby_of_every_version() {
 }
 
 #[tokio::test]
-async fn a_link_that_hangs_is_noticed() {
+async fn a_link_that_hangs_is_noticed_and_a_promotion_ends_it() {
     let server = Server::start(Major::NEWEST).await.unwrap();
     let password = server.create_monitor("pgmon", Tier::T0).await.unwrap();
     let replica = server.replica("hung").setting("wal_receiver_timeout", "2s").await.unwrap();
@@ -196,4 +196,11 @@ async fn a_link_that_hangs_is_noticed() {
     assert_eq!(round.value(DOWN, &[]), Some(1.0));
     let lag = round.value(SECONDS, &[]).unwrap();
     assert!(lag >= 1.5, "{lag}: {}", round.data);
+
+    // The facts still say standby; the statement asks the server.
+    replica.promote().await.unwrap();
+    assert_eq!(probe.round().await.families, []);
+    probe.refresh().await;
+    assert!(!probe.facts.in_recovery);
+    assert_eq!(probe.round().await.families, []);
 }
