@@ -126,7 +126,10 @@ impl Collector for StaleStatistics {
             return blind("primary", None);
         }
         if cx.facts.setting_on("track_counts") == Some(false) {
-            return blind("track_counts", Some("ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf();"));
+            return blind(
+                "track_counts",
+                Some("ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf();"),
+            );
         }
         let tables = || rows.iter().filter(|r| !r.partition_parent);
         let relation = |row: &Row| label::relation(&row.schema_name, &row.table_name);

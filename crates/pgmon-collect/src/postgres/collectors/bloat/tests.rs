@@ -198,8 +198,11 @@ const INDEXES: [&str; 6] =
 /// What a rewrite of a table gives back, by doing it: a share of the size.
 async fn by_rewriting(server: &Server, table: &str) -> f64 {
     let fill = if table == "half" { 90 } else { 100 };
-    let rewrite = format!("CREATE TABLE rewritten WITH (fillfactor = {fill}) AS SELECT * FROM public.{table}");
+    let rewrite =
+        format!("CREATE TABLE rewritten WITH (fillfactor = {fill}) AS SELECT * FROM public.{table}");
     server.exec("postgres", &rewrite).await.unwrap();
+    // From 16 on a table is extended by many pages at once: only this leaves none empty.
+    server.exec("postgres", "VACUUM FULL rewritten").await.unwrap();
     given_back(server, table, "TABLE rewritten").await
 }
 
@@ -212,9 +215,8 @@ async fn by_rebuilding(server: &Server, index: &str) -> f64 {
 }
 
 async fn given_back(server: &Server, relation: &str, rewritten: &str) -> f64 {
-    let sql = format!(
-        "SELECT 1 - pg_relation_size('rewritten')::float8 / pg_relation_size('public.{relation}')"
-    );
+    let sql =
+        format!("SELECT 1 - pg_relation_size('rewritten')::float8 / pg_relation_size('public.{relation}')");
     let share: f64 = server.query("postgres", &sql).await.unwrap();
     server.exec("postgres", &format!("DROP {rewritten}")).await.unwrap();
     share
@@ -260,7 +262,10 @@ fn estimates_are_near_the_truth_or_absent() {
         }
 
         // T0 with the extension, in whatever schema.
-        server.exec("postgres", "CREATE SCHEMA \"Ext\"; GRANT USAGE ON SCHEMA \"Ext\" TO PUBLIC").await.unwrap();
+        server
+            .exec("postgres", "CREATE SCHEMA \"Ext\"; GRANT USAGE ON SCHEMA \"Ext\" TO PUBLIC")
+            .await
+            .unwrap();
         server.exec("postgres", "CREATE EXTENSION pgstattuple SCHEMA \"Ext\"").await.unwrap();
         let measured = Probe::with(&t0, REGISTERED, with()).await.round().await;
         assert_eq!(measured.blind, []);
@@ -281,6 +286,11 @@ fn estimates_are_near_the_truth_or_absent() {
         for index in INDEXES {
             let truth = by_rebuilding(&server, index).await;
             near(&measured, "pg_index_bloat_ratio", index, "pgstatindex", truth, 0.05, &place);
+            if index == "third_expression" && major.0 < 14 {
+                // No grant on a table covers the statistics of its indexes' expressions.
+                assert!(find(&statistics, index).unwrap()["bloat_ratio"].is_null());
+                continue;
+            }
             near(&statistics, "pg_index_bloat_ratio", index, "statistics", truth, 0.08, &place);
         }
 
@@ -313,10 +323,10 @@ fn exact_and_over_budget_and_locked() {
         let tight = settings(BloatSettings { max_bytes: 1_000_000, ..Settings::default().bloat });
         let round = Probe::with(&dsn, REGISTERED, tight).await.round().await;
         let row = find(&round, "sparse").unwrap();
-        assert_eq!((&row["method"], &row["not_measured"]), (
-            &"statistics".into(),
-            &"it does not fit into bloat.max_bytes".into()
-        ));
+        assert_eq!(
+            (&row["method"], &row["not_measured"]),
+            (&"statistics".into(), &"it does not fit into bloat.max_bytes".into())
+        );
         near(&round, "pg_table_bloat_ratio", "sparse", "statistics", truth, 0.06, &place);
 
         // DDL on one of them: only that one is missing, and nobody waits.
@@ -345,8 +355,10 @@ fn a_standby_measures_as_well() {
         let replica = server.replica("standby").await.unwrap();
         replica.wait_caught_up().await.unwrap();
         let with = || settings(Settings::default().bloat);
-        let here = Probe::with(&server.dsn_as("pgmon", &t0, "postgres"), REGISTERED, with()).await.round().await;
-        let there = Probe::with(&replica.dsn_as("pgmon", &t0, "postgres"), REGISTERED, with()).await.round().await;
+        let here =
+            Probe::with(&server.dsn_as("pgmon", &t0, "postgres"), REGISTERED, with()).await.round().await;
+        let there =
+            Probe::with(&replica.dsn_as("pgmon", &t0, "postgres"), REGISTERED, with()).await.round().await;
         assert!(find(&here, "unlogged").is_some() && find(&there, "unlogged").is_none());
         let labels = ["public.sparse", "pgstattuple_approx"];
         let value = here.value("pg_table_bloat_ratio", &labels).unwrap();

@@ -62,7 +62,10 @@ fn the_tables_own_limits_rank_them() {
         lock.stop().await.unwrap();
 
         let rows = round.data.as_array().unwrap();
-        assert_eq!((&rows[0]["table_name"], &rows[0]["freeze_max_age"]), (&"own_limit".into(), &100_000.into()));
+        assert_eq!(
+            (&rows[0]["table_name"], &rows[0]["freeze_max_age"]),
+            (&"own_limit".into(), &100_000.into())
+        );
         assert_eq!(rows[1]["table_name"], "toast_limit");
         assert_eq!(rows[1]["freeze_max_age"], 200_000_000, "only its TOAST table has a lower limit");
         let find = |name: &str| rows.iter().find(|r| r["table_name"] == name);
@@ -70,7 +73,8 @@ fn the_tables_own_limits_rank_them() {
         assert_eq!(find("forgotten").unwrap()["temporary"], true);
         assert!(find("parent").is_none(), "it holds no rows");
         for table in ["public.own_limit", "public.toast_limit", "public.raised", "pg_catalog.pg_class"] {
-            let truth = format!("SELECT age(relfrozenxid)::float8 FROM pg_class WHERE oid = '{table}'::regclass");
+            let truth =
+                format!("SELECT age(relfrozenxid)::float8 FROM pg_class WHERE oid = '{table}'::regclass");
             let truth: f64 = server.query("postgres", &truth).await.unwrap();
             assert!(truth > 2000.0);
             assert_eq!(round.value("pg_table_xid_age", &[table]), Some(truth), "{table} on {major}");
@@ -93,10 +97,7 @@ fn a_toast_table_counts_for_its_table() {
         let setup = "CREATE TABLE public.with_toast (t text)";
         server.exec("postgres", setup).await.unwrap();
         server.exec("postgres", &burn(1000)).await.unwrap();
-        server
-            .exec("postgres", "VACUUM (FREEZE, PROCESS_TOAST false) public.with_toast")
-            .await
-            .unwrap();
+        server.exec("postgres", "VACUUM (FREEZE, PROCESS_TOAST false) public.with_toast").await.unwrap();
         let limits = Settings { top_relations: 1000, ..Settings::default() };
         let round = Probe::with(&server.dsn("postgres"), single::<TableAge>(), limits).await.round().await;
         let rows = round.data.as_array().unwrap();

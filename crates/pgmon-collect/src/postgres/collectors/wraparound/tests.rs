@@ -167,10 +167,9 @@ fn ages_and_rate_are_the_servers_and_cost_no_xid() {
         // Everybody may know, and a standby knows as well.
         replica.wait_caught_up().await.unwrap();
         let worst: f64 = server.query("postgres", truth).await.unwrap();
-        for dsn in [
-            server.dsn_as("nobody", &nobody, "postgres"),
-            replica.dsn_as("pgmon", &monitor, "postgres"),
-        ] {
+        for dsn in
+            [server.dsn_as("nobody", &nobody, "postgres"), replica.dsn_as("pgmon", &monitor, "postgres")]
+        {
             let round = Probe::new(&dsn, registered).await.round().await;
             assert_eq!(round.value("pg_wraparound_tx_age", &[]), Some(worst), "{major}");
             assert_eq!(round.blind, []);

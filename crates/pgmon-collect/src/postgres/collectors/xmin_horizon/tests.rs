@@ -8,15 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 fn row(holder: &str, xid_age: i64) -> Row {
-    Row {
-        holder: holder.into(),
-        name: None,
-        pid: None,
-        database: None,
-        state: None,
-        xid_age,
-        seconds: None,
-    }
+    Row { holder: holder.into(), name: None, pid: None, database: None, state: None, xid_age, seconds: None }
 }
 
 #[test]
