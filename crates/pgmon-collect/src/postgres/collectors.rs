@@ -6,6 +6,8 @@ use super::collector::{Registered, single};
 
 pub mod bloat;
 pub mod connections;
+#[cfg(test)]
+mod lint;
 pub mod settings;
 pub mod stale_statistics;
 pub mod table_age;
