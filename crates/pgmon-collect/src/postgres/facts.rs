@@ -132,7 +132,9 @@ impl Facts {
     /// `pg_read_all_settings`; then the answer is `None`.
     pub fn preloaded(&self, library: &str) -> Option<bool> {
         let (list, _) = self.settings.get("shared_preload_libraries")?;
-        Some(list.split(',').any(|l| l.trim().trim_matches('"') == library))
+        // An entry may have its directory: `$libdir/pg_stat_statements`.
+        let name = |entry: &str| entry.trim().trim_matches('"').rsplit('/').next() == Some(library);
+        Some(list.split(',').any(name))
     }
 
     /// The `search_path` of our transactions: `pg_catalog`, then the extensions' schemas.

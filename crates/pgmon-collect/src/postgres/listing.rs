@@ -10,7 +10,11 @@ pub(crate) type Other = (&'static str, &'static str, &'static [(&'static str, &'
 
 pub(crate) const OTHERS: &[Other] = &[
     ("facts", "on connecting and every hour", super::facts::STATEMENTS),
-    ("pulse", "in every hot_path round: is it still the same server?", &[("pulse", &[pg(12, include_str!("pulse.sql"))])]),
+    (
+        "pulse",
+        "in every hot_path round: is it still the same server?",
+        &[("pulse", &[pg(12, include_str!("pulse.sql"))])],
+    ),
     (
         "databases",
         "with `discover`, before each round over the databases",

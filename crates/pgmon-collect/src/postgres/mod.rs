@@ -10,7 +10,10 @@ pub mod driver;
 pub mod engine;
 pub mod facts;
 pub mod listing;
+pub mod origin;
 pub mod plan;
+pub mod positions;
+pub mod redact;
 pub mod roamer;
 pub mod run;
 pub mod session;
@@ -18,6 +21,7 @@ pub mod setup_sql;
 #[cfg(test)]
 mod testing;
 pub mod topn;
+pub mod wording;
 
 /// A name as an SQL identifier, always quoted.
 pub fn quote_ident(name: &str) -> String {

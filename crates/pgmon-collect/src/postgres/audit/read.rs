@@ -119,7 +119,7 @@ impl Audit {
             }
             let args = arguments(&oids, *name != "owned").map_err(|e| QueryError::Decode(e.to_string()))?;
             let mut granted: Vec<Granted> = Vec::new();
-            session.run(Statement { sql, args }, limit, collect(&mut granted)).await?;
+            session.run(Statement::with(sql, args), limit, collect(&mut granted)).await?;
             audit.add_granted(&roles, &granted);
         }
         Ok(audit)

@@ -22,26 +22,99 @@ const OF_EXTENSIONS: &[&str] = &[
 
 /// Words that a parenthesis may follow without being a function.
 const KEYWORDS: &[&str] = &[
-    "all", "and", "any", "array", "as", "between", "by", "case", "cast", "coalesce", "cube", "distinct", "else",
-    "except", "exists", "extract", "filter", "from", "greatest", "group", "grouping", "having", "in", "intersect",
-    "is", "join", "lateral", "least", "like", "limit", "materialized", "not", "nullif", "offset", "on", "only",
-    "operator", "or", "over", "overlay", "partition", "position", "rollup", "row", "rows", "select", "sets", "some",
-    "substring", "then", "trim", "union", "using", "values", "when", "where", "within",
+    "all",
+    "and",
+    "any",
+    "array",
+    "as",
+    "between",
+    "by",
+    "case",
+    "cast",
+    "coalesce",
+    "cube",
+    "distinct",
+    "else",
+    "except",
+    "exists",
+    "extract",
+    "filter",
+    "from",
+    "greatest",
+    "group",
+    "grouping",
+    "having",
+    "in",
+    "intersect",
+    "is",
+    "join",
+    "lateral",
+    "least",
+    "like",
+    "limit",
+    "materialized",
+    "not",
+    "nullif",
+    "offset",
+    "on",
+    "only",
+    "operator",
+    "or",
+    "over",
+    "overlay",
+    "partition",
+    "position",
+    "rollup",
+    "row",
+    "rows",
+    "select",
+    "sets",
+    "some",
+    "substring",
+    "then",
+    "trim",
+    "union",
+    "using",
+    "values",
+    "when",
+    "where",
+    "within",
 ];
 
 /// What writes, waits, notifies, burns a transaction id or reaches elsewhere, also in READ ONLY.
 const FORBIDDEN: &[&str] = &[
-    "dblink", "dblink_exec", "lo_create", "lo_creat", "lo_import", "lo_from_bytea", "lo_put", "lo_unlink", "nextval",
-    "pg_advisory_lock", "pg_advisory_lock_shared", "pg_advisory_xact_lock", "pg_cancel_backend",
-    "pg_current_xact_id", "pg_logical_emit_message", "pg_notify", "pg_reload_conf", "pg_sleep",
-    "pg_stat_reset", "pg_stat_statements_reset", "pg_switch_wal", "pg_terminate_backend", "pg_try_advisory_lock",
-    "set_config", "setval", "txid_current",
+    "dblink",
+    "dblink_exec",
+    "lo_create",
+    "lo_creat",
+    "lo_import",
+    "lo_from_bytea",
+    "lo_put",
+    "lo_unlink",
+    "nextval",
+    "pg_advisory_lock",
+    "pg_advisory_lock_shared",
+    "pg_advisory_xact_lock",
+    "pg_cancel_backend",
+    "pg_current_xact_id",
+    "pg_logical_emit_message",
+    "pg_notify",
+    "pg_reload_conf",
+    "pg_sleep",
+    "pg_stat_reset",
+    "pg_stat_statements_reset",
+    "pg_switch_wal",
+    "pg_terminate_backend",
+    "pg_try_advisory_lock",
+    "set_config",
+    "setval",
+    "txid_current",
 ];
 
 /// Words that change data or objects, wherever they stand.
 const WRITES: &[&str] = &[
-    "alter", "copy", "create", "delete", "drop", "grant", "insert", "listen", "lock", "merge", "notify", "revoke",
-    "truncate", "vacuum",
+    "alter", "copy", "create", "delete", "drop", "grant", "insert", "listen", "lock", "merge", "notify",
+    "revoke", "truncate", "vacuum",
 ];
 
 #[derive(Debug, Clone, PartialEq)]
@@ -153,7 +226,9 @@ fn stars_and_functions(tokens: &[Token], with_names: &BTreeSet<&str>, found: &mu
         let (text, line) = (token.text.as_str(), token.line);
         match text {
             "*" if matches!(before, "select" | "distinct" | "all" | "," | ".") => {
-                found.push(format!("line {line}: name the columns instead of `*`: a new version may add some"));
+                found.push(format!(
+                    "line {line}: name the columns instead of `*`: a new version may add some"
+                ));
             }
             ";" => found.push(format!("line {line}: `;`: one file is one statement, without a semicolon")),
             _ if WRITES.contains(&text) && token.word && !matches!(before, "." | "as") && after != "." => {
@@ -205,7 +280,8 @@ fn relations(tokens: &[Token], with_names: &BTreeSet<&str>, found: &mut Vec<Stri
             }
             "join" => expected = true,
             "," if frame.0 => expected = true,
-            "where" | "group" | "order" | "having" | "limit" | "union" | "except" | "intersect" | "window" => {
+            "where" | "group" | "order" | "having" | "limit" | "union" | "except" | "intersect"
+            | "window" => {
                 frame.0 = false;
             }
             "lateral" | "only" | "rows" if expected => {}
@@ -214,10 +290,14 @@ fn relations(tokens: &[Token], with_names: &BTreeSet<&str>, found: &mut Vec<Stri
                 let line = token.line;
                 if after == "." {
                     if !matches!(text, "pg_catalog" | "information_schema") {
-                        found.push(format!("line {line}: schema {text}: an extension's schema is not known beforehand"));
+                        found.push(format!(
+                            "line {line}: schema {text}: an extension's schema is not known beforehand"
+                        ));
                     }
                 } else if after != "(" && !with_names.contains(text) && !OF_EXTENSIONS.contains(&text) {
-                    found.push(format!("line {line}: relation {text} is not qualified: write pg_catalog.{text}"));
+                    found.push(format!(
+                        "line {line}: relation {text} is not qualified: write pg_catalog.{text}"
+                    ));
                 }
             }
             _ => {}
