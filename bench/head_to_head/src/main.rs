@@ -66,6 +66,10 @@ struct Args {
     /// Fail if pgmon does not reach its figures.
     #[arg(long)]
     check: bool,
+    /// Measure nothing: start the (first) scenario's server, print the DSN of a monitoring role, and
+    /// wait for Ctrl-C. For profilers.
+    #[arg(long)]
+    serve: bool,
     /// pgmon's program.
     #[arg(long, default_value = "target/release/pgmon")]
     pgmon: PathBuf,
@@ -85,6 +89,15 @@ enum Rights {
     T1,
 }
 
+impl From<Rights> for Tier {
+    fn from(rights: Rights) -> Self {
+        match rights {
+            Rights::T0 => Self::T0,
+            Rights::T1 => Self::T1,
+        }
+    }
+}
+
 fn main() -> Result<ExitCode> {
     let args = Args::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -100,6 +113,9 @@ fn main() -> Result<ExitCode> {
 }
 
 async fn run(args: Args) -> Result<ExitCode> {
+    if args.serve {
+        return serve(&args).await;
+    }
     let mut effort = Effort {
         scrapes: args.scrapes,
         pace_ms: args.pace_ms,
@@ -131,13 +147,17 @@ async fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(args.check && failed)))
 }
 
+async fn serve(args: &Args) -> Result<ExitCode> {
+    let scenario = args.scenario.first().context("no scenario")?;
+    let (server, _load) = scenario.start(Major(args.pg), args.load).await?;
+    let password = server.create_monitor("pgmon", args.tier.into()).await?;
+    println!("{}", server.dsn_as("pgmon", &password, scenario::DATABASE));
+    std::future::pending().await
+}
+
 async fn measure(scenario: Scenario, args: &Args, programs: &Programs, effort: Effort) -> Result<Outcome> {
     eprintln!("{}: starting the server", scenario.name());
     let (server, load) = scenario.start(Major(args.pg), args.load).await?;
-    let tier = match args.tier {
-        Rights::T0 => Tier::T0,
-        Rights::T1 => Tier::T1,
-    };
     let mut meter = Meter::new(&server).await?;
     let mut measured = Vec::new();
     for target in Target::of(scenario) {
@@ -150,7 +170,7 @@ async fn measure(scenario: Scenario, args: &Args, programs: &Programs, effort: E
         }
         eprintln!("{}: {}", scenario.name(), target.name());
         let role = target.role();
-        let password = server.create_monitor(&role, tier).await?;
+        let password = server.create_monitor(&role, args.tier.into()).await?;
         let access = Access { server: &server, role: &role, password: &password };
         let bench = Bench { programs, scenario, access, effort };
         match bench.run(target, &mut meter).await {
