@@ -6,6 +6,7 @@
 use crate::metric::{Family, Histogram};
 use crate::version::PgVersion;
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,8 +61,8 @@ impl fmt::Display for Loop {
 pub struct Executed {
     /// The collector that sent it.
     pub collector: &'static str,
-    /// The text that was sent.
-    pub sql: &'static str,
+    /// The text that was sent: one of ours, or one from the configuration.
+    pub sql: Cow<'static, str>,
     /// The server's major version.
     pub pg_major: u16,
     /// When it was sent.

@@ -251,3 +251,6 @@ fn own_families(s: &Snapshot) -> Vec<Family> {
     }
     out.into_vec()
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::CheckConfig { show } => {
             with_config(&cli.source, |loaded| Ok(check_config::run(&loaded, show)))
         }
-        Command::Doctor { .. } | Command::SetupSql { .. } | Command::Sql { .. } => anyhow::bail!("later"),
+        Command::SetupSql { role, pg, databases, minimal } => {
+            Ok(print::setup_sql(&role, pg, &databases, minimal))
+        }
+        Command::Doctor { .. } | Command::Sql { .. } => anyhow::bail!("later"),
         Command::Schema => print::schema(),
         Command::Completions { shell } => Ok(print::completions(shell)),
         Command::Man => print::man(),

@@ -12,6 +12,7 @@ use pgmon_core::snapshot::{Blind, Data, Loop};
 use pgmon_core::version::ExtVersion;
 use serde::Serialize;
 use sqlx::postgres::{PgArguments, PgRow};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -187,22 +188,33 @@ pub trait Collector: Send + Sized + 'static {
         Ok(PgArguments::default())
     }
 
+    /// Fills in what rows take from earlier rounds (rates, changes): fields that the statement does not
+    /// return (`#[sqlx(skip)]`). Runs before [`Collector::samples`], as pure as that.
+    fn complete(&mut self, rows: &mut [Self::Row], cx: &Cx) {
+        let _ = (rows, cx);
+    }
+
     /// Maps the rows of a round.
     fn samples(&mut self, rows: &[Self::Row], cx: &Cx, out: &mut Families) -> Vec<Blind>;
 }
 
 /// A statement to be run.
 pub struct Statement {
-    /// Its text.
-    pub sql: &'static str,
+    /// Its text: one of ours (costs nothing to pass on), or one from the configuration.
+    pub sql: Cow<'static, str>,
     /// Its values.
     pub args: PgArguments,
 }
 
 impl Statement {
     /// A statement without values.
-    pub fn plain(sql: &'static str) -> Self {
-        Self { sql, args: PgArguments::default() }
+    pub fn plain(sql: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(sql, PgArguments::default())
+    }
+
+    /// A statement with its values.
+    pub fn with(sql: impl Into<Cow<'static, str>>, args: PgArguments) -> Self {
+        Self { sql: sql.into(), args }
     }
 }
 
@@ -214,6 +226,11 @@ pub trait Steps: Send {
     fn begin(&mut self, sql: &'static str, cx: &Cx) -> Result<Statement, sqlx::error::BoxDynError>;
     /// Takes a row of the statement that is running.
     fn row(&mut self, row: &PgRow) -> Result<(), sqlx::Error>;
+    /// Called before [`Steps::end`]: how long the statement took as seen from here, from sending it to
+    /// its last row (without the transaction around it). Only what measures the server needs it.
+    fn answered(&mut self, within: Duration) {
+        let _ = within;
+    }
     /// The statement's rows are all here: the next statement, or `None` to finish.
     /// `error` is set if the statement failed; return it to fail the round, or go on without it.
     fn end(&mut self, error: Option<QueryError>, cx: &Cx) -> Result<Option<Statement>, QueryError>;
@@ -256,7 +273,7 @@ impl<C: Collector> Steps for Single<C> {
 
     fn begin(&mut self, sql: &'static str, cx: &Cx) -> Result<Statement, sqlx::error::BoxDynError> {
         self.rows.clear();
-        Ok(Statement { sql, args: self.inner.args(cx)? })
+        Ok(Statement::with(sql, self.inner.args(cx)?))
     }
 
     fn row(&mut self, row: &PgRow) -> Result<(), sqlx::Error> {
@@ -270,7 +287,8 @@ impl<C: Collector> Steps for Single<C> {
 
     fn finish(&mut self, cx: &Cx) -> Outcome {
         let mut families = Families::new();
-        let rows = std::mem::take(&mut self.rows);
+        let mut rows = std::mem::take(&mut self.rows);
+        self.inner.complete(&mut rows, cx);
         let blind = self.inner.samples(&rows, cx, &mut families);
         Outcome { families: families.into_vec(), data: Some(Arc::new(rows)), blind }
     }

@@ -142,6 +142,11 @@ impl Engine {
         &self.facts
     }
 
+    /// Whether a collector lacks a grant or an extension.
+    pub fn is_blind(&self) -> bool {
+        self.slots.iter().any(|s| matches!(s.choice, Choice::Blind(_)))
+    }
+
     /// The collectors' states, for a snapshot. What belongs to the whole server is left out of an
     /// entry that does not lead it.
     pub fn states(&self, leads: bool) -> Vec<CollectorState> {
@@ -293,8 +298,10 @@ impl Engine {
         for slot in &mut self.slots {
             if matches!(slot.choice, Choice::Run(_)) {
                 slot.state.errors += 1;
-                slot.state.outcome =
-                    Outcome::Failed { sqlstate: error.sqlstate().map(str::to_owned), message: error.to_string() };
+                slot.state.outcome = Outcome::Failed {
+                    sqlstate: error.sqlstate().map(str::to_owned),
+                    message: error.to_string(),
+                };
             }
         }
     }

@@ -147,3 +147,53 @@ impl Probe {
         }
     }
 }
+
+/// Runs a test's body on a server of every selected version, all at once; says which versions failed.
+pub(crate) fn on_all_majors<F: Future<Output = ()>>(body: impl Fn(pgmon_testkit::Major) -> F) {
+    use futures::FutureExt as _;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let failed: Vec<String> = runtime.block_on(async {
+        let runs = pgmon_testkit::Major::selected().into_iter().map(|major| {
+            let run = std::panic::AssertUnwindSafe(body(major)).catch_unwind();
+            run.map(move |result| result.err().map(|_| major.to_string()))
+        });
+        futures::future::join_all(runs).await.into_iter().flatten().collect()
+    });
+    assert!(failed.is_empty(), "failed on PostgreSQL {}", failed.join(", "));
+}
+
+/// A round's surroundings on a server of this version, for tests that bring rows of their own.
+pub(crate) fn cx(major: u16, mono: Duration) -> Cx {
+    let facts = Facts {
+        version: pgmon_core::version::PgVersion::from_num(u32::from(major) * 10_000 + 1),
+        version_text: format!("{major}.1"),
+        in_recovery: false,
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        database: "shop".into(),
+        database_oid: 16_384,
+        role: "pgmon".into(),
+        superuser: false,
+        monitor: true,
+        read_all_data: false,
+        block_size: 8192,
+        tls: false,
+        system_identifier: Some("7000000000000000001".into()),
+        backend_pid: 4711,
+        extensions: std::collections::BTreeMap::new(),
+        settings: std::collections::BTreeMap::new(),
+    };
+    Cx {
+        facts: Arc::new(facts),
+        settings: Arc::new(Settings::default()),
+        at: jiff::Timestamp::UNIX_EPOCH + mono,
+        mono,
+        interval: Duration::from_secs(3600),
+    }
+}
+
+/// A family's value with these labels, for tests that bring rows of their own.
+pub(crate) fn number(families: &[Family], family: &str, labels: &[&str]) -> Option<f64> {
+    let family = families.iter().find(|f| f.desc.name == family)?;
+    let sample = family.samples.iter().find(|s| s.labels.iter().map(|l| &**l).eq(labels.iter().copied()))?;
+    if let Value::Number(n) = sample.value { Some(n) } else { None }
+}
