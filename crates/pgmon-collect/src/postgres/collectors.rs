@@ -9,6 +9,7 @@ mod lint;
 
 pub mod archiver;
 pub mod bloat;
+pub mod canary;
 pub mod checkpoints;
 pub mod connections;
 pub mod database;
@@ -16,7 +17,9 @@ pub mod database_size;
 pub mod freshness;
 pub mod indexes;
 pub mod io;
+pub mod locks;
 pub mod partitions;
+pub mod progress;
 pub mod relations;
 pub mod replication;
 pub mod sequences;
@@ -29,6 +32,7 @@ pub mod statements;
 pub mod subscriptions;
 pub mod table_age;
 pub mod tables;
+pub mod temp;
 pub mod throughput;
 pub mod wal;
 pub mod wal_files;
@@ -71,4 +75,9 @@ pub const ALL: &[Registered] = &[
     single::<freshness::Freshness>(),
     // storage: the WAL directory
     single::<wal_files::WalFiles>(),
+    connections::REGISTERED,
+    locks::REGISTERED,
+    single::<progress::Progress>(),
+    single::<temp::Temp>(),
+    canary::REGISTERED,
 ];
