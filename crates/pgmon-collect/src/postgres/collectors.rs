@@ -39,45 +39,42 @@ pub mod wal_files;
 pub mod wraparound;
 pub mod xmin_horizon;
 
-/// Every collector, in the order in which they run within their loop.
+/// Every collector, in the order in which they run within their loop: what matters most comes first,
+/// so that a loop whose budget is used up leaves out what matters least.
 pub const ALL: &[Registered] = &[
     // hot_path
-    single::<connections::Connections>(),
-    // workload: databases, statements, I/O
-    single::<database::Database>(),
-    single::<throughput::Throughput>(),
-    statements::REGISTERED,
-    single::<io::Io>(),
-    single::<slru::Slru>(),
-    // storage
-    single::<relations::Relations>(),
-    single::<tables::Tables>(),
-    single::<indexes::Indexes>(),
-    partitions::REGISTERED,
-    sequences::REGISTERED,
-    database_size::REGISTERED,
-    // workload: what holds VACUUM back
-    single::<xmin_horizon::XminHorizon>(),
-    // hourly
-    single::<wraparound::Wraparound>(),
-    single::<table_age::TableAge>(),
-    single::<stale_statistics::StaleStatistics>(),
-    bloat::REGISTERED,
-    single::<settings::Settings>(),
-    // workload: WAL, checkpoints, replication, archiving, freshness
-    single::<wal::Wal>(),
-    single::<checkpoints::Checkpoints>(),
-    single::<replication::Replication>(),
-    single::<standby::Standby>(),
-    single::<slots::Slots>(),
-    single::<subscriptions::Subscriptions>(),
-    single::<archiver::Archiver>(),
-    single::<freshness::Freshness>(),
-    // storage: the WAL directory
-    single::<wal_files::WalFiles>(),
     connections::REGISTERED,
     locks::REGISTERED,
     single::<progress::Progress>(),
     single::<temp::Temp>(),
     canary::REGISTERED,
+    // workload
+    single::<throughput::Throughput>(),
+    statements::REGISTERED,
+    single::<database::Database>(),
+    single::<replication::Replication>(),
+    single::<standby::Standby>(),
+    single::<slots::Slots>(),
+    single::<subscriptions::Subscriptions>(),
+    single::<wal::Wal>(),
+    single::<checkpoints::Checkpoints>(),
+    single::<archiver::Archiver>(),
+    single::<xmin_horizon::XminHorizon>(),
+    single::<io::Io>(),
+    single::<slru::Slru>(),
+    single::<freshness::Freshness>(),
+    // storage
+    single::<tables::Tables>(),
+    single::<relations::Relations>(),
+    single::<indexes::Indexes>(),
+    partitions::REGISTERED,
+    sequences::REGISTERED,
+    database_size::REGISTERED,
+    single::<wal_files::WalFiles>(),
+    // hourly
+    single::<wraparound::Wraparound>(),
+    single::<table_age::TableAge>(),
+    single::<stale_statistics::StaleStatistics>(),
+    single::<settings::Settings>(),
+    bloat::REGISTERED,
 ];
