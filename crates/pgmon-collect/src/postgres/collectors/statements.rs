@@ -180,7 +180,7 @@ impl Statements {
         let sql = cx.facts.pick(INFO)?;
         let mut args = PgArguments::default();
         sqlx::Arguments::add(&mut args, self.rounds.is_multiple_of(COUNT_EVERY)).ok()?;
-        Some(Statement { sql, args })
+        Some(Statement { sql: sql.into(), args })
     }
 
     fn blind(&self, need: &str, effect: &str, remedy: Option<String>) -> Blind {
@@ -354,5 +354,7 @@ fn missing(error: &QueryError) -> Option<Need> {
     }
 }
 
+#[cfg(test)]
+mod server_tests;
 #[cfg(test)]
 mod tests;
