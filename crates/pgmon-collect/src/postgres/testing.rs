@@ -149,15 +149,19 @@ impl Probe {
 }
 
 /// Runs a test's body on a server of every selected version, all at once; says which versions failed.
-pub(crate) fn on_all_majors<F: Future<Output = ()>>(body: impl Fn(pgmon_testkit::Major) -> F) {
-    use futures::FutureExt as _;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let failed: Vec<String> = runtime.block_on(async {
-        let runs = pgmon_testkit::Major::selected().into_iter().map(|major| {
-            let run = std::panic::AssertUnwindSafe(body(major)).catch_unwind();
-            run.map(move |result| result.err().map(|_| major.to_string()))
-        });
-        futures::future::join_all(runs).await.into_iter().flatten().collect()
+///
+/// Each has a thread of its own: starting and ending a server blocks, which must not use up the others'
+/// time limits.
+pub(crate) fn on_all_majors<F: Future<Output = ()>>(body: impl Fn(pgmon_testkit::Major) -> F + Sync) {
+    let run = |major| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(body(major));
+    };
+    let failed: Vec<String> = std::thread::scope(|scope| {
+        let majors = pgmon_testkit::Major::selected().into_iter();
+        let threads: Vec<_> = majors.map(|major| (major, scope.spawn(move || run(major)))).collect();
+        let failed = threads.into_iter().filter_map(|(major, thread)| thread.join().err().map(|_| major));
+        failed.map(|major| major.to_string()).collect()
     });
     assert!(failed.is_empty(), "failed on PostgreSQL {}", failed.join(", "));
 }
