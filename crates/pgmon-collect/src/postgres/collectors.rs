@@ -19,6 +19,8 @@ pub mod settings;
 pub mod slots;
 pub mod stale_statistics;
 pub mod standby;
+#[cfg(test)]
+mod storage_tests;
 pub mod subscriptions;
 pub mod table_age;
 pub mod tables;

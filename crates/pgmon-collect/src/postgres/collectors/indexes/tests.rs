@@ -4,7 +4,7 @@ use crate::postgres::testing::{Probe, Round, cx, number, on_all_majors};
 use pgmon_core::metric::Families;
 use pgmon_testkit::{Server, Tier, workload};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The row of an index, as the API serves it.
 fn row<'a>(round: &'a Round, name: &str) -> &'a serde_json::Value {
@@ -176,9 +176,8 @@ fn what_may_go_and_what_must_stay() {
 
         // DDL on the table costs its indexes alone, and no time.
         let held = workload::access_exclusive(&server, "postgres", "o").await.unwrap();
-        let started = Instant::now();
         let round = probe.round().await;
-        assert!(started.elapsed() < Duration::from_millis(450), "it waited for the lock");
+        assert_eq!(round.executed.len(), 1, "a statement met the lock and was sent again");
         assert_eq!(round.value("pg_index_size_bytes", &["public.o_used"]), None);
         assert_eq!(round.value("pg_index_scans_total", &["public.o_used"]), Some(1.0));
         assert!(round.value("pg_index_size_bytes", &["public.customer_pkey"]).is_some());

@@ -2,7 +2,7 @@ use super::{REGISTERED, Row, Sequences};
 use crate::postgres::collector::{Settings, Steps as _};
 use crate::postgres::testing::{Probe, Round, cx, on_all_majors};
 use pgmon_testkit::{Server, Tier, workload};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn used(round: &Round, name: &str) -> Option<f64> {
     round.value("pg_sequence_used_ratio", &[&format!("public.{name}")])
@@ -72,9 +72,8 @@ fn how_much_is_used_up() {
         // ALTER SEQUENCE holds it: that one is left out, and nobody waits.
         let mut ddl = server.connect("postgres").await.unwrap();
         sqlx::raw_sql("BEGIN; ALTER SEQUENCE nearly OWNED BY NONE").execute(&mut ddl).await.unwrap();
-        let started = Instant::now();
         let round = probe.round().await;
-        assert!(started.elapsed() < Duration::from_millis(450), "it waited for the lock");
+        assert_eq!(round.executed.len(), 1, "a statement met the lock and was sent again");
         assert_eq!(used(&round, "nearly"), None);
         assert!(used(&round, "down").is_some());
         drop(ddl);
