@@ -5,8 +5,9 @@
 //! more than one statement.
 
 use super::audit::Audit;
+use super::collector::{Query, pg};
 use super::collectors;
-use super::connect;
+use super::connect::{self, Route};
 use super::decode;
 use super::engine::{Engine, Limits, Round, Step};
 use super::facts::Facts;
@@ -22,13 +23,20 @@ use pgmon_config::Entry;
 use pgmon_core::snapshot::{Loop, Snapshot, Up};
 use pgmon_core::version::PgVersion;
 use sqlx::Row as _;
-use sqlx::postgres::PgConnectOptions;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// How often what is known of a server is read again without a reason.
 const FACTS_EVERY: Duration = Duration::from_secs(3600);
+
+/// The same while something cannot be seen: somebody may be about to grant it.
+const FACTS_EVERY_WHILE_BLIND: Duration = Duration::from_secs(600);
+
+const PULSE: &str = include_str!("pulse.sql");
+
+/// The statement that the driver itself runs: name and text.
+pub const STATEMENTS: &[(&str, &[Query])] = &[("pulse", &[pg(12, PULSE)])];
 
 /// What all drivers share.
 pub struct Shared {
@@ -70,7 +78,7 @@ pub struct Driver {
     shared: Arc<Shared>,
     entry: Entry,
     index: usize,
-    options: PgConnectOptions,
+    route: Route,
     engine: Option<Engine>,
     schedules: [Schedule; 4],
     rounds: [Option<Round>; 4],
@@ -83,7 +91,7 @@ impl Driver {
     pub fn new(shared: Arc<Shared>, entry: Entry, index: usize) -> Self {
         let now = shared.timer.mono();
         Self {
-            options: connect::options(&entry.connect),
+            route: Route::new(&entry.connect),
             snapshot: shared.plan.pending(&entry.cluster, &entry.db),
             schedules: Loop::ALL.map(|l| Schedule::new(shared.plan.interval(l), now)),
             rounds: [None, None, None, None],
@@ -150,7 +158,7 @@ impl Driver {
     async fn connect(&mut self) -> Result<Session, Rejection> {
         let plan = &self.shared.plan;
         let guard = Guard { lock_timeout: plan.lock_timeout, pooled: self.entry.pooled };
-        let mut session = match Session::connect(&self.options, guard, plan.connect_timeout).await {
+        let mut session = match self.route.connect(guard, plan.connect_timeout).await {
             Ok(session) => session,
             Err(error) => {
                 self.snapshot.connect_errors += 1;
@@ -233,7 +241,8 @@ impl Driver {
         self.publish();
         loop {
             let now = self.shared.timer.mono();
-            if now.saturating_sub(learned) >= FACTS_EVERY {
+            let blind = self.engine.as_ref().is_some_and(Engine::is_blind);
+            if now.saturating_sub(learned) >= if blind { FACTS_EVERY_WHILE_BLIND } else { FACTS_EVERY } {
                 learned = now;
                 if let Err(rejection) = self.learn_again(session).await {
                     return Ended::Rejected(rejection);
@@ -404,7 +413,7 @@ async fn pulse(session: &mut Session, plan: &Plan, facts: &Facts) -> Result<(), 
 }
 
 async fn read_pulse(session: &mut Session, limit: Duration) -> Result<(bool, Timestamp), QueryError> {
-    let rows = session.fetch(include_str!("pulse.sql"), limit).await?;
+    let rows = session.fetch(PULSE, limit).await?;
     let row = rows.first().ok_or_else(|| QueryError::protocol("the pulse returned no row"))?;
     Ok((row.try_get("in_recovery")?, decode::timestamp(row, "started_at")?))
 }

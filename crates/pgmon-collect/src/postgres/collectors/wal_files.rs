@@ -6,9 +6,6 @@ use crate::postgres::collector::{Collector, Cx, Need, Scope, Settings, Spec, pg}
 use pgmon_core::metric::{Desc, Families};
 use pgmon_core::snapshot::{Blind, Loop};
 
-#[cfg(test)]
-mod tests;
-
 /// The directory's figures.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 pub struct Row {

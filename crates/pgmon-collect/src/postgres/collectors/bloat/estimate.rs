@@ -49,9 +49,10 @@ pub(super) struct Shape {
     pub(super) deduplicates: bool,
 }
 
-/// Bytes that dead rows and free space take, without what the fillfactor keeps free on purpose.
+/// Bytes of a table beyond what its live rows would take at the fillfactor.
 pub(super) fn table_bloat(bytes: f64, dead: f64, free: f64, fill: f64) -> f64 {
-    (dead + free - bytes * (1.0 - fill)).clamp(0.0, bytes.max(0.0))
+    let used = (bytes - dead - free).max(0.0);
+    (bytes - used / fill).max(0.0)
 }
 
 /// Bytes of an index beyond what the content of its pages would take at the fillfactor.
