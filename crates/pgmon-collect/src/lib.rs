@@ -3,4 +3,5 @@
 //! [`postgres`] holds the collectors, the guarded connection that runs their statements, the facts
 //! that decide what runs, and the driver of one configured database.
 
+pub mod poller;
 pub mod postgres;

@@ -6,6 +6,7 @@
 use crate::metric::{Family, Histogram};
 use crate::version::PgVersion;
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,8 +61,8 @@ impl fmt::Display for Loop {
 pub struct Executed {
     /// The collector that sent it.
     pub collector: &'static str,
-    /// The text that was sent.
-    pub sql: &'static str,
+    /// The text that was sent: one of ours, or one from the configuration.
+    pub sql: Cow<'static, str>,
     /// The server's major version.
     pub pg_major: u16,
     /// When it was sent.
@@ -155,6 +156,8 @@ pub struct CollectorState {
     pub collector: &'static str,
     /// The loop that it runs in.
     pub in_loop: Loop,
+    /// Whether its figures belong to the whole server, not to one database.
+    pub server_wide: bool,
     /// The database that it looked at, where the entry has `discover: true` and this is another one.
     pub datname: Option<Arc<str>>,
     /// When the last attempt started.
@@ -167,6 +170,8 @@ pub struct CollectorState {
     pub errors: u64,
     /// What it cannot see.
     pub blind: Vec<Blind>,
+    /// It runs in every `stride`-th round: more than 1 while it does not fit its loop's budget.
+    pub stride: u32,
     /// The last good result; readers leave it out once it is older than three intervals.
     pub good: Option<Arc<Output>>,
 }
@@ -287,6 +292,10 @@ pub struct Snapshot {
     pub alive_mono: Option<Duration>,
     /// What is known of the server.
     pub server: Option<Arc<ServerInfo>>,
+    /// Identifies the running server; entries of one server share it.
+    pub server_key: Option<Arc<str>>,
+    /// Whether this entry is the one that collects what belongs to the whole server.
+    pub leads: bool,
     /// The loops, in the order of [`Loop::ALL`].
     pub loops: [LoopState; 4],
     /// The collectors that apply, in the order of the registry.

@@ -10,11 +10,12 @@ pub struct ServerBuilder {
     pub(crate) major: Major,
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) initdb_args: Vec<String>,
+    pub(crate) on_disk: bool,
 }
 
 impl ServerBuilder {
     pub(crate) fn new(major: Major) -> Self {
-        let mut builder = Self { major, settings: Vec::new(), initdb_args: Vec::new() };
+        let mut builder = Self { major, settings: Vec::new(), initdb_args: Vec::new(), on_disk: false };
         for (name, value) in [
             // Data that lives for seconds need not reach the disk.
             ("fsync", "off"),
@@ -52,6 +53,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn initdb_arg(mut self, arg: impl Into<String>) -> Self {
         self.initdb_args.push(arg.into());
+        self
+    }
+
+    /// Puts the data on disk even if there is memory for it: for a server that lives long.
+    #[must_use]
+    pub fn on_disk(mut self) -> Self {
+        self.on_disk = true;
         self
     }
 

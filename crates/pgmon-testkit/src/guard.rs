@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 
-use crate::place::RunAs;
+use crate::place::{self, RunAs};
 
 /// A temporary directory with a guardian process outside of our own.
 ///
@@ -19,12 +19,8 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    pub(crate) fn new(run_as: RunAs) -> Result<Self> {
-        // The path of a unix socket has at most 107 bytes.
-        let mut parent = std::env::temp_dir();
-        if parent.as_os_str().len() > 60 {
-            parent = "/tmp".into();
-        }
+    pub(crate) fn new(run_as: RunAs, on_disk: bool) -> Result<Self> {
+        let parent = place::temporary(on_disk);
         let dir = loop {
             let name: String = std::iter::repeat_with(fastrand::alphanumeric).take(10).collect();
             let dir = parent.join(format!("pgmon-{name}"));

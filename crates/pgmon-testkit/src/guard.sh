@@ -5,7 +5,7 @@ trap '' INT TERM HUP
 cat >/dev/null
 
 # All processes that work in the directory. A server and its children never leave their data directory.
-pids() { find /proc -mindepth 2 -maxdepth 2 -name cwd -lname "$dir*" -printf '%h\n' 2>/dev/null | cut -c7-; }
+pids() { find /proc/[0-9]*/cwd -maxdepth 0 -lname "$dir*" -printf '%h\n' 2>/dev/null | cut -c7-; }
 signal() { sig=$1; shift; [ $# -eq 0 ] || kill -s "$sig" "$@" 2>/dev/null; }
 
 # QUIT lets a server give back its System V shared memory, of which the system has only so many segments.

@@ -80,7 +80,7 @@ impl PgBouncerBuilder {
             place::program("pgbouncer").context("there is no pgbouncer: run script/bootstrap test")?;
         let run_as = RunAs::choose()?;
         for _ in 0..20 {
-            let (guard, port) = (Guard::new(run_as)?, free_port()?);
+            let (guard, port) = (Guard::new(run_as, false)?, free_port()?);
             self.write_config(&guard, run_as, port)?;
             let log = fs::File::create(guard.dir().join("log"))?;
             let child = run_as

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::Major;
 
 const SHARED_CACHE: &str = "/var/cache/pgmon";
+const PLENTY: u64 = 4 << 30;
 
 /// The directory that this user's caches lie in.
 pub(crate) fn cache() -> Result<PathBuf> {
@@ -61,6 +62,20 @@ pub fn program(name: &str) -> Option<PathBuf> {
         .chain(fixed)
         .map(|dir| dir.join(name))
         .find(|file| file.is_file())
+}
+
+/// Where data directories are made: `PGMON_TEST_TMP`, else in memory if there is plenty of it (a
+/// server starts in half the time), else `TMPDIR`.
+pub(crate) fn temporary(on_disk: bool) -> PathBuf {
+    if let Some(dir) = non_empty("PGMON_TEST_TMP") {
+        return dir;
+    }
+    let memory = Path::new("/dev/shm");
+    if !on_disk && rustix::fs::statvfs(memory).is_ok_and(|fs| fs.f_bavail * fs.f_frsize > PLENTY) {
+        return memory.into();
+    }
+    // The path of a unix socket has at most 107 bytes.
+    Some(env::temp_dir()).filter(|dir| dir.as_os_str().len() < 60).unwrap_or_else(|| "/tmp".into())
 }
 
 /// The user that servers run as: ourselves, unless we are root, which PostgreSQL refuses.

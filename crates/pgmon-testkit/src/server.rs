@@ -61,7 +61,7 @@ impl Server {
     /// A server whose data directory is yet to come.
     pub(crate) fn with_empty_dir(builder: ServerBuilder) -> Result<Self> {
         let run_as = RunAs::choose()?;
-        let guard = Guard::new(run_as)?;
+        let guard = Guard::new(run_as, builder.on_disk)?;
         let password = random_password();
         Ok(Self { builder, run_as, password, port: 0, postmaster: Mutex::default(), guard })
     }
@@ -268,10 +268,9 @@ impl Server {
         fs::remove_dir_all(self.data_dir())?;
         // The defaults differ by version: ours first, then what the caller has set.
         let of_caller = self.builder.settings.split_off(ServerBuilder::new(self.major()).settings.len());
-        let initdb_args = std::mem::take(&mut self.builder.initdb_args);
-        self.builder = ServerBuilder::new(major);
-        self.builder.settings.extend(of_caller);
-        self.builder.initdb_args = initdb_args;
+        let mut settings = ServerBuilder::new(major).settings;
+        settings.extend(of_caller);
+        self.builder = ServerBuilder { major, settings, ..self.builder.clone() };
         self.fill_data_dir()?;
         self.start_again().await?;
         self.set_superuser_password().await

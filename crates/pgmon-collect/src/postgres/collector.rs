@@ -12,6 +12,7 @@ use pgmon_core::snapshot::{Blind, Data, Loop};
 use pgmon_core::version::ExtVersion;
 use serde::Serialize;
 use sqlx::postgres::{PgArguments, PgRow};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -199,16 +200,21 @@ pub trait Collector: Send + Sized + 'static {
 
 /// A statement to be run.
 pub struct Statement {
-    /// Its text.
-    pub sql: &'static str,
+    /// Its text: one of ours (costs nothing to pass on), or one from the configuration.
+    pub sql: Cow<'static, str>,
     /// Its values.
     pub args: PgArguments,
 }
 
 impl Statement {
     /// A statement without values.
-    pub fn plain(sql: &'static str) -> Self {
-        Self { sql, args: PgArguments::default() }
+    pub fn plain(sql: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(sql, PgArguments::default())
+    }
+
+    /// A statement with its values.
+    pub fn with(sql: impl Into<Cow<'static, str>>, args: PgArguments) -> Self {
+        Self { sql: sql.into(), args }
     }
 }
 
@@ -220,6 +226,11 @@ pub trait Steps: Send {
     fn begin(&mut self, sql: &'static str, cx: &Cx) -> Result<Statement, sqlx::error::BoxDynError>;
     /// Takes a row of the statement that is running.
     fn row(&mut self, row: &PgRow) -> Result<(), sqlx::Error>;
+    /// Called before [`Steps::end`]: how long the statement took as seen from here, from sending it to
+    /// its last row (without the transaction around it). Only what measures the server needs it.
+    fn answered(&mut self, within: Duration) {
+        let _ = within;
+    }
     /// The statement's rows are all here: the next statement, or `None` to finish.
     /// `error` is set if the statement failed; return it to fail the round, or go on without it.
     fn end(&mut self, error: Option<QueryError>, cx: &Cx) -> Result<Option<Statement>, QueryError>;
@@ -262,7 +273,7 @@ impl<C: Collector> Steps for Single<C> {
 
     fn begin(&mut self, sql: &'static str, cx: &Cx) -> Result<Statement, sqlx::error::BoxDynError> {
         self.rows.clear();
-        Ok(Statement { sql, args: self.inner.args(cx)? })
+        Ok(Statement::with(sql, self.inner.args(cx)?))
     }
 
     fn row(&mut self, row: &PgRow) -> Result<(), sqlx::Error> {

@@ -62,9 +62,18 @@ impl Running {
         let Some(statement) = self.next.take() else {
             return Progress::Failed(QueryError::protocol("no statement is left to run"));
         };
-        let sql = statement.sql;
+        let sql = statement.sql.clone();
         let (started_at, started) = (clock.wall(), clock.mono());
-        let run = session.run(statement, limit, |row| steps.row(&row));
+        let (mut sent, mut last_row) = (started, None);
+        let run = session.run_observed(
+            statement,
+            limit,
+            || sent = clock.mono(),
+            |row| {
+                last_row = Some(clock.mono());
+                steps.row(&row)
+            },
+        );
         let result = AssertUnwindSafe(run).catch_unwind().await;
         let took = clock.mono().saturating_sub(started);
         self.spent += took;
@@ -96,7 +105,12 @@ impl Running {
             }
             Err(e) => Some(e),
         };
-        match guarded(|| steps.end(error, &self.cx)) {
+        let answered = last_row.unwrap_or(started + took).saturating_sub(sent);
+        let end = || {
+            steps.answered(answered);
+            steps.end(error, &self.cx)
+        };
+        match guarded(end) {
             Ok(Ok(Some(statement))) => {
                 self.next = Some(statement);
                 Progress::More

@@ -137,9 +137,24 @@ impl Session {
         &mut self,
         statement: Statement,
         limit: Duration,
+        on_row: F,
+    ) -> Result<u64, QueryError>
+    where
+        F: FnMut(PgRow) -> Result<(), sqlx::Error> + Send,
+    {
+        self.run_observed(statement, limit, || {}, on_row).await
+    }
+
+    /// [`Session::run`] that says when the transaction is open and the statement itself is sent.
+    pub async fn run_observed<S, F>(
+        &mut self,
+        statement: Statement,
+        limit: Duration,
+        on_send: S,
         mut on_row: F,
     ) -> Result<u64, QueryError>
     where
+        S: FnOnce() + Send,
         F: FnMut(PgRow) -> Result<(), sqlx::Error> + Send,
     {
         // 0 would mean no limit at all.
@@ -152,7 +167,10 @@ impl Session {
         let work = async {
             // The text is ours: numbers, and quoted names from pg_extension.
             self.conn.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await?;
-            let query = sqlx::query_with(statement.sql, statement.args).persistent(!self.guard.pooled);
+            on_send();
+            // The text is ours, or the configuration's and checked there; values are never put into it.
+            let query =
+                sqlx::query_with(AssertSqlSafe(statement.sql), statement.args).persistent(!self.guard.pooled);
             let mut count = 0;
             let mut result = Ok(());
             {

@@ -61,3 +61,7 @@ INSERT INTO events SELECT current_date - i % 7 + interval '1 minute', i, 'login'
 CREATE SEQUENCE invoice_number AS int;
 SELECT setval('invoice_number', 1980000000);
 ANALYZE;
+
+CREATE ROLE shop_app LOGIN;
+GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO shop_app;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO shop_app;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use pgmon_testkit::{PgConnection, Server, workload};
-use sqlx::Connection as _;
+use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -15,11 +15,19 @@ const SHOP: &str = "shop";
 pub(crate) fn start(server: &Arc<Server>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     for _ in 0..3 {
-        forever(&mut tasks, server, "buyer", async |server| buy(&mut server.connect(SHOP).await?).await);
+        forever(&mut tasks, server, "buyer", async |server| {
+            buy(&mut session(&server, "checkout").await?).await
+        });
     }
-    forever(&mut tasks, server, "browser", async |server| browse(&mut server.connect(SHOP).await?).await);
-    forever(&mut tasks, server, "carts", async |server| fill_carts(&mut server.connect(SHOP).await?).await);
-    forever(&mut tasks, server, "report", async |server| report(&mut server.connect(SHOP).await?).await);
+    forever(&mut tasks, server, "browser", async |server| {
+        browse(&mut session(&server, "storefront").await?).await
+    });
+    forever(&mut tasks, server, "carts", async |server| {
+        fill_carts(&mut session(&server, "carts").await?).await
+    });
+    forever(&mut tasks, server, "report", async |server| {
+        report(&mut session(&server, "reporting").await?).await
+    });
     forever(&mut tasks, server, "blocked sessions", async |server| block(&server).await);
     forever(&mut tasks, server, "forgotten transaction", async |server| forget_transaction(&server).await);
     if pgmon_testkit::program("pgbench").is_some() {
@@ -46,6 +54,12 @@ fn forever<F>(
             sleep(Duration::from_secs(2)).await;
         }
     });
+}
+
+/// A session of the application, on the unix socket.
+async fn session(server: &Server, name: &str) -> Result<PgConnection> {
+    let options = server.connect_options(SHOP).username("shop_app").application_name(name);
+    Ok(options.disable_statement_logging().connect().await?)
 }
 
 async fn pause(milliseconds: std::ops::Range<u64>) {

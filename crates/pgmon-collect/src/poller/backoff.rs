@@ -1,0 +1,78 @@
+//! How long a source that fails is left alone.
+
+use std::time::Duration;
+
+/// No source is left alone for longer.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// After this many failures in a row a source counts as quarantined.
+const QUARANTINE_AFTER: u32 = 3;
+
+/// Failures in a row and what follows from them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// Counts a failure and returns how long to wait before the next attempt.
+    ///
+    /// At most one attempt an interval; from the third failure on the pause grows to two intervals,
+    /// but not beyond a minute (or the interval, if that is longer), so that a source that has come
+    /// back is found within two intervals. `jitter` (0 to 1) shortens the pause by up to a tenth.
+    pub fn failed(&mut self, interval: Duration, jitter: f64) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let factor = match self.failures {
+            1 | 2 => 1.0,
+            3 => 1.5,
+            _ => 2.0,
+        };
+        let pause = interval.mul_f64(factor).min(LONGEST.max(interval));
+        // Never below the interval: a server out of connection slots must not be asked more often.
+        let jittered = pause.mul_f64(1.0 - 0.1 * jitter.clamp(0.0, 1.0));
+        jittered.max(interval.min(pause))
+    }
+
+    /// Forgets the failures.
+    pub fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Failures in a row.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Whether the source has failed so often that it is probed at growing intervals.
+    pub fn is_quarantined(&self) -> bool {
+        self.failures >= QUARANTINE_AFTER
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: fn(u64) -> Duration = Duration::from_secs;
+
+    #[test]
+    fn pauses_grow_but_a_source_that_is_back_is_found_within_two_intervals() {
+        let mut b = Backoff::default();
+        let pauses: Vec<_> = (0..6).map(|_| b.failed(S(15), 0.0)).collect();
+        assert!(pauses.is_sorted() && pauses[0] == S(15) && pauses[5] == S(30), "{pauses:?}");
+        assert!(b.is_quarantined());
+        b.succeeded();
+        assert!(!b.is_quarantined() && b.failed(S(15), 0.0) == S(15));
+    }
+
+    #[test]
+    fn never_more_than_one_attempt_an_interval_nor_less_than_one_a_minute() {
+        for secs in [1, 15, 45, 60, 300] {
+            let mut b = Backoff::default();
+            for jitter in [0.0, 1.0, 0.5, 1.0, 1.0] {
+                let pause = b.failed(S(secs), jitter);
+                assert!(pause >= S(secs) && pause <= S(secs.max(60)), "{secs}: {pause:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The latest snapshots of everything that is watched, for readers.
+
+use arc_swap::ArcSwap;
+use pgmon_core::snapshot::{CollectorState, Snapshot};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+/// All watched databases. Writers are the drivers, one per cell; readers take what is there.
+#[derive(Debug)]
+pub struct Fleet {
+    cells: Vec<Arc<Cell>>,
+    /// Rises with every published snapshot.
+    version: Arc<watch::Sender<u64>>,
+    leaders: Mutex<HashMap<String, usize>>,
+}
+
+/// One configured database's latest snapshot.
+#[derive(Debug)]
+pub struct Cell {
+    snapshot: ArcSwap<Snapshot>,
+    roamed: ArcSwap<Vec<CollectorState>>,
+    version: Arc<watch::Sender<u64>>,
+}
+
+impl Cell {
+    /// What the entry's own connection found.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// What was found in the server's other databases (`discover: true`).
+    pub fn roamed(&self) -> Arc<Vec<CollectorState>> {
+        self.roamed.load_full()
+    }
+
+    /// Replaces the snapshot.
+    pub fn publish(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+        self.version.send_modify(|v| *v += 1);
+    }
+
+    /// Replaces what was found in other databases.
+    pub fn publish_roamed(&self, states: Vec<CollectorState>) {
+        self.roamed.store(Arc::new(states));
+        self.version.send_modify(|v| *v += 1);
+    }
+}
+
+impl Fleet {
+    /// A fleet that starts with these snapshots.
+    pub fn new(start: Vec<Snapshot>) -> Self {
+        let version = Arc::new(watch::Sender::new(0));
+        let cells = start
+            .into_iter()
+            .map(|s| {
+                Arc::new(Cell {
+                    snapshot: ArcSwap::from_pointee(s),
+                    roamed: ArcSwap::from_pointee(Vec::new()),
+                    version: version.clone(),
+                })
+            })
+            .collect();
+        Self { cells, version, leaders: Mutex::new(HashMap::new()) }
+    }
+
+    /// The cells in the order of the configuration.
+    pub fn cells(&self) -> &[Arc<Cell>] {
+        &self.cells
+    }
+
+    /// Told of every published snapshot.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    /// Makes `entry` the one that collects what belongs to the whole server, if none does yet.
+    /// Returns whether it is.
+    pub fn lead(&self, server: &str, entry: usize) -> bool {
+        let mut leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
+        match leaders.get(server) {
+            Some(leader) => *leader == entry,
+            None => {
+                leaders.insert(server.to_owned(), entry);
+                true
+            }
+        }
+    }
+
+    /// Lets another entry collect what belongs to the server.
+    pub fn resign(&self, entry: usize) {
+        let mut leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
+        leaders.retain(|_, leader| *leader != entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_entry_leads_until_it_resigns() {
+        let fleet = Fleet::new(Vec::new());
+        assert!(fleet.lead("a", 0) && fleet.lead("a", 0) && !fleet.lead("a", 1) && fleet.lead("b", 1));
+        fleet.resign(0);
+        assert!(fleet.lead("a", 1));
+    }
+}

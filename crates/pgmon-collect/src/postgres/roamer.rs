@@ -1,0 +1,172 @@
+//! Visits a server's other databases for what is collected per database (`discover: true`).
+//!
+//! One more connection moves through them, one database after the other; the entry's own connection
+//! and its fast loops do not wait for it.
+
+use super::audit::Audit;
+use super::collector::{Registered, Scope};
+use super::collectors;
+use super::connect::{self, Route};
+use super::driver::Shared;
+use super::engine::{Engine, Limits, Step};
+use super::facts::Facts;
+use super::session::{Guard, QueryError, Session};
+use crate::poller::fleet::Cell;
+use pgmon_config::Entry;
+use pgmon_core::snapshot::{CollectorState, Loop, LoopState, Up};
+use sqlx::Row as _;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to wait before looking again whether the entry's own connection works.
+const NOT_YET: Duration = Duration::from_secs(1);
+
+/// Visits the other databases of one entry's server.
+pub struct Roamer {
+    shared: Arc<Shared>,
+    entry: Entry,
+    route: Route,
+    cell: Arc<Cell>,
+    visits: BTreeMap<String, Visit>,
+}
+
+/// What is kept of one database between two visits.
+struct Visit {
+    engine: Engine,
+    storage: LoopState,
+    hourly: LoopState,
+}
+
+impl Roamer {
+    /// The roamer of an entry; its results go to the entry's cell.
+    pub fn new(shared: Arc<Shared>, entry: Entry, cell: Arc<Cell>) -> Self {
+        Self { route: Route::new(&entry.connect), shared, entry, cell, visits: BTreeMap::new() }
+    }
+
+    /// Runs until the process stops.
+    pub async fn run(mut self) {
+        let mut stop = self.shared.stop.clone();
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = self.roam() => {}
+        }
+    }
+
+    async fn roam(&mut self) {
+        let timer = self.shared.timer.clone();
+        loop {
+            if self.cell.snapshot().up != Up::Up {
+                self.visits.clear();
+                self.publish();
+                timer.sleep_until(timer.mono() + NOT_YET).await;
+                continue;
+            }
+            let started = timer.mono();
+            if let Err(error) = self.tour().await {
+                tracing::warn!(cluster = %self.entry.cluster, db = %self.entry.db, "discover: {error}");
+            }
+            // A tenth of jitter, so that servers that were configured together do not stay in step.
+            let pause = self.shared.plan.interval(Loop::Storage).mul_f64(0.95 + 0.1 * fastrand::f64());
+            timer.sleep_until(started + pause).await;
+        }
+    }
+
+    /// Visits every database once.
+    async fn tour(&mut self) -> Result<(), QueryError> {
+        let names = self.databases().await?;
+        self.visits.retain(|name, _| names.contains(name));
+        for name in names {
+            if let Err(error) = self.visit(&name).await {
+                tracing::warn!(cluster = %self.entry.cluster, db = %self.entry.db, datname = name, "discover: {error}");
+                if let Some(visit) = self.visits.get_mut(&name) {
+                    visit.engine.fail(&error);
+                }
+            }
+            self.publish();
+        }
+        Ok(())
+    }
+
+    async fn databases(&mut self) -> Result<Vec<String>, QueryError> {
+        let _permit = self.shared.permits.acquire(&connect::address(&self.entry.connect)).await;
+        let mut session = self.connect(&self.route.clone()).await?;
+        let rows =
+            session.fetch(include_str!("roamer/databases.sql"), self.shared.plan.statement_timeout).await;
+        session.close().await;
+        rows?.iter().map(|row| row.try_get("datname").map_err(QueryError::from)).collect()
+    }
+
+    async fn connect(&mut self, route: &Route) -> Result<Session, QueryError> {
+        let plan = &self.shared.plan;
+        let guard = Guard { lock_timeout: plan.lock_timeout, pooled: self.entry.pooled };
+        route.connect(guard, plan.connect_timeout).await
+    }
+
+    async fn visit(&mut self, name: &str) -> Result<(), QueryError> {
+        let _permit = self.shared.permits.acquire(&connect::address(&self.entry.connect)).await;
+        let mut session = self.connect(&self.route.to_database(name)).await?;
+        let result = self.look_around(&mut session, name).await;
+        session.close().await;
+        result
+    }
+
+    async fn look_around(&mut self, session: &mut Session, name: &str) -> Result<(), QueryError> {
+        let plan = &self.shared.plan;
+        let limit = plan.statement_timeout;
+        let facts = Facts::read(session, limit).await?;
+        let audit = Audit::read(session, &facts, limit).await?;
+        if audit.can_write() && plan.enforce_read_only {
+            let rights = audit.rights_text().join("; ");
+            return Err(QueryError::protocol(&format!("left alone, the role can write in it: {rights}")));
+        }
+        let facts = Arc::new(facts);
+        let visit = self.visits.entry(name.to_owned()).or_insert_with(|| Visit {
+            engine: Engine::new(
+                collectors::ALL.iter().filter(|c| roams(c)),
+                facts.clone(),
+                plan.settings.clone(),
+                plan.series_per_family,
+                Some(name.into()),
+            ),
+            storage: LoopState::new(Loop::Storage, plan.interval(Loop::Storage), plan.budget(Loop::Storage)),
+            hourly: LoopState::new(Loop::Hourly, plan.interval(Loop::Hourly), plan.budget(Loop::Hourly)),
+        });
+        visit.engine.set_facts(facts);
+        let timer = &*self.shared.timer;
+        for state in [&mut visit.storage, &mut visit.hourly] {
+            // Half of the interval: visits follow the storage loop's rhythm, not the hour's.
+            let due = state.ended_mono.is_none_or(|at| timer.mono().saturating_sub(at) * 2 > state.interval);
+            if !due {
+                continue;
+            }
+            let limits = Limits { budget: state.budget, statement: state.budget };
+            let mut round = visit.engine.begin(state.name, false, timer);
+            loop {
+                match visit.engine.step(&mut round, session, limits, state.interval, timer).await {
+                    Step::Continue => {}
+                    Step::Over => break,
+                    Step::Lost(error) => {
+                        visit.engine.abandon(round);
+                        return Err(error);
+                    }
+                }
+            }
+            visit.engine.end(round, state, timer);
+        }
+        Ok(())
+    }
+
+    fn publish(&self) {
+        let states: Vec<CollectorState> = self.visits.values().flat_map(|v| v.engine.states(false)).collect();
+        if !(states.is_empty() && self.cell.roamed().is_empty()) {
+            self.cell.publish_roamed(states);
+        }
+    }
+}
+
+/// Whether a collector is run in databases that are visited.
+fn roams(registered: &Registered) -> bool {
+    registered.spec.scope == Scope::Database
+        && matches!(registered.spec.in_loop, Loop::Storage | Loop::Hourly)
+}

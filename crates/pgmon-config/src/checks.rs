@@ -1,0 +1,71 @@
+//! Rules between keys, which a schema does not express.
+
+use std::time::Duration;
+
+use crate::tree::Node;
+use crate::{Config, Diagnostic, Span};
+
+/// The shortest interval of a loop.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Notes what does not go together.
+pub(crate) fn check(
+    config: &Config,
+    root: &Node,
+    faults: &mut Vec<Diagnostic>,
+    warnings: &mut Vec<Diagnostic>,
+) {
+    loops(config, root, faults, warnings);
+    thresholds(config, root, warnings);
+    if config.bloat.min_relation_bytes > config.bloat.max_relation_bytes {
+        let pointer = "/bloat/min_relation_bytes";
+        let at = &root.locate(pointer).1.at;
+        warnings.push(at.says(pointer, "is above max_relation_bytes, so no relation is ever measured"));
+    }
+}
+
+fn loops(config: &Config, root: &Node, faults: &mut Vec<Diagnostic>, warnings: &mut Vec<Diagnostic>) {
+    let (intervals, budgets) = (&config.sample_intervals, &config.budgets);
+    let loops: [(&str, Span, Span); 4] = [
+        ("hot_path", intervals.hot_path, budgets.hot_path),
+        ("workload", intervals.workload, budgets.workload),
+        ("storage", intervals.storage, budgets.storage),
+        ("hourly", intervals.hourly, budgets.hourly),
+    ];
+    for (name, interval, budget) in loops {
+        let pointer = format!("/sample_intervals/{name}");
+        let at = &root.locate(&pointer).1.at;
+        if interval.duration() < SHORTEST_INTERVAL {
+            faults.push(at.says(pointer, "must be at least 1s"));
+        } else if budget > interval {
+            let message = format!("is shorter than its budget ({budget}), so rounds may be skipped");
+            warnings.push(at.says(pointer, message));
+        }
+    }
+}
+
+fn thresholds(config: &Config, root: &Node, warnings: &mut Vec<Diagnostic>) {
+    let a = &config.alerts;
+    // Whether the critical threshold would never be reached after the warning.
+    let rising: [(&str, bool); 9] = [
+        ("connections_warn", a.connections_warn > a.connections_crit),
+        ("long_txn_warn_s", a.long_txn_warn_s > a.long_txn_crit_s),
+        ("repl_warn_s", a.repl_warn_s > a.repl_crit_s),
+        ("stats_stale_warn_hours", a.stats_stale_warn_hours > a.stats_stale_crit_hours),
+        ("wraparound_warn_tx_age", a.wraparound_warn_tx_age > a.wraparound_crit_tx_age),
+        ("wal_surge_warn_bytes_per_sec", a.wal_surge_warn_bytes_per_sec > a.wal_surge_crit_bytes_per_sec),
+        ("temp_surge_warn_bytes_per_sec", a.temp_surge_warn_bytes_per_sec > a.temp_surge_crit_bytes_per_sec),
+        ("autovac_starvation_warn_hours", a.autovac_starvation_warn_hours > a.autovac_starvation_crit_hours),
+        ("checkpoint_ratio_warn", a.checkpoint_ratio_warn > a.checkpoint_ratio_crit),
+    ];
+    for key in rising.into_iter().filter_map(|(key, wrong)| wrong.then_some(key)) {
+        let pointer = format!("/alerts/{key}");
+        let at = &root.locate(&pointer).1.at;
+        warnings.push(at.says(pointer, "is above its _crit threshold, so there is never a mere warning"));
+    }
+    if a.checkpoint_interval_warn_seconds < a.checkpoint_interval_crit_seconds {
+        let pointer = "/alerts/checkpoint_interval_warn_seconds";
+        let at = &root.locate(pointer).1.at;
+        warnings.push(at.says(pointer, "is below its _crit threshold, so there is never a mere warning"));
+    }
+}

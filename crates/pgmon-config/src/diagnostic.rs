@@ -1,0 +1,89 @@
+//! What is wrong with a configuration, and where.
+
+use std::fmt;
+
+/// One fault or warning: where it is, what it is, what to do.
+///
+/// Printed as `pgmon.yaml:12:3: sample_intervals.hot_pth: unknown key; did you mean hot_path?`. No
+/// message repeats a value from the configuration, as it may be a secret in the wrong place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Where it was read: the file's path, the environment variable or the option of the command line.
+    pub file: String,
+    /// The line in the file (from 1); `None` outside of files.
+    pub line: Option<usize>,
+    /// The column in the line (characters, from 1); `None` outside of files.
+    pub column: Option<usize>,
+    /// The key as a JSON Pointer, such as `/databases/0/dsn`; empty for the whole.
+    pub pointer: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Diagnostic {
+    /// The key as people write it, such as `databases[0].dsn`.
+    pub fn key(&self) -> String {
+        let mut key = String::new();
+        for step in self.pointer.split('/').skip(1) {
+            let step = step.replace("~1", "/").replace("~0", "~");
+            if !step.is_empty() && step.bytes().all(|b| b.is_ascii_digit()) {
+                key.push_str(&format!("[{step}]"));
+            } else {
+                if !key.is_empty() {
+                    key.push('.');
+                }
+                key.push_str(&step);
+            }
+        }
+        key
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.file.is_empty() {
+            f.write_str(&self.file)?;
+            if let Some(line) = self.line {
+                write!(f, ":{line}")?;
+                if let Some(column) = self.column {
+                    write!(f, ":{column}")?;
+                }
+            }
+            f.write_str(": ")?;
+        }
+        let key = self.key();
+        if !key.is_empty() {
+            write!(f, "{key}: ")?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(hint) = &self.hint {
+            write!(f, "; {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything that is wrong with a configuration. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigErrors(pub(crate) Vec<Diagnostic>);
+
+impl ConfigErrors {
+    /// The faults, in the order of their lines.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, diagnostic) in self.0.iter().enumerate() {
+            if n > 0 {
+                f.write_str("\n")?;
+            }
+            diagnostic.fmt(f)?;
+        }
+        Ok(())
+    }
+}

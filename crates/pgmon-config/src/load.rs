@@ -1,0 +1,238 @@
+//! From the file, the environment and the command line to a [`Config`].
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::entries::Defaults;
+use crate::interpolate::interpolate;
+use crate::schema::Shape;
+use crate::tree::{Data, Node, Place, join};
+use crate::validate::validate;
+use crate::{Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Secret};
+use crate::{checks, entries, env, files, normalise, yaml};
+
+/// The largest configuration file (bytes).
+const LARGEST_FILE: u64 = 16 * 1024 * 1024;
+
+/// What a configuration is made from. The environment is handed in, so that loading depends on nothing
+/// else; only files are read.
+#[derive(Clone)]
+pub struct LoadOptions {
+    /// The file that was named on the command line. It must exist.
+    pub path: Option<PathBuf>,
+    /// The environment variables: all of the process's, of which those of pgmon (`PGMON_*`), libpq's
+    /// (`PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`, `PGPASSWORD`, `PGPASSFILE`), `HOME` and `USER`, and
+    /// those that the file names are used.
+    pub env: BTreeMap<String, String>,
+    /// Options of the command line. They come before everything else.
+    pub overrides: Overrides,
+    /// Where to look if no file is named; the first one that exists is read.
+    pub default_paths: Vec<PathBuf>,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            path: None,
+            env: BTreeMap::new(),
+            overrides: Overrides::default(),
+            default_paths: vec!["/etc/pgmon/pgmon.yaml".into(), "/config/pgmon.yaml".into()],
+        }
+    }
+}
+
+/// Values from the command line.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--dsn`
+    pub dsn: Option<Secret>,
+    /// `--cluster`
+    pub cluster: Option<String>,
+    /// `--bind`
+    pub bind: Option<String>,
+}
+
+/// A configuration that is fit for use.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration, with everything overridden that is.
+    pub config: Config,
+    /// The databases to watch: at least one, each (cluster, db) once.
+    pub entries: Vec<Entry>,
+    /// What is allowed but hardly meant.
+    pub warnings: Vec<Diagnostic>,
+    /// Where the configuration comes from.
+    pub source: Source,
+}
+
+/// Where a configuration comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file; the environment and the command line may have changed some of it.
+    File(PathBuf),
+    /// No file: defaults, the environment and the command line.
+    NoFile,
+}
+
+/// One database to watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The label `cluster`.
+    pub cluster: String,
+    /// The label `db`.
+    pub db: String,
+    /// Where and how to connect.
+    pub connect: ConnectSpec,
+    /// Watch the server's other databases as well.
+    pub discover: bool,
+    /// Through PgBouncer in transaction mode: no prepared statements.
+    pub pooled: bool,
+}
+
+impl Config {
+    /// Reads the configuration, and says everything that is wrong with it at once.
+    ///
+    /// The file is the one that `options` names, else the one that `PGMON_CONFIG` names; either must
+    /// exist. Otherwise it is the first of [`LoadOptions::default_paths`] that exists.
+    pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
+        let Some((path, found_by)) = options.find() else { return load(None, "", options) };
+        match read(&path) {
+            Ok(text) => load(Some(&path), &text, options),
+            Err(message) => {
+                let mut fault = found_by.says("", format!("cannot read {}: {message}", path.display()));
+                if found_by == Place::Nowhere {
+                    fault.hint = Some("pgmon must be able to read it, or it must not be there".to_owned());
+                }
+                Err(ConfigErrors(vec![fault]))
+            }
+        }
+    }
+
+    /// As [`Config::load`], from a text that stands for the content of the file `path`.
+    pub fn load_text(path: &Path, text: &str, options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
+        load(Some(path), text, options)
+    }
+}
+
+impl LoadOptions {
+    /// The file to read, and what named it.
+    fn find(&self) -> Option<(PathBuf, Place)> {
+        if let Some(path) = &self.path {
+            return Some((path.clone(), Place::Flag("--config")));
+        }
+        if let Some(path) = self.env.get("PGMON_CONFIG").filter(|path| !path.is_empty()) {
+            return Some((path.into(), Place::Env("PGMON_CONFIG".into())));
+        }
+        self.default_paths.iter().find(|path| path.exists()).map(|path| (path.clone(), Place::Nowhere))
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if metadata.is_dir() {
+        return Err("it is a directory".to_owned());
+    }
+    if metadata.len() > LARGEST_FILE {
+        return Err("it is larger than 16 MiB".to_owned());
+    }
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+}
+
+fn load(path: Option<&Path>, text: &str, options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
+    let schema = crate::schema();
+    let shape = Shape(&schema);
+    let (mut faults, mut warnings) = (Vec::new(), Vec::new());
+
+    let Some(mut root) = parse(path, text, &mut faults) else { return Err(ConfigErrors(faults)) };
+    normalise::rename_aliases(&mut root, shape, "", &mut faults);
+    env::overlay(&mut root, shape, &options.env, &options.overrides, &mut faults, &mut warnings);
+    interpolate(&mut root, &options.env, "", &mut faults);
+    normalise::fit(&mut root, shape, path.and_then(Path::parent));
+    files::read_all(&mut root, shape, "", &mut faults);
+    validate(&root, shape, &mut faults);
+    normalise::deprecated(&root, shape, "", &mut warnings);
+
+    let entries = entries(&root, options, &mut faults, &mut warnings);
+    let config = faults.is_empty().then(|| serde_json::from_value::<Config>(root.to_json()));
+    let config = match config {
+        Some(Ok(config)) => {
+            checks::check(&config, &root, &mut faults, &mut warnings);
+            config
+        }
+        Some(Err(_)) => {
+            // The message of serde repeats values, so it is not passed on.
+            faults.push(root.at.says("", "fits the schema but not the types of this version of pgmon"));
+            Config::default()
+        }
+        None => Config::default(),
+    };
+    if faults.is_empty() {
+        let source = path.map_or(Source::NoFile, |path| Source::File(path.to_owned()));
+        return Ok(Loaded { config, entries, warnings, source });
+    }
+    faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+    Err(ConfigErrors(faults))
+}
+
+fn parse(path: Option<&Path>, text: &str, faults: &mut Vec<Diagnostic>) -> Option<Node> {
+    let file: Arc<str> = path.map(|path| path.display().to_string()).unwrap_or_default().into();
+    let place = |line, column| match path {
+        Some(_) => Place::File { file: file.clone(), line, column },
+        None => Place::Nowhere,
+    };
+    let mut root = yaml::parse(text, &place, faults)?;
+    if matches!(root.data, Data::Null) {
+        root.data = Data::Map(Vec::new());
+    }
+    Some(root)
+}
+
+/// Resolves the databases whose keys are right, whatever is wrong elsewhere.
+fn entries(
+    root: &Node,
+    options: &LoadOptions,
+    faults: &mut Vec<Diagnostic>,
+    warnings: &mut Vec<Diagnostic>,
+) -> Vec<Entry> {
+    let faulty = |pointer: &str| {
+        let within = |rest: &str| rest.is_empty() || rest.starts_with('/') || rest == "_file";
+        faults.iter().any(|fault| fault.pointer.strip_prefix(pointer).is_some_and(within))
+    };
+    // Without the right labels, entries would be taken for the same that are not.
+    if faults.iter().any(|fault| fault.pointer.is_empty()) || faulty("/cluster") {
+        return Vec::new();
+    }
+    let cluster = match root.member("cluster").map(|member| &member.node.data) {
+        Some(Data::Text(cluster, _)) => cluster.clone(),
+        _ => Config::default().cluster,
+    };
+    let mut databases = Vec::new();
+    if let Some(dsn) = root.member("dsn")
+        && !faulty("/dsn")
+        && let Ok(dsn) = serde_json::from_value(dsn.node.to_json())
+    {
+        databases.push(("/dsn".to_owned(), Database { dsn: Some(dsn), ..Database::default() }));
+    }
+    if let Some(Data::List(items)) = root.member("databases").map(|member| &member.node.data) {
+        for (n, item) in items.iter().enumerate() {
+            let pointer = join("/databases", n);
+            if !faulty(&pointer)
+                && let Ok(database) = serde_json::from_value(item.to_json())
+            {
+                databases.push((pointer, database));
+            }
+        }
+    }
+    if databases.is_empty() && !faulty("/dsn") && !faulty("/databases") {
+        let mut fault = root.at.says("", "no database to watch");
+        (fault.line, fault.column) = (None, None);
+        fault.hint =
+            Some("use --dsn, or set PGMON_DSN, or add `dsn:` or `databases:` to the file".to_owned());
+        faults.push(fault);
+        return Vec::new();
+    }
+    let defaults = Defaults::new(&options.env, warnings);
+    entries::resolve(&cluster, databases, &defaults, root, faults, warnings)
+}

@@ -1,0 +1,119 @@
+//! The JSON Schema of `pgmon.yaml`, and what the loader reads from it.
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value};
+
+use crate::Config;
+
+/// The largest whole number that is the same in every language that reads the schema: 2^53 - 1.
+const LARGEST_INTEGER: u64 = (1 << 53) - 1;
+
+/// The JSON Schema of `pgmon.yaml` (draft 2020-12): every key with its description, default and, as
+/// `x-env`, the environment variable that overrides it.
+pub fn schema() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<Config>().to_value();
+    finish(&mut schema, "PGMON");
+    schema
+}
+
+fn finish(schema: &mut Value, env: &str) {
+    let Some(object) = schema.as_object_mut() else { return };
+    if object.get("type").is_some_and(|t| has(t, "integer")) && !object.contains_key("maximum") {
+        object.insert("maximum".to_owned(), LARGEST_INTEGER.into());
+    }
+    if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
+        for (key, property) in properties {
+            let name = format!("{env}_{}", key.to_ascii_uppercase());
+            finish(property, &name);
+            if let Some(property) = property.as_object_mut() {
+                property.insert("x-env".to_owned(), name.into());
+            }
+        }
+    }
+    if let Some(items) = object.get_mut("items") {
+        finish(items, &format!("{env}_0"));
+    }
+}
+
+fn has(types: &Value, name: &str) -> bool {
+    match types {
+        Value::String(one) => one == name,
+        Value::Array(several) => several.iter().any(|one| one == name),
+        _ => false,
+    }
+}
+
+/// A part of the schema: what one value may be.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape<'s>(pub(crate) &'s Value);
+
+impl<'s> Shape<'s> {
+    /// The keys of a section, with their shapes.
+    pub(crate) fn properties(self) -> impl Iterator<Item = (&'s str, Shape<'s>)> {
+        let properties: Option<&Map<_, _>> = self.0.get("properties").and_then(Value::as_object);
+        properties.into_iter().flatten().map(|(key, shape)| (key.as_str(), Shape(shape)))
+    }
+
+    /// The shape of one key, by its name.
+    pub(crate) fn property(self, key: &str) -> Option<Shape<'s>> {
+        self.0.get("properties")?.get(key).map(Shape)
+    }
+
+    /// The shape of a list's items.
+    pub(crate) fn items(self) -> Option<Shape<'s>> {
+        self.0.get("items").map(Shape)
+    }
+
+    /// Other names of this key.
+    pub(crate) fn aliases(self) -> impl Iterator<Item = &'s str> {
+        self.0.get("x-aliases").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// The `format` of a text.
+    pub(crate) fn format(self) -> Option<&'s str> {
+        self.0.get("format").and_then(Value::as_str)
+    }
+
+    /// What there is to know about this key.
+    pub(crate) fn description(self) -> &'s str {
+        self.0.get("description").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Whether a mark such as `deprecated` is set.
+    pub(crate) fn is(self, mark: &str) -> bool {
+        self.0.get(mark).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// Whether a value may be of this JSON type.
+    pub(crate) fn takes(self, name: &str) -> bool {
+        self.0.get("type").is_some_and(|types| has(types, name))
+            || self.choices().any(|choice| choice.takes(name))
+    }
+
+    /// The words of an enumeration.
+    pub(crate) fn words(self) -> Vec<&'s str> {
+        let mut words: Vec<_> = self.0.get("const").and_then(Value::as_str).into_iter().collect();
+        words.extend(
+            self.0.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str),
+        );
+        words.extend(self.choices().flat_map(Self::words));
+        words
+    }
+
+    fn choices(self) -> impl Iterator<Item = Shape<'s>> {
+        ["anyOf", "oneOf"]
+            .into_iter()
+            .filter_map(move |word| self.0.get(word).and_then(Value::as_array))
+            .flatten()
+            .map(Shape)
+    }
+
+    /// The shape at a JSON Pointer into a configuration.
+    pub(crate) fn locate(self, pointer: &str) -> Option<Shape<'s>> {
+        pointer.split('/').skip(1).try_fold(self, |shape, step| match shape.items() {
+            Some(items) => Some(items),
+            None => shape.property(step),
+        })
+    }
+}

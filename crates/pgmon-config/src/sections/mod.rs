@@ -1,0 +1,33 @@
+//! One file per section of `pgmon.yaml`.
+
+mod alerts;
+mod bloat;
+mod budgets;
+mod canary;
+mod config;
+mod database;
+mod history;
+pub(crate) mod http;
+mod limits;
+mod logging;
+mod notifiers;
+mod sample_intervals;
+mod security;
+mod timeouts;
+mod ui;
+
+pub use alerts::Alerts;
+pub use bloat::{Bloat, SamplingMode};
+pub use budgets::Budgets;
+pub use canary::Canary;
+pub use config::Config;
+pub use database::Database;
+pub use history::History;
+pub use http::Http;
+pub use limits::Limits;
+pub use logging::{LogFormat, LogLevel, Logging};
+pub use notifiers::Notifiers;
+pub use sample_intervals::SampleIntervals;
+pub use security::Security;
+pub use timeouts::Timeouts;
+pub use ui::Ui;

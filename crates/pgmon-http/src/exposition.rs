@@ -1,0 +1,259 @@
+//! From the fleet's snapshots to a page of `/metrics`.
+
+use crate::process;
+use pgmon_collect::poller::fleet::Fleet;
+use pgmon_core::metric::{Desc, Families, Family, Sample, Value};
+use pgmon_core::snapshot::{CollectorState, Outcome, Snapshot, Up};
+use pgmon_core::text::{Format, Writer};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+const UP: Desc =
+    Desc::gauge("pg_up", "Whether the database answers and its role is one that pgmon uses: 1 or 0.", &[]);
+const INFO: Desc = Desc::gauge("pg_info", "Always 1; the labels describe the server.", &["version", "major"]);
+const STARTED: Desc =
+    Desc::gauge("pg_postmaster_start_time_seconds", "Start of the server as a Unix time in seconds.", &[]);
+const IN_RECOVERY: Desc = Desc::gauge("pg_in_recovery", "Whether the server is a standby: 1 or 0.", &[]);
+const TLS: Desc =
+    Desc::gauge("pgmon_connection_tls", "Whether pgmon's connection is encrypted: 1 or 0.", &[]);
+const REFUSED: Desc = Desc::gauge(
+    "pgmon_refused",
+    "Whether the database is left alone because pgmon's role could write: 1 or 0.",
+    &[],
+);
+const QUARANTINED: Desc = Desc::gauge(
+    "pgmon_quarantined",
+    "Whether the database failed so often that it is probed at growing intervals: 1 or 0.",
+    &[],
+);
+const CONNECTS: Desc =
+    Desc::counter("pgmon_connects_total", "Connections that pgmon opened to the database.", &[]);
+const CONNECT_ERRORS: Desc =
+    Desc::counter("pgmon_connect_errors_total", "Attempts to connect to the database that failed.", &[]);
+const DROPPED: Desc = Desc::counter(
+    "pgmon_series_dropped_total",
+    "Samples left out because a family had more series than limits.series_per_family.",
+    &[],
+);
+const DURATION: Desc = Desc::histogram(
+    "pgmon_scrape_duration_seconds",
+    "Time that a round of the loop spent in statements, in seconds.",
+    &["loop"],
+);
+const SUCCESS: Desc = Desc::gauge(
+    "pgmon_last_scrape_success",
+    "Whether every statement of the loop's last round ran: 1 or 0.",
+    &["loop"],
+);
+const ERRORS: Desc =
+    Desc::counter("pgmon_errors_total", "Collector runs of the loop that failed.", &["loop"]);
+const MISSED: Desc = Desc::counter(
+    "pgmon_missed_ticks_total",
+    "Rounds of the loop that were left out because it was late.",
+    &["loop"],
+);
+const DEGRADED: Desc =
+    Desc::gauge("pgmon_loop_degraded", "Whether the loop does not fit its time budget: 1 or 0.", &["loop"]);
+const LAST: Desc = Desc::gauge(
+    "pgmon_last_scrape_timestamp_seconds",
+    "Start of the loop's last round as a Unix time in seconds.",
+    &["loop"],
+);
+const INTERVAL: Desc =
+    Desc::gauge("pgmon_loop_interval_seconds", "Interval of the loop in seconds.", &["loop"]);
+const COLLECTOR_DURATION: Desc = Desc::gauge(
+    "pgmon_collector_duration_seconds",
+    "Time that the collector's last run spent in statements, in seconds.",
+    &["collector"],
+);
+const COLLECTOR_SUCCESS: Desc = Desc::gauge(
+    "pgmon_collector_success",
+    "Whether the collector's last run succeeded: 1 or 0.",
+    &["collector"],
+);
+const COLLECTOR_ERRORS: Desc =
+    Desc::counter("pgmon_collector_errors_total", "Runs of the collector that failed.", &["collector"]);
+const BLIND: Desc = Desc::gauge(
+    "pgmon_blind",
+    "Always 1: the collector misses figures, and the label says what it needs.",
+    &["collector", "needs"],
+);
+const BUILD: Desc = Desc::gauge("pgmon_build_info", "Always 1; the label is pgmon's version.", &["version"]);
+
+/// Labels that come before a sample's own.
+#[derive(Clone, Copy)]
+struct Before<'a> {
+    labels: [(&'a str, &'a str); 3],
+    len: usize,
+}
+
+impl<'a> AsRef<[(&'a str, &'a str)]> for Before<'a> {
+    fn as_ref(&self) -> &[(&'a str, &'a str)] {
+        self.labels.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// One database as the page shows it.
+struct View {
+    snapshot: Arc<Snapshot>,
+    /// The entry that collects what belongs to this entry's server, if that is another one.
+    leader: Option<Arc<Snapshot>>,
+    roamed: Arc<Vec<CollectorState>>,
+    own: Vec<Family>,
+}
+
+/// A rendered page with its numbers of families and samples.
+pub struct Page {
+    /// The text.
+    pub text: String,
+    /// Families in it.
+    pub families: usize,
+    /// Samples in it (a histogram counts once).
+    pub samples: usize,
+}
+
+/// A family's samples of one source, with the labels that come before.
+type Part<'a> = (Before<'a>, &'a [Sample]);
+
+/// Parts by the family's name.
+#[derive(Default)]
+struct Parts<'a>(BTreeMap<&'static str, (&'static Desc, Vec<Part<'a>>)>);
+
+impl<'a> Parts<'a> {
+    fn add(&mut self, before: Before<'a>, families: &'a [Family]) {
+        for family in families {
+            let (_, parts) = self.0.entry(family.desc.name).or_insert_with(|| (family.desc, Vec::new()));
+            parts.push((before, &family.samples));
+        }
+    }
+}
+
+/// Renders all databases at the monotonic time `now`; `capacity` is the expected size in bytes.
+pub fn render(fleet: &Fleet, now: Duration, version: &str, format: Format, capacity: usize) -> Page {
+    let views = views(fleet);
+    let mut globals = Families::new();
+    globals.push(&BUILD, &[version], 1.0);
+    process::families(&mut globals);
+    let globals = globals.into_vec();
+
+    let mut parts = Parts::default();
+    parts.add(Before { labels: [("", ""); 3], len: 0 }, &globals);
+    for view in &views {
+        let pair = [("cluster", &*view.snapshot.cluster), ("db", &*view.snapshot.db), ("", "")];
+        let before = Before { labels: pair, len: 2 };
+        parts.add(before, &view.own);
+        for (state, snapshot) in view.sources() {
+            let Some(good) = &state.good else { continue };
+            let oldest = snapshot.of(state.in_loop).interval * 3 * state.stride;
+            if !snapshot.values_are_current(now) || now.saturating_sub(good.at_mono) > oldest {
+                continue;
+            }
+            let before = match &state.datname {
+                Some(datname) => Before { labels: [pair[0], pair[1], ("datname", datname)], len: 3 },
+                None => before,
+            };
+            parts.add(before, &good.families);
+        }
+    }
+    let mut writer = Writer::new(format, capacity);
+    for (desc, parts) in parts.0.values() {
+        writer.family(
+            desc,
+            parts.iter().flat_map(|(before, samples)| samples.iter().map(move |s| (*before, s))),
+        );
+    }
+    let (families, samples) = writer.counts();
+    Page { text: writer.finish(), families, samples }
+}
+
+impl View {
+    /// The collectors' states to show, each with the snapshot that says whether they are current.
+    fn sources(&self) -> Vec<(&CollectorState, &Snapshot)> {
+        if matches!(self.snapshot.up, Up::Refused { .. }) {
+            return Vec::new();
+        }
+        let own = self.snapshot.collectors.iter().chain(self.roamed.iter()).map(|c| (c, &*self.snapshot));
+        let leader = self.leader.as_deref().into_iter();
+        let shared = leader.flat_map(|l| l.collectors.iter().filter(|c| c.server_wide).map(move |c| (c, l)));
+        own.chain(shared).collect()
+    }
+}
+
+fn views(fleet: &Fleet) -> Vec<View> {
+    let snapshots: Vec<_> = fleet.cells().iter().map(|c| (c.snapshot(), c.roamed())).collect();
+    let leaders: HashMap<&str, &Arc<Snapshot>> = snapshots
+        .iter()
+        .filter(|(s, _)| s.leads && s.up.is_up())
+        .filter_map(|(s, _)| s.server_key.as_deref().map(|key| (key, s)))
+        .collect();
+    snapshots
+        .iter()
+        .map(|(snapshot, roamed)| View {
+            own: own_families(snapshot),
+            leader: (!snapshot.leads && snapshot.up.is_up())
+                .then(|| snapshot.server_key.as_deref().and_then(|key| leaders.get(key)))
+                .flatten()
+                .map(|s| Arc::clone(s)),
+            snapshot: snapshot.clone(),
+            roamed: roamed.clone(),
+        })
+        .collect()
+}
+
+/// What pgmon itself knows of a database.
+fn own_families(s: &Snapshot) -> Vec<Family> {
+    let mut out = Families::new();
+    let flag = |on: bool| if on { 1.0 } else { 0.0 };
+    // Before the first attempt nobody knows.
+    if s.up != Up::Pending {
+        out.push(&UP, &[], flag(s.up.is_up()));
+    }
+    if let (Some(server), true) = (&s.server, s.up.is_up()) {
+        out.push(&INFO, &[&server.version_text, &server.version.major().to_string()], 1.0);
+        out.push(&STARTED, &[], server.started_at.as_microsecond() as f64 / 1e6);
+        out.push(&IN_RECOVERY, &[], flag(server.in_recovery));
+        out.push(&TLS, &[], flag(server.tls));
+    }
+    out.push(&REFUSED, &[], flag(matches!(s.up, Up::Refused { .. })));
+    out.push(&QUARANTINED, &[], flag(s.quarantined_until.is_some()));
+    out.push(&CONNECTS, &[], s.connects as f64);
+    out.push(&CONNECT_ERRORS, &[], s.connect_errors as f64);
+    out.push(&DROPPED, &[], s.dropped as f64);
+    for l in &s.loops {
+        let name = &[l.name.name()];
+        out.push(&INTERVAL, name, l.interval.as_secs_f64());
+        out.push(&ERRORS, name, l.errors as f64);
+        out.push(&MISSED, name, l.missed as f64);
+        out.push(&DEGRADED, name, flag(l.degraded.is_some()));
+        out.push_value(&DURATION, name, Value::Histogram(l.durations.clone()));
+        // A loop that cannot run because the database is down has not succeeded.
+        if l.last.is_some() || !matches!(s.up, Up::Up | Up::Pending) {
+            out.push(&SUCCESS, name, flag(l.success && s.up.is_up()));
+        }
+        if let Some((at, _)) = l.last {
+            out.push(&LAST, name, at.as_microsecond() as f64 / 1e6);
+        }
+    }
+    for c in &s.collectors {
+        let name = &[c.collector];
+        match &c.outcome {
+            Outcome::Ok | Outcome::Failed { .. } => {
+                out.push(&COLLECTOR_DURATION, name, c.duration.as_secs_f64());
+                out.push(&COLLECTOR_SUCCESS, name, flag(c.outcome == Outcome::Ok && s.up.is_up()));
+            }
+            Outcome::Skipped { .. } if c.stride > 1 || c.errors > 0 => {
+                out.push(&COLLECTOR_SUCCESS, name, 0.0)
+            }
+            Outcome::Blind | Outcome::Unsupported | Outcome::Skipped { .. } => {}
+        }
+        out.push(&COLLECTOR_ERRORS, name, c.errors as f64);
+        for blind in &c.blind {
+            out.push(&BLIND, &[c.collector, &blind.needs], 1.0);
+        }
+    }
+    out.into_vec()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! What `/healthz` says.
+
+use pgmon_collect::poller::fleet::Fleet;
+use pgmon_core::snapshot::{Blind, Loop, LoopState, Outcome, Snapshot, Up};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The state of pgmon as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Everything is watched as it should be.
+    Ok,
+    /// Something is down, late to a budget or cannot be seen; pgmon itself works.
+    Degraded,
+    /// Every database is down, or a loop of a reachable one is late.
+    Failing,
+}
+
+/// The body of `/healthz`.
+#[derive(Debug, Serialize)]
+pub struct Health {
+    /// The verdict.
+    pub status: Status,
+    /// pgmon's version.
+    pub version: &'static str,
+    /// Why the status is not `ok`, in words.
+    pub reasons: Vec<String>,
+    /// Each database.
+    pub databases: Vec<Database>,
+}
+
+/// One database.
+#[derive(Debug, Serialize)]
+pub struct Database {
+    /// The label `cluster`.
+    pub cluster: Arc<str>,
+    /// The label `db`.
+    pub db: Arc<str>,
+    /// Whether it answers, and why not.
+    #[serde(flatten)]
+    pub up: Up,
+    /// Its loops.
+    pub loops: Vec<LoopHealth>,
+    /// Collectors that failed last time.
+    pub failing: Vec<Failing>,
+    /// What cannot be seen, and what would help.
+    pub blind: Vec<Blind>,
+    /// Rights that every role has through PUBLIC and should not, with the REVOKE to run.
+    pub warnings: Vec<Blind>,
+}
+
+/// One loop.
+#[derive(Debug, Serialize)]
+pub struct LoopHealth {
+    /// Its name.
+    #[serde(rename = "loop")]
+    pub name: Loop,
+    /// Seconds since its last round ended.
+    pub age_seconds: Option<f64>,
+    /// Its interval in seconds.
+    pub interval_seconds: f64,
+    /// Whether it should have run by now.
+    pub late: bool,
+    /// Why it does not fit its budget, if it does not.
+    pub degraded: Option<String>,
+}
+
+/// A collector that failed.
+#[derive(Debug, Serialize)]
+pub struct Failing {
+    /// Its name.
+    pub collector: &'static str,
+    /// How.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// Judges the fleet at the monotonic time `now`.
+pub fn judge(fleet: &Fleet, now: Duration, version: &'static str) -> Health {
+    let mut reasons = Vec::new();
+    let (mut down, mut late) = (0, false);
+    let mut databases = Vec::new();
+    for cell in fleet.cells() {
+        let (s, roamed) = (cell.snapshot(), cell.roamed());
+        let name = format!("{}/{}", s.cluster, s.db);
+        match &s.up {
+            Up::Up => {}
+            Up::Pending => reasons.push(format!("{name}: not connected yet")),
+            Up::Down { reason } => {
+                down += 1;
+                reasons.push(format!("{name}: down: {reason}"));
+            }
+            Up::Refused { rights, .. } => {
+                down += 1;
+                reasons.push(format!("{name}: refused, its role can write: {}", rights.join("; ")));
+            }
+        }
+        let loops: Vec<LoopHealth> = s.loops.iter().map(|l| loop_health(&s, l, now)).collect();
+        for l in &loops {
+            if l.late {
+                late = true;
+                reasons.push(format!("{name}: loop {} is late", l.name));
+            }
+            if let Some(degraded) = &l.degraded {
+                reasons.push(format!("{name}: loop {} is degraded: {degraded}", l.name));
+            }
+        }
+        let states = || s.collectors.iter().chain(roamed.iter());
+        let failing: Vec<Failing> = states()
+            .filter(|c| matches!(c.outcome, Outcome::Failed { .. }))
+            .map(|c| Failing { collector: c.collector, outcome: c.outcome.clone() })
+            .collect();
+        reasons.extend(failing.iter().map(|f| format!("{name}: collector {} fails", f.collector)));
+        let mut blind: Vec<Blind> = states().flat_map(|c| c.blind.clone()).collect();
+        blind.sort();
+        blind.dedup();
+        let mut needs: Vec<&str> = blind.iter().map(|b| b.needs.as_str()).collect();
+        needs.sort_unstable();
+        needs.dedup();
+        if !needs.is_empty() {
+            reasons.push(format!("{name}: blind: needs {}", needs.join(", ")));
+        }
+        databases.push(Database {
+            cluster: s.cluster.clone(),
+            db: s.db.clone(),
+            up: s.up.clone(),
+            loops,
+            failing,
+            blind,
+            warnings: s.warnings.clone(),
+        });
+    }
+    let all_down = down > 0 && down == databases.len();
+    let status = match (late || all_down, reasons.is_empty()) {
+        (true, _) => Status::Failing,
+        (false, true) => Status::Ok,
+        (false, false) => Status::Degraded,
+    };
+    Health { status, version, reasons, databases }
+}
+
+fn loop_health(s: &Snapshot, l: &LoopState, now: Duration) -> LoopHealth {
+    // A loop that has not ended a round since the database came up is measured from then on.
+    let since = l.ended_mono.map_or(s.up_since_mono, |at| at.max(s.up_since_mono));
+    let late = s.up.is_up() && now.saturating_sub(since) > l.interval * 2 + l.budget;
+    LoopHealth {
+        name: l.name,
+        age_seconds: l.ended_mono.map(|at| now.saturating_sub(at).as_secs_f64()),
+        interval_seconds: l.interval.as_secs_f64(),
+        late,
+        degraded: l.degraded.clone(),
+    }
+}

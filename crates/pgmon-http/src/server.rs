@@ -1,0 +1,143 @@
+//! Routes and the listener.
+
+use crate::health::{self, Status};
+use crate::landing;
+use crate::pages::{Pages, Variant};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use pgmon_collect::poller::fleet::Fleet;
+use pgmon_collect::poller::timer::Timer;
+use pgmon_core::snapshot::Up;
+use pgmon_core::text::Format;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// What the handlers read.
+pub struct App {
+    /// The snapshots.
+    pub fleet: Arc<Fleet>,
+    /// The rendered pages.
+    pub pages: Pages,
+    /// Time.
+    pub timer: Arc<dyn Timer>,
+    /// pgmon's version.
+    pub version: &'static str,
+}
+
+/// All routes.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/livez", get(livez))
+        .route("/-/healthy", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/-/ready", get(readyz))
+        .with_state(app)
+}
+
+/// Serves until `stop` becomes true, then lets answers under way finish.
+pub async fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+    mut stop: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let fresh = stop.clone();
+    let pages = app.clone();
+    tokio::spawn(async move { pages.pages.keep_fresh(fresh).await });
+    axum::serve(listener, router(app))
+        .with_graceful_shutdown(async move {
+            // A dropped sender means that the process is ending, too.
+            let _ = stop.wait_for(|stop| *stop).await;
+        })
+        .await
+}
+
+async fn index(State(app): State<Arc<App>>) -> Html<String> {
+    Html(landing::page(&app.fleet, app.version))
+}
+
+async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let text = |name| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let variant = Variant {
+        format: Format::from_accept(text(header::ACCEPT)),
+        gzip: accepts_gzip(text(header::ACCEPT_ENCODING)),
+    };
+    let page = app.pages.get(variant).await;
+    let mut response = (
+        [(header::CONTENT_TYPE, variant.format.content_type()), (header::VARY, "Accept, Accept-Encoding")],
+        page.body.clone(),
+    )
+        .into_response();
+    if variant.gzip {
+        response.headers_mut().insert(header::CONTENT_ENCODING, header::HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+async fn healthz(State(app): State<Arc<App>>) -> Response {
+    let health = health::judge(&app.fleet, app.timer.mono(), app.version);
+    let code =
+        if health.status == Status::Failing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    (code, [(header::CACHE_CONTROL, "no-store")], Json(health)).into_response()
+}
+
+/// Touches nothing: the process answers, so it lives.
+async fn livez() -> &'static str {
+    "OK\n"
+}
+
+/// Ready once every database has been tried: then the first page is complete.
+async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) {
+    let untried: Vec<String> = app
+        .fleet
+        .cells()
+        .iter()
+        .map(|c| c.snapshot())
+        .filter(|s| matches!(s.up, Up::Pending))
+        .map(|s| format!("{}/{}", s.cluster, s.db))
+        .collect();
+    if untried.is_empty() {
+        (StatusCode::OK, "OK\n".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("not tried yet: {}\n", untried.join(", ")))
+    }
+}
+
+/// Whether `Accept-Encoding` allows gzip: named (or `*`) with a quality above 0.
+fn accepts_gzip(accept: &str) -> bool {
+    let mut any = false;
+    for part in accept.split(',') {
+        let mut fields = part.split(';').map(str::trim);
+        let coding = fields.next().unwrap_or_default();
+        let refused =
+            fields.any(|f| f.strip_prefix("q=").is_some_and(|q| q.parse::<f32>().unwrap_or(0.0) <= 0.0));
+        match coding {
+            "gzip" | "x-gzip" => return !refused,
+            "*" => any = !refused,
+            _ => {}
+        }
+    }
+    any
+}
+
+#[cfg(test)]
+mod tests {
+    use super::accepts_gzip;
+
+    #[test]
+    fn gzip_only_for_those_who_take_it() {
+        assert!(accepts_gzip("gzip") && accepts_gzip("deflate, gzip;q=0.5, *;q=0") && accepts_gzip("*"));
+        assert!(
+            !accepts_gzip("")
+                && !accepts_gzip("br")
+                && !accepts_gzip("gzip;q=0, *")
+                && !accepts_gzip("identity")
+        );
+    }
+}

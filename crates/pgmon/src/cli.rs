@@ -1,0 +1,113 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const AFTER: &str = "\
+Examples:
+  pgmon --dsn postgres://pgmon@127.0.0.1/shop      watch one database, no file needed
+  pgmon --config pgmon.yaml                        watch what the file names
+  pgmon doctor --dsn postgres://pgmon@db1/shop     is the role right, and what cannot be seen?
+  pgmon setup-sql | psql -h db1 shop postgres      make a role of the right kind
+  pgmon sql locks --pg 17                          the SQL behind a figure
+
+Every key of the configuration can be given as an environment variable:
+  PGMON_DSN=...  PGMON_HTTP_BIND=0.0.0.0:8181  PGMON_SAMPLE_INTERVALS_HOT_PATH=5s
+
+Exit codes: 0 well, 1 failed, 2 wrong command line or configuration, 3 refused (the role can write).";
+
+/// The version of this build.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Watches PostgreSQL servers, read-only, and exports what a DBA needs to know.
+#[derive(Debug, Parser)]
+#[command(name = "pgmon", version, about, after_help = AFTER, args_conflicts_with_subcommands = false)]
+pub struct Cli {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Ask a running pgmon whether it is well, and exit 0 or 1 (for container health checks).
+    #[arg(long)]
+    pub healthcheck: bool,
+    /// What to do; without one pgmon runs as the agent.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Options that say what to watch.
+#[derive(Debug, Clone, Args)]
+pub struct SourceArgs {
+    /// The configuration file [default: $PGMON_CONFIG, /etc/pgmon/pgmon.yaml, /config/pgmon.yaml].
+    #[arg(short, long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// The database to watch: postgres://user@host:port/database or "host=... user=... dbname=...".
+    /// A password is better kept in a file or in PGMON_DSN than on the command line.
+    #[arg(long, value_name = "DSN", global = true, hide_env_values = true)]
+    pub dsn: Option<String>,
+    /// The label `cluster` of all figures.
+    #[arg(long, value_name = "NAME", global = true)]
+    pub cluster: Option<String>,
+    /// Where to listen.
+    #[arg(long, value_name = "ADDRESS:PORT", global = true)]
+    pub bind: Option<String>,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch databases and serve their figures (the default).
+    Agent,
+    /// Check the configuration and say everything that is wrong with it.
+    CheckConfig {
+        /// Print the configuration in force, secrets left out.
+        #[arg(long)]
+        show: bool,
+    },
+    /// Check each configured database: connection, role, extensions, settings; say what to GRANT.
+    Doctor {
+        /// How to print the findings.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Print SQL that makes a monitoring role of the right kind.
+    SetupSql {
+        /// The role's name.
+        #[arg(long, default_value = "pgmon")]
+        role: String,
+        /// Major version of the server; without it the SQL fits all versions.
+        #[arg(long, value_name = "MAJOR", value_parser = clap::value_parser!(u16).range(12..=99))]
+        pg: Option<u16>,
+        /// Databases that the role may connect to; repeat the option. Default: the one that the SQL runs in.
+        #[arg(long = "database", value_name = "NAME")]
+        databases: Vec<String>,
+        /// Only statistics, no right to read tables: sequences, plans and bloat by statistics stay blind.
+        #[arg(long)]
+        minimal: bool,
+    },
+    /// Print the SQL that a collector runs.
+    Sql {
+        /// The collector; without one, all of them.
+        collector: Option<String>,
+        /// Major version of the server; without it the texts for all versions.
+        #[arg(long, value_name = "MAJOR", value_parser = clap::value_parser!(u16).range(12..=99))]
+        pg: Option<u16>,
+    },
+    /// Print the JSON Schema of the configuration.
+    Schema,
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff).
+    Man,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}

@@ -1,0 +1,68 @@
+//! One file per subcommand.
+
+mod agent;
+mod check_config;
+mod doctor;
+mod healthcheck;
+mod print;
+
+use crate::cli::{Cli, Command, SourceArgs};
+use crate::exit::Code;
+use pgmon_config::{Config, LoadOptions, Loaded, Overrides, Secret};
+
+/// Does what the command line says.
+pub fn run(cli: Cli) -> anyhow::Result<Code> {
+    if cli.healthcheck {
+        return Ok(healthcheck::run(&cli.source));
+    }
+    match cli.command.unwrap_or(Command::Agent) {
+        Command::Agent => with_config(&cli.source, agent::run),
+        Command::CheckConfig { show } => {
+            with_config(&cli.source, |loaded| Ok(check_config::run(&loaded, show)))
+        }
+        Command::SetupSql { role, pg, databases, minimal } => {
+            Ok(print::setup_sql(&role, pg, &databases, minimal))
+        }
+        Command::Doctor { format } => with_config(&cli.source, |loaded| doctor::run(loaded, format)),
+        Command::Sql { collector, pg } => Ok(print::sql(collector.as_deref(), pg)),
+        Command::Schema => print::schema(),
+        Command::Completions { shell } => Ok(print::completions(shell)),
+        Command::Man => print::man(),
+    }
+}
+
+/// Loads the configuration, prints what is wrong with it, and goes on if nothing is.
+fn with_config(
+    source: &SourceArgs,
+    then: impl FnOnce(Loaded) -> anyhow::Result<Code>,
+) -> anyhow::Result<Code> {
+    match load(source) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                eprintln!("warning: {warning}");
+            }
+            then(loaded)
+        }
+        Err(errors) => {
+            for error in errors.diagnostics() {
+                eprintln!("error: {error}");
+            }
+            Ok(Code::Usage)
+        }
+    }
+}
+
+fn load(source: &SourceArgs) -> Result<Loaded, pgmon_config::ConfigErrors> {
+    Config::load(&LoadOptions {
+        path: source.config.clone(),
+        env: std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+            .collect(),
+        overrides: Overrides {
+            dsn: source.dsn.clone().map(Secret::new),
+            cluster: source.cluster.clone(),
+            bind: source.bind.clone(),
+        },
+        ..LoadOptions::default()
+    })
+}

@@ -1,0 +1,36 @@
+//! `pgmon check-config`
+
+use crate::exit::Code;
+use pgmon_config::{Loaded, Source};
+
+/// Says what was loaded; errors and warnings have been printed by then.
+pub fn run(loaded: &Loaded, show: bool) -> Code {
+    let from = match &loaded.source {
+        Source::File(path) => path.display().to_string(),
+        Source::NoFile => "no file".to_owned(),
+    };
+    println!("configuration is valid ({from}); {} to watch:", count(loaded.entries.len()));
+    for entry in &loaded.entries {
+        println!(
+            "  {}/{}  {}  sslmode={}",
+            entry.cluster,
+            entry.db,
+            entry.connect,
+            entry.connect.effective_sslmode()
+        );
+    }
+    if show {
+        match serde_json::to_string_pretty(&loaded.config.redacted()) {
+            Ok(text) => println!("{text}"),
+            Err(error) => {
+                eprintln!("pgmon: {error}");
+                return Code::Failed;
+            }
+        }
+    }
+    Code::Ok
+}
+
+fn count(n: usize) -> String {
+    if n == 1 { "1 database".to_owned() } else { format!("{n} databases") }
+}

@@ -1,0 +1,169 @@
+//! An hour of injected time: is every loop on schedule, and is nothing written?
+
+use anyhow::Result;
+use pgmon_collect::poller::fleet::Fleet;
+use pgmon_collect::poller::permits::Permits;
+use pgmon_collect::poller::timer::{ManualClock, Timer};
+use pgmon_collect::postgres::driver::{Driver, Shared};
+use pgmon_collect::postgres::plan::Plan;
+use pgmon_config::{Config, LoadOptions};
+use pgmon_core::clock::Clock as _;
+use pgmon_core::snapshot::{Loop, Snapshot};
+use pgmon_http::health::{self, Status};
+use pgmon_testkit::{Server, Tier, on_each_major};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// A driver on a clock that the test moves, with the default intervals.
+struct Rig {
+    clock: Arc<ManualClock>,
+    fleet: Arc<Fleet>,
+    _stop: watch::Sender<bool>,
+}
+
+impl Rig {
+    async fn start(dsn: &str) -> Self {
+        let env = [("PGMON_DSN".to_owned(), dsn.to_owned())].into();
+        let loaded =
+            Config::load(&LoadOptions { env, default_paths: Vec::new(), ..LoadOptions::default() }).unwrap();
+        let plan = Plan::new(&loaded.config);
+        let clock = Arc::new(ManualClock::new("2026-01-01T00:00:00Z".parse().unwrap()));
+        let timer: Arc<dyn Timer> = clock.clone();
+        let entry = loaded.entries[0].clone();
+        let fleet = Arc::new(Fleet::new(vec![plan.pending(&entry.cluster, &entry.db)]));
+        let (stop, stopped) = watch::channel(false);
+        let permits = Arc::new(Permits::new(plan.connections_per_server));
+        let shared = Arc::new(Shared { plan, fleet: fleet.clone(), permits, timer, stop: stopped });
+        tokio::spawn(Driver::new(shared, entry, 0).run());
+        let rig = Self { clock, fleet, _stop: stop };
+        rig.settle().await;
+        rig
+    }
+
+    /// Waits until the driver has done what is due and sleeps.
+    async fn settle(&self) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.clock.is_idle(1) {
+            assert!(Instant::now() < deadline, "the driver does not come to rest");
+            tokio::time::sleep(Duration::from_micros(300)).await;
+        }
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.settle().await;
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.fleet.cells()[0].snapshot()
+    }
+}
+
+on_each_major! { [pg12 12, pg15 15, pg18 18]
+    async fn health_stays_good_with_the_default_intervals(major: Major) -> Result<()> {
+        let server = Server::builder(major).statements().start().await?;
+        server.create_extension("postgres", "pg_stat_statements").await?;
+        server.create_extension("postgres", "pgstattuple").await?;
+        server.revoke_create_on_public("postgres").await?;
+        let password = server.create_monitor("pgmon", Tier::T1).await?;
+        let rig = Rig::start(&server.dsn_as("pgmon", &password, "postgres")).await;
+        for second in 0..3600 {
+            let health = health::judge(&rig.fleet, rig.clock.mono(), "test");
+            assert_eq!(health.status, Status::Ok, "after {second} s: {:?}", health.reasons);
+            rig.advance(Duration::from_secs(1)).await;
+        }
+        let snapshot = rig.snapshot();
+        let rounds = Loop::ALL.map(|l| snapshot.of(l).rounds);
+        assert!((239..=243).contains(&rounds[0]) && (59..=63).contains(&rounds[1]), "{rounds:?}");
+        assert!((6..=8).contains(&rounds[2]) && (1..=3).contains(&rounds[3]), "{rounds:?}");
+        assert!(snapshot.loops.iter().all(|l| l.missed == 0 && l.errors == 0), "{:?}", snapshot.loops);
+        assert_eq!(snapshot.connects, 1);
+        Ok(())
+    }
+}
+
+on_each_major! { [pg14 14]
+    async fn a_loop_that_does_not_run_is_told(major: Major) -> Result<()> {
+        let server = Server::start(major).await?;
+        let password = server.create_monitor("pgmon", Tier::T0).await?;
+        let rig = Rig::start(&server.dsn_as("pgmon", &password, "postgres")).await;
+        // The clock moves on without the driver being let do its work.
+        rig.clock.advance(Duration::from_secs(40));
+        let health = health::judge(&rig.fleet, rig.clock.mono(), "test");
+        assert_eq!(health.status, Status::Failing, "{health:?}");
+        assert!(health.reasons.iter().any(|r| r.contains("hot_path is late")), "{:?}", health.reasons);
+        Ok(())
+    }
+}
+
+/// What would change if anything were written.
+async fn traces(server: &Server) -> Result<Vec<(&'static str, String)>> {
+    let mut all = Vec::new();
+    for (what, sql) in [
+        ("next XID", "SELECT txid_snapshot_xmax(txid_current_snapshot())::text"),
+        ("next multixact", "SELECT next_multixact_id::text FROM pg_control_checkpoint()"),
+        ("WAL position", "SELECT pg_current_wal_insert_lsn()::text"),
+        (
+            "rows written, temp files, rollbacks",
+            "SELECT concat_ws(' ', tup_inserted, tup_updated, tup_deleted, temp_files, deadlocks, xact_rollback)
+               FROM pg_stat_database WHERE datname = 'shop'",
+        ),
+        ("settings of roles and databases", "SELECT count(*)::text FROM pg_db_role_setting"),
+        ("relations", "SELECT count(*)::text || ' ' || max(oid)::text FROM pg_class"),
+        ("large objects", "SELECT count(*)::text FROM pg_largeobject_metadata"),
+    ] {
+        all.push((what, server.query::<String>("postgres", sql).await?));
+    }
+    Ok(all)
+}
+
+on_each_major! {
+    async fn nothing_is_written_and_no_setting_is_left_behind(major: Major) -> Result<()> {
+        // Otherwise idle: no vacuum, no checkpoint, no snapshots of running transactions in the WAL.
+        let server = Server::builder(major)
+            .statements()
+            .setting("autovacuum", "off")
+            .setting("checkpoint_timeout", "1h")
+            .setting("wal_level", "minimal")
+            .setting("max_wal_senders", 0)
+            .setting("pg_stat_statements.track", "all")
+            .setting("pg_stat_statements.track_utility", "on")
+            .start()
+            .await?;
+        server.create_database("shop").await?;
+        server.exec("shop", "CREATE TABLE t (id int PRIMARY KEY, pad text); INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 10000) AS i").await?;
+        server.create_extension("shop", "pg_stat_statements").await?;
+        server.create_extension("shop", "pgstattuple").await?;
+        let password = server.create_monitor("pgmon", Tier::T1).await?;
+        // Hint bits and pruning are the first reader's work, not pgmon's.
+        for database in ["postgres", "shop"] {
+            server.exec(database, "VACUUM (FREEZE, ANALYZE)").await?;
+        }
+        server.exec("shop", "CHECKPOINT").await?;
+        let rig = Rig::start(&server.dsn_as("pgmon", &password, "shop")).await;
+        server.exec("shop", "SELECT pg_stat_statements_reset()").await?;
+        let before = traces(&server).await?;
+        for _ in 0..720 {
+            rig.advance(Duration::from_secs(5)).await;
+        }
+        assert_eq!(traces(&server).await?, before);
+        let snapshot = rig.snapshot();
+        assert!(snapshot.of(Loop::HotPath).rounds >= 239 && snapshot.connects == 1, "{snapshot:?}");
+
+        // What it sent, as the server counted it.
+        let ours = "FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid WHERE r.rolname = 'pgmon'";
+        let kinds: Vec<String> = server
+            .query("shop", &format!("SELECT array_agg(DISTINCT upper(substring(regexp_replace(query, '^(\\s*--[^\\n]*\\n)*\\s*', '') FROM '^\\w+(?: LOCAL)?'))) {ours}"))
+            .await?;
+        for kind in &kinds {
+            assert!(["SELECT", "WITH", "BEGIN", "COMMIT", "SET LOCAL", "EXPLAIN"].contains(&kind.as_str()), "{kinds:?}");
+        }
+        if major.0 >= 13 {
+            let wal: Option<Vec<String>> =
+                server.query("shop", &format!("SELECT array_agg(query) {ours} AND wal_bytes > 0")).await?;
+            assert_eq!(wal, None, "statements that wrote WAL");
+        }
+        Ok(())
+    }
+}

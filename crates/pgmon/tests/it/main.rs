@@ -1,0 +1,19 @@
+//! The integration tests: the real binary and the real drivers against real servers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod agent;
+mod command_line;
+mod faults;
+mod guardrails;
+mod hour;
+mod page;
+mod pooler;
+mod scale;
+mod tls;
