@@ -175,7 +175,7 @@ ${tag}$;
 }
 
 /// Reading everything where there is no `pg_read_all_data`, also what is created later.
-fn read_schemas(role: &str) -> String {
+pub(crate) fn read_schemas(role: &str) -> String {
     let literal = quote_literal(role);
     let tag = tag(role);
     format!(
@@ -227,4 +227,4 @@ fn in_comment(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
