@@ -69,13 +69,12 @@ fn server(major: Option<u16>, role: &str, databases: usize, tier: Tier) -> Strin
 DO ${tag}$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal}) THEN
-    CREATE ROLE {name} LOGIN;
+    -- The limit is there so that no fault of ours uses up the server's connections; raise it with
+    -- ALTER ROLE for more agents or databases.
+    CREATE ROLE {name} LOGIN CONNECTION LIMIT {connections};
   END IF;
 END
 ${tag}$;
-
--- So that a fault of ours can never use up the server's connections; raise it for more agents.
-ALTER ROLE {name} CONNECTION LIMIT {connections};
 
 -- The password, asked for by psql and sent hashed:
 --   \\password {name_in_comment}

@@ -76,7 +76,7 @@ pub(super) fn all(
     checks.extend(query_text(facts, seen));
     checks.extend(settings(facts));
     checks.extend(statements(facts, seen));
-    checks.push(collectors_check(collectors, seen));
+    checks.push(collectors_check(collectors, seen, audit.can_write() && subject.enforce_read_only));
     for (needs, missed) in blind {
         // It may be one of several ways (`extension x or pg_y`): a check above then says how.
         if let Some(check) = checks.iter_mut().find(|c| c.status > Status::Ok && stands_for(&c.name, needs)) {
@@ -324,8 +324,11 @@ fn statements(facts: &Facts, seen: &Seen) -> Option<Check> {
     })
 }
 
-fn collectors_check(collectors: &[Registered], seen: &Seen) -> Check {
+fn collectors_check(collectors: &[Registered], seen: &Seen, refused: bool) -> Check {
     let name = "collectors";
+    if refused {
+        return ok(name, "none was run with this role");
+    }
     let mut text = format!("{} of {} ran", seen.ran, collectors.len());
     if seen.unsupported > 0 {
         text.push_str(&format!("; {} have nothing to read on this version", seen.unsupported));

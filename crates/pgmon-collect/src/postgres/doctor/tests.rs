@@ -141,6 +141,8 @@ fn the_report_is_read_at_80_columns() -> Result<()> {
         assert!(prose.lines().all(|l| l.chars().count() <= 80), "{prose}");
         let version = report.databases[0].found.as_ref().unwrap().version_text.clone();
         let port = server.port().to_string();
+        // Connections of the test itself may just be leaving.
+        report.databases[0].checks.retain(|c| c.name != "query text");
         // The list of what is missing grows with the collectors; how it looks is the same.
         for check in report.databases.iter_mut().flat_map(|d| &mut d.checks) {
             check.disables.truncate(2);
