@@ -16,3 +16,4 @@ mod hour;
 mod page;
 mod pooler;
 mod scale;
+mod tls;
