@@ -10,6 +10,7 @@
 
 mod agent;
 mod command_line;
+mod documentation;
 mod faults;
 mod guardrails;
 mod hour;
