@@ -4,6 +4,9 @@
 
 use super::collector::{Registered, single};
 
+#[cfg(test)]
+mod lint;
+
 pub mod archiver;
 pub mod bloat;
 pub mod checkpoints;

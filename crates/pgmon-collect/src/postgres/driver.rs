@@ -5,6 +5,7 @@
 //! more than one statement.
 
 use super::audit::Audit;
+use super::collector::{Query, pg};
 use super::collectors;
 use super::connect::{self, Route};
 use super::decode;
@@ -31,6 +32,11 @@ const FACTS_EVERY: Duration = Duration::from_secs(3600);
 
 /// The same while something cannot be seen: somebody may be about to grant it.
 const FACTS_EVERY_WHILE_BLIND: Duration = Duration::from_secs(600);
+
+const PULSE: &str = include_str!("pulse.sql");
+
+/// The statement that the driver itself runs: name and text.
+pub const STATEMENTS: &[(&str, &[Query])] = &[("pulse", &[pg(12, PULSE)])];
 
 /// What all drivers share.
 pub struct Shared {
@@ -407,7 +413,7 @@ async fn pulse(session: &mut Session, plan: &Plan, facts: &Facts) -> Result<(), 
 }
 
 async fn read_pulse(session: &mut Session, limit: Duration) -> Result<(bool, Timestamp), QueryError> {
-    let rows = session.fetch(include_str!("pulse.sql"), limit).await?;
+    let rows = session.fetch(PULSE, limit).await?;
     let row = rows.first().ok_or_else(|| QueryError::protocol("the pulse returned no row"))?;
     Ok((row.try_get("in_recovery")?, decode::timestamp(row, "started_at")?))
 }

@@ -1,15 +1,26 @@
 //! The SQL that pgmon runs, as text: what `pgmon sql` prints. It is the SQL that runs, not a copy.
 
-use super::collector::{Floor, Need, Query, Registered, Scope};
+use super::collector::{Floor, Need, Query, Registered, Scope, pg};
 use super::{audit, doctor};
 use pgmon_core::version::ExtVersion;
 use std::fmt::Write as _;
 
 /// What runs besides the collectors: name, what it is for, and its statements.
-type Other = (&'static str, &'static str, &'static [(&'static str, &'static [Query])]);
+pub(crate) type Other = (&'static str, &'static str, &'static [(&'static str, &'static [Query])]);
 
-const OTHERS: &[Other] = &[
+pub(crate) const OTHERS: &[Other] = &[
     ("facts", "on connecting and every hour", super::facts::STATEMENTS),
+    ("pulse", "in every hot_path round", super::driver::STATEMENTS),
+    (
+        "pulse",
+        "in every hot_path round: is it still the same server?",
+        &[("pulse", &[pg(12, include_str!("pulse.sql"))])],
+    ),
+    (
+        "databases",
+        "with `discover`, before each round over the databases",
+        &[("databases", &[pg(12, include_str!("roamer/databases.sql"))])],
+    ),
     ("audit", "on connecting and every hour", audit::STATEMENTS),
     ("doctor", "by `pgmon doctor`", doctor::STATEMENTS),
 ];
@@ -144,7 +155,7 @@ fn shipped(extension: &str, major: u16) -> Option<ExtVersion> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::collector::{ext, pg};
+    use crate::postgres::collector::ext;
     use crate::postgres::collectors::ALL;
 
     #[test]
@@ -161,6 +172,28 @@ mod tests {
         assert!(
             listing(ALL, Some("audit"), Some(14)).unwrap().contains("-- parameters, not on PostgreSQL 14")
         );
+    }
+
+    /// All `.sql` files under a folder.
+    fn sql_files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+        let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|p| p.is_dir());
+        let sql = files.into_iter().filter(|f| f.extension().is_some_and(|e| e == "sql"));
+        sql.chain(folders.iter().flat_map(|f| sql_files(f))).collect()
+    }
+
+    #[test]
+    fn no_sql_file_is_left_out() {
+        let all = listing(ALL, None, None).unwrap();
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/postgres");
+        for file in sql_files(&folder) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            assert!(
+                all.contains(text.trim_end()),
+                "{} is not printed by `pgmon sql`: name it in its collector's queries or follow_ups",
+                file.display()
+            );
+        }
     }
 
     #[test]

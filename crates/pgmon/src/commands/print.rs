@@ -5,6 +5,7 @@ use crate::exit::Code;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use pgmon_collect::postgres::setup_sql::{self, Tier};
+use pgmon_collect::postgres::{collectors, listing};
 use std::io::Write as _;
 
 /// `pgmon schema`
@@ -34,4 +35,18 @@ pub fn setup_sql(role: &str, major: Option<u16>, databases: &[String], minimal: 
     let tier = if minimal { Tier::T0 } else { Tier::T1 };
     println!("{}", setup_sql::setup_sql(major, role, databases, tier));
     Code::Ok
+}
+
+/// `pgmon sql`
+pub fn sql(collector: Option<&str>, major: Option<u16>) -> Code {
+    match listing::listing(collectors::ALL, collector, major) {
+        Ok(text) => {
+            print!("{text}");
+            Code::Ok
+        }
+        Err(error) => {
+            eprintln!("pgmon: {error}");
+            Code::Usage
+        }
+    }
 }

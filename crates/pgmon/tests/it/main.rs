@@ -17,3 +17,4 @@ mod hour;
 mod page;
 mod pooler;
 mod scale;
+mod tls;

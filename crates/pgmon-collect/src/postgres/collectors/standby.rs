@@ -9,6 +9,7 @@ use crate::postgres::collector::{Collector, Cx, Need, Scope, Settings, Spec, pg}
 use crate::postgres::positions::Positions;
 use pgmon_core::metric::{Desc, Families};
 use pgmon_core::snapshot::{Blind, Loop};
+use std::time::Duration;
 
 #[cfg(test)]
 mod tests;
@@ -118,7 +119,12 @@ impl Standby {
         };
         let known = row.received_bytes.max(row.written_bytes).max(row.source_bytes);
         if !down && let Some(known) = known {
-            self.positions.push(cx.mono, known.max(replayed));
+            // Of the source we know what its last message said, and when.
+            let silence = row.last_message_age_seconds.unwrap_or(0.0).max(0.0);
+            let silence = Duration::try_from_secs_f64(silence).unwrap_or_default();
+            let heard_at = cx.mono.saturating_sub(silence);
+            let last = self.positions.last().map_or(heard_at, |(at, _)| at);
+            self.positions.push(heard_at.max(last), known.max(replayed));
         }
         let age = row.replay_age_seconds.filter(|age| *age > 0.0);
         let since = self.positions.since(cx.mono, replayed).map(|d| d.as_secs_f64());

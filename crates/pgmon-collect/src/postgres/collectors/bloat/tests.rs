@@ -201,6 +201,8 @@ async fn by_rewriting(server: &Server, table: &str) -> f64 {
     let rewrite =
         format!("CREATE TABLE rewritten WITH (fillfactor = {fill}) AS SELECT * FROM public.{table}");
     server.exec("postgres", &rewrite).await.unwrap();
+    // From 16 on a table is extended by many pages at once: only this leaves none empty.
+    server.exec("postgres", "VACUUM FULL rewritten").await.unwrap();
     given_back(server, table, "TABLE rewritten").await
 }
 
@@ -284,6 +286,11 @@ fn estimates_are_near_the_truth_or_absent() {
         for index in INDEXES {
             let truth = by_rebuilding(&server, index).await;
             near(&measured, "pg_index_bloat_ratio", index, "pgstatindex", truth, 0.05, &place);
+            if index == "third_expression" && major.0 < 14 {
+                // No grant on a table covers the statistics of its indexes' expressions.
+                assert!(find(&statistics, index).unwrap()["bloat_ratio"].is_null());
+                continue;
+            }
             near(&statistics, "pg_index_bloat_ratio", index, "statistics", truth, 0.08, &place);
         }
 

@@ -3,7 +3,7 @@ use crate::postgres::collector::{Collector as _, Settings, single};
 use crate::postgres::testing::{Probe, cx, number, on_all_majors};
 use pgmon_core::label;
 use pgmon_core::metric::{Families, Family};
-use pgmon_testkit::{Server, workload};
+use pgmon_testkit::{Major, Server, workload};
 use std::time::Duration;
 
 const AUTOVACUUM: &str = "pg_table_last_autovacuum_seconds";
@@ -104,4 +104,22 @@ fn ages_are_those_of_the_server() {
         let first = label::relation(&names[0], &names[0]);
         assert!(round.value("pg_table_last_analyze_seconds", &[&first]).is_some());
     });
+}
+
+#[tokio::test]
+async fn two_thousand_tables_cost_little() {
+    let server = Server::start(Major::NEWEST).await.unwrap();
+    workload::many_tables(&server, "postgres", 2000, 2000).await.unwrap();
+    let password = server.create_role("stranger").await.unwrap();
+    let mut probe =
+        Probe::new(&server.dsn_as("stranger", &password, "postgres"), single::<Freshness>()).await;
+    let mut least = u64::MAX;
+    for _ in 0..12 {
+        let before = server.backend_cpu(probe.facts.backend_pid).unwrap();
+        let round = probe.round().await;
+        least = least.min(server.backend_cpu(probe.facts.backend_pid).unwrap() - before);
+        assert_eq!(round.executed.len(), 1);
+        assert_eq!(round.executed[0].rows, 75);
+    }
+    assert!(least < 3_000_000, "{least} ns of the backend's CPU a round");
 }

@@ -153,11 +153,11 @@ fn both_sides_tell_the_truth() {
     on_all_majors(async |major| {
         let server = Server::start(major).await.unwrap();
         let password = server.create_monitor("pgmon", Tier::T0).await.unwrap();
-        let replica = server.replica("replica 1").slot().await.unwrap();
+        let replica = server.replica("replica_1").slot().await.unwrap();
         let dsn = |server: &Server| server.dsn_as("pgmon", &password, "postgres");
         let mut sender = Probe::new(&dsn(&server), single::<Replication>()).await;
         let mut standby = Probe::new(&dsn(&replica), single::<Standby>()).await;
-        let labels: &[&str] = &["replica 1"];
+        let labels: &[&str] = &["replica_1"];
         let caught_up = "SELECT count(*) = 1 FROM pg_stat_replication \
                          WHERE state = 'streaming' AND replay_lsn = pg_current_wal_lsn()";
 
@@ -168,11 +168,11 @@ fn both_sides_tell_the_truth() {
             assert_eq!(round.value("pg_replication_senders", &[]), Some(1.0));
             assert_eq!(round.value(SECONDS, labels), Some(0.0));
             assert_eq!(round.value(BYTES, labels), Some(0.0));
-            assert_eq!(round.value("pg_replication_state", &["replica 1", "streaming", "async"]), Some(1.0));
+            assert_eq!(round.value("pg_replication_state", &["replica_1", "streaming", "async"]), Some(1.0));
             for stage in ["sent", "write", "flush", "replay"] {
-                assert_eq!(round.value("pg_replication_stage_lag_bytes", &["replica 1", stage]), Some(0.0));
+                assert_eq!(round.value("pg_replication_stage_lag_bytes", &["replica_1", stage]), Some(0.0));
             }
-            assert_eq!(round.data[0]["slot_name"], "replica 1".replace(' ', "_"));
+            assert_eq!(round.data[0]["slot_name"], "replica_1");
             let round = standby.round().await;
             assert_eq!(round.value("pg_replication_link_down", &[]), Some(0.0));
             assert_eq!(round.value("pg_standby_replay_lag_seconds", &[]), Some(0.0));
@@ -203,8 +203,8 @@ fn both_sides_tell_the_truth() {
         assert!(truth > 3e6);
         let seen = round.value(BYTES, labels).unwrap();
         assert!((seen - truth).abs() < 1e5, "{seen} instead of {truth}");
-        assert_eq!(round.value("pg_replication_stage_lag_bytes", &["replica 1", "flush"]), Some(0.0));
-        assert_eq!(round.value("pg_replication_stage_lag_seconds", &["replica 1", "flush"]), Some(0.0));
+        assert_eq!(round.value("pg_replication_stage_lag_bytes", &["replica_1", "flush"]), Some(0.0));
+        assert_eq!(round.value("pg_replication_stage_lag_seconds", &["replica_1", "flush"]), Some(0.0));
         let round = standby.round().await;
         assert_eq!(round.value("pg_standby_replay_paused", &[]), Some(1.0));
         assert_eq!(round.value("pg_replication_link_down", &[]), Some(0.0));

@@ -105,6 +105,14 @@ fn the_tables_that_need_it_are_found_and_no_others() {
             "CREATE TABLE public.restored (n int); INSERT INTO public.restored SELECT generate_series(1, 3000); CREATE INDEX ON public.restored (n)",
             "CREATE TABLE public.own (n int) WITH (autovacuum_analyze_threshold = 100000, autovacuum_enabled = false); INSERT INTO public.own SELECT generate_series(1, 2000)",
             "CREATE TABLE public.parent (n int) PARTITION BY RANGE (n); CREATE TABLE public.child PARTITION OF public.parent FOR VALUES FROM (0) TO (10000); INSERT INTO public.parent SELECT generate_series(1, 3000)",
+        ] {
+            server.exec("postgres", sql).await.unwrap();
+        }
+        // What a session has done is counted some time after its end: not after the ANALYZE, please.
+        let counted =
+            "SELECT sum(n_tup_ins) = 5000 + 5000 + 40 + 3000 + 3000 + 2000 + 3000 FROM pg_stat_user_tables";
+        server.wait_until("postgres", counted).await.unwrap();
+        for sql in [
             "ANALYZE public.stale, public.fresh, public.tiny, public.own, public.child",
             "UPDATE public.stale SET n = n + 1 WHERE n <= 1200",
             "UPDATE public.fresh SET n = n + 1 WHERE n <= 10",
@@ -166,6 +174,8 @@ fn lost_statistics_do_not_make_tables_never_analyzed() {
         ] {
             server.exec("postgres", sql).await.unwrap();
         }
+        let counted = "SELECT sum(n_tup_ins) = 55000 FROM pg_stat_user_tables";
+        server.wait_until("postgres", counted).await.unwrap();
         // As after a crash, and as after pg_upgrade.
         let mut admin = server.connect("postgres").await.unwrap();
         sqlx::raw_sql("SELECT pg_stat_reset()").execute(&mut admin).await.unwrap();

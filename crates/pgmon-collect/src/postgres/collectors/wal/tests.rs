@@ -49,7 +49,7 @@ fn other_server(seconds: u64, system_identifier: Option<&str>) -> Cx {
     let mut cx = at(seconds);
     let mut facts = (*cx.facts).clone();
     facts.system_identifier = system_identifier.map(str::to_owned);
-    facts.started_at = facts.started_at + Duration::from_secs(seconds);
+    facts.started_at += Duration::from_secs(seconds);
     cx.facts = Arc::new(facts);
     cx
 }
@@ -113,7 +113,7 @@ fn a_burst_is_seen_on_every_version() {
         let position = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8";
         let truth: f64 = server.query("postgres", position).await.unwrap();
         let seen = second.value("pg_wal_position_bytes", &[]).unwrap();
-        assert!((truth - seen).abs() < 1e6, "{seen} instead of {truth}");
+        assert!((truth - seen).abs() < 2e6, "{seen} instead of {truth}");
         let grown = seen - first.value("pg_wal_position_bytes", &[]).unwrap();
         // The last megabyte may still be in the WAL buffers.
         assert!(grown > 7e6, "{grown}");
