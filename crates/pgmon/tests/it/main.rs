@@ -17,4 +17,5 @@ mod hour;
 mod page;
 mod pooler;
 mod scale;
+mod scrape;
 mod tls;
