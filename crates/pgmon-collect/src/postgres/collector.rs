@@ -123,7 +123,9 @@ pub struct Settings {
     pub partition_horizon: Duration,
     /// Whether SQL text is kept without literals.
     pub redact_sql_text: bool,
-    /// A read-only statement whose plan the canary times.
+    /// Whether the canary runs a second statement.
+    pub canary_enabled: bool,
+    /// A read-only statement that the canary times; pgmon's own if there is none.
     pub canary_statement: Option<String>,
     /// How bloat is measured.
     pub bloat: BloatSettings,
@@ -150,6 +152,7 @@ impl Default for Settings {
             top_queries: 50,
             partition_horizon: Duration::from_secs(7 * 86_400),
             redact_sql_text: true,
+            canary_enabled: true,
             canary_statement: None,
             bloat: BloatSettings { top_n: 10, min_bytes: 100 << 20, max_bytes: 10 << 30, exact: false },
         }

@@ -9,6 +9,7 @@ mod lint;
 
 pub mod archiver;
 pub mod bloat;
+pub mod canary;
 pub mod checkpoints;
 pub mod connections;
 pub mod database;
@@ -16,7 +17,9 @@ pub mod database_size;
 pub mod freshness;
 pub mod indexes;
 pub mod io;
+pub mod locks;
 pub mod partitions;
+pub mod progress;
 pub mod relations;
 pub mod replication;
 pub mod sequences;
@@ -29,46 +32,49 @@ pub mod statements;
 pub mod subscriptions;
 pub mod table_age;
 pub mod tables;
+pub mod temp;
 pub mod throughput;
 pub mod wal;
 pub mod wal_files;
 pub mod wraparound;
 pub mod xmin_horizon;
 
-/// Every collector, in the order in which they run within their loop.
+/// Every collector, in the order in which they run within their loop: what matters most comes first,
+/// so that a loop whose budget is used up leaves out what matters least.
 pub const ALL: &[Registered] = &[
     // hot_path
-    single::<connections::Connections>(),
-    // workload: databases, statements, I/O
-    single::<database::Database>(),
+    connections::REGISTERED,
+    locks::REGISTERED,
+    single::<progress::Progress>(),
+    single::<temp::Temp>(),
+    canary::REGISTERED,
+    // workload
     single::<throughput::Throughput>(),
     statements::REGISTERED,
-    single::<io::Io>(),
-    single::<slru::Slru>(),
-    // storage
-    single::<relations::Relations>(),
-    single::<tables::Tables>(),
-    single::<indexes::Indexes>(),
-    partitions::REGISTERED,
-    sequences::REGISTERED,
-    database_size::REGISTERED,
-    // workload: what holds VACUUM back
-    single::<xmin_horizon::XminHorizon>(),
-    // hourly
-    single::<wraparound::Wraparound>(),
-    single::<table_age::TableAge>(),
-    single::<stale_statistics::StaleStatistics>(),
-    bloat::REGISTERED,
-    single::<settings::Settings>(),
-    // workload: WAL, checkpoints, replication, archiving, freshness
-    single::<wal::Wal>(),
-    single::<checkpoints::Checkpoints>(),
+    single::<database::Database>(),
     single::<replication::Replication>(),
     single::<standby::Standby>(),
     single::<slots::Slots>(),
     single::<subscriptions::Subscriptions>(),
+    single::<wal::Wal>(),
+    single::<checkpoints::Checkpoints>(),
     single::<archiver::Archiver>(),
+    single::<xmin_horizon::XminHorizon>(),
+    single::<io::Io>(),
+    single::<slru::Slru>(),
     single::<freshness::Freshness>(),
-    // storage: the WAL directory
+    // storage
+    single::<tables::Tables>(),
+    single::<relations::Relations>(),
+    single::<indexes::Indexes>(),
+    partitions::REGISTERED,
+    sequences::REGISTERED,
+    database_size::REGISTERED,
     single::<wal_files::WalFiles>(),
+    // hourly
+    single::<wraparound::Wraparound>(),
+    single::<table_age::TableAge>(),
+    single::<stale_statistics::StaleStatistics>(),
+    single::<settings::Settings>(),
+    bloat::REGISTERED,
 ];

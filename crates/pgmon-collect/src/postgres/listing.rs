@@ -1,6 +1,6 @@
 //! The SQL that pgmon runs, as text: what `pgmon sql` prints. It is the SQL that runs, not a copy.
 
-use super::collector::{Floor, Need, Query, Registered, Scope, pg};
+use super::collector::{Floor, Need, Query, Registered, Scope};
 use super::{audit, doctor};
 use pgmon_core::version::ExtVersion;
 use std::fmt::Write as _;
@@ -10,17 +10,8 @@ pub(crate) type Other = (&'static str, &'static str, &'static [(&'static str, &'
 
 pub(crate) const OTHERS: &[Other] = &[
     ("facts", "on connecting and every hour", super::facts::STATEMENTS),
-    ("pulse", "in every hot_path round", super::driver::STATEMENTS),
-    (
-        "pulse",
-        "in every hot_path round: is it still the same server?",
-        &[("pulse", &[pg(12, include_str!("pulse.sql"))])],
-    ),
-    (
-        "databases",
-        "with `discover`, before each round over the databases",
-        &[("databases", &[pg(12, include_str!("roamer/databases.sql"))])],
-    ),
+    ("pulse", "in every hot_path round: is it still the same server?", super::driver::STATEMENTS),
+    ("databases", "with `discover`, before each round over the databases", super::roamer::STATEMENTS),
     ("audit", "on connecting and every hour", audit::STATEMENTS),
     ("doctor", "by `pgmon doctor`", doctor::STATEMENTS),
 ];

@@ -5,6 +5,7 @@ pub mod collector;
 pub mod collectors;
 pub mod connect;
 pub mod decode;
+pub mod denylist;
 pub mod doctor;
 pub mod driver;
 pub mod engine;

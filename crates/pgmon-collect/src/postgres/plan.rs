@@ -49,7 +49,8 @@ impl Plan {
                 top_queries: l.top_queries,
                 partition_horizon: Duration::from_secs(u64::from(l.partition_horizon_days) * 86_400),
                 redact_sql_text: config.security.redact_sql_text,
-                canary_statement: config.canary.statement.clone().filter(|_| config.canary.enabled),
+                canary_enabled: config.canary.enabled,
+                canary_statement: config.canary.statement.clone(),
                 bloat: BloatSettings {
                     top_n: config.bloat.top_n_tables,
                     min_bytes: config.bloat.min_relation_bytes.bytes(),

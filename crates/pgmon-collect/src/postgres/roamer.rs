@@ -4,7 +4,7 @@
 //! and its fast loops do not wait for it.
 
 use super::audit::Audit;
-use super::collector::{Registered, Scope};
+use super::collector::{Query, Registered, Scope, pg};
 use super::collectors;
 use super::connect::{self, Route};
 use super::driver::Shared;
@@ -18,6 +18,11 @@ use sqlx::Row as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+const DATABASES: &str = include_str!("roamer/databases.sql");
+
+/// The statement that the roamer itself runs: name and text.
+pub const STATEMENTS: &[(&str, &[Query])] = &[("databases", &[pg(12, DATABASES)])];
 
 /// How long to wait before looking again whether the entry's own connection works.
 const NOT_YET: Duration = Duration::from_secs(1);
@@ -91,8 +96,7 @@ impl Roamer {
     async fn databases(&mut self) -> Result<Vec<String>, QueryError> {
         let _permit = self.shared.permits.acquire(&connect::address(&self.entry.connect)).await;
         let mut session = self.connect(&self.route.clone()).await?;
-        let rows =
-            session.fetch(include_str!("roamer/databases.sql"), self.shared.plan.statement_timeout).await;
+        let rows = session.fetch(DATABASES, self.shared.plan.statement_timeout).await;
         session.close().await;
         rows?.iter().map(|row| row.try_get("datname").map_err(QueryError::from)).collect()
     }

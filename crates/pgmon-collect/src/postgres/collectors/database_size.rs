@@ -228,6 +228,12 @@ impl Steps for DatabaseSize {
                 });
             }
         }
+        for database in self.sizes.databases.iter().filter(|d| d.may && d.bytes.is_none()) {
+            // Without an error the server says NULL if it found no file: dropped just now, or unreadable.
+            if !self.failed.iter().any(|f| f.starts_with(&format!("{}: ", database.name))) {
+                self.failed.push(format!("{}: no file was found", database.name));
+            }
+        }
         if !self.failed.is_empty() {
             let failed: Vec<&str> = self.failed.iter().map(String::as_str).collect();
             blind.push(Blind {

@@ -1,0 +1,154 @@
+//! What vacuum, index builds and other long commands are doing, and how far they are.
+
+use crate::postgres::collector::{Collector, Cx, Need, Scope, Settings, Spec, pg};
+use crate::postgres::topn::TopN;
+use pgmon_core::label;
+use pgmon_core::metric::{Desc, Families};
+use pgmon_core::snapshot::{Blind, Loop};
+use std::collections::BTreeMap;
+
+#[cfg(test)]
+mod tests;
+
+/// A process at work on a long command.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+pub struct Row {
+    /// `vacuum`, `analyze`, `create index concurrently`, `vacuum full`, `base backup`, `copy from`, ...
+    pub command: String,
+    /// Its present phase, as the server names it.
+    pub phase: String,
+    /// Process id.
+    pub pid: i32,
+    /// Whether it is an autovacuum worker.
+    pub automatic: bool,
+    /// Its database; absent for base backups.
+    pub datname: Option<String>,
+    /// The relation's oid; absent where there is none.
+    pub relation_oid: Option<i64>,
+    /// The relation's schema, if it is in the database that we are in.
+    pub schema: Option<String>,
+    /// The relation's name, if it is in the database that we are in.
+    pub relation: Option<String>,
+    /// What is done of the phase, in `unit`; absent where the phase does not count.
+    pub done: Option<i64>,
+    /// All that is to be done in the phase, in `unit`; absent if unknown.
+    pub total: Option<i64>,
+    /// `blocks`, `tuples`, `bytes`, `lockers`, `indexes` or `statistics`.
+    pub unit: String,
+    /// Time since the command began, seconds.
+    pub running_seconds: Option<f64>,
+    /// Whether it waits for a lock.
+    pub blocked: bool,
+}
+
+const AUTOVACUUM_JOBS: Desc =
+    Desc::gauge("pg_autovacuum_jobs", "Autovacuum workers that vacuum a table, by phase.", &["phase"]);
+const OPERATIONS: Desc = Desc::gauge(
+    "pg_progress_operations",
+    "Processes at work on a long command (vacuum, analyze, index build, copy, ...), by phase.",
+    &["command", "phase"],
+);
+const RATIO: Desc = Desc::gauge(
+    "pg_progress_ratio",
+    "Share (0 to 1) of its present phase that a long command has done; where several do the same, of the one furthest behind.",
+    &["command", "relation"],
+);
+
+/// All phases of a vacuum, so that a phase that nobody is in is 0.
+const VACUUM_PHASES: [&str; 7] = [
+    "initializing",
+    "scanning heap",
+    "vacuuming indexes",
+    "vacuuming heap",
+    "cleaning up indexes",
+    "truncating heap",
+    "performing final cleanup",
+];
+
+/// See the module's head.
+pub struct Progress {
+    top: TopN<(String, String)>,
+}
+
+impl Collector for Progress {
+    type Row = Row;
+
+    const SPEC: &'static Spec = &Spec {
+        name: "progress",
+        title: "Progress of long commands",
+        in_loop: Loop::HotPath,
+        scope: Scope::Server,
+        queries: &[
+            pg(12, include_str!("progress/pg12.sql")),
+            pg(13, include_str!("progress/pg13.sql")),
+            pg(14, include_str!("progress/pg14.sql")),
+            pg(17, include_str!("progress/pg17.sql")),
+        ],
+        follow_ups: &[],
+        families: &[&AUTOVACUUM_JOBS, &OPERATIONS, &RATIO],
+        needs: &[Need::Monitor],
+        blind_effect: "what autovacuum, index builds, copies and base backups of other roles are doing",
+    };
+
+    fn new(settings: &Settings) -> Self {
+        Self { top: TopN::new(settings.top_relations) }
+    }
+
+    fn samples(&mut self, rows: &[Row], _cx: &Cx, out: &mut Families) -> Vec<Blind> {
+        let mut jobs: BTreeMap<String, u32> = VACUUM_PHASES.map(|phase| (phase.to_owned(), 0)).into();
+        let mut operations = BTreeMap::<(String, String), u32>::new();
+        for row in rows {
+            let (command, phase) = (label::name(&row.command), label::name(&row.phase));
+            if row.automatic && row.command == "vacuum" {
+                *jobs.entry(phase.clone()).or_default() += 1;
+            }
+            *operations.entry((command, phase)).or_default() += 1;
+        }
+        for (phase, workers) in jobs {
+            out.push(&AUTOVACUUM_JOBS, &[&phase], f64::from(workers));
+        }
+        for ((command, phase), processes) in operations {
+            out.push(&OPERATIONS, &[&command, &phase], f64::from(processes));
+        }
+        self.ratios(rows, out);
+        Vec::new()
+    }
+}
+
+impl Progress {
+    fn ratios(&mut self, rows: &[Row], out: &mut Families) {
+        // What has been running longest ranks first.
+        let mut ranked: Vec<&Row> = rows.iter().filter(|r| r.ratio().is_some()).collect();
+        ranked.sort_by(|a, b| b.running_seconds.unwrap_or(0.0).total_cmp(&a.running_seconds.unwrap_or(0.0)));
+        let shown = self.top.keep(ranked.iter().map(|r| r.key()));
+        let mut ratios = BTreeMap::<(String, String), f64>::new();
+        for (key, ratio) in ranked.iter().filter_map(|r| Some((r.key(), r.ratio()?))) {
+            if shown.contains(&key) {
+                ratios.entry(key).and_modify(|least| *least = least.min(ratio)).or_insert(ratio);
+            }
+        }
+        for ((command, relation), ratio) in ratios {
+            out.push(&RATIO, &[&command, &relation], ratio);
+        }
+    }
+}
+
+impl Row {
+    fn key(&self) -> (String, String) {
+        let relation = match (&self.schema, &self.relation, &self.datname, self.relation_oid) {
+            (Some(schema), Some(relation), ..) => label::relation(schema, relation),
+            // In another database its name cannot be read.
+            (.., Some(datname), Some(oid)) => format!("{}:{oid}", label::name(datname)),
+            _ => String::new(),
+        };
+        (label::name(&self.command), relation)
+    }
+
+    /// The total is an estimate that may be passed.
+    fn ratio(&self) -> Option<f64> {
+        match (self.done, self.total) {
+            (Some(done), Some(total)) if total > 0 => Some((done as f64 / total as f64).clamp(0.0, 1.0)),
+            _ => None,
+        }
+    }
+}
