@@ -81,6 +81,35 @@ const BLIND: Desc = Desc::gauge(
 );
 const BUILD: Desc = Desc::gauge("pgmon_build_info", "Always 1; the label is pgmon's version.", &["version"]);
 
+/// Families of each watched database that no collector fills, in the order in which the documentation
+/// lists them.
+pub const OF_A_DATABASE: &[&Desc] = &[
+    &UP,
+    &INFO,
+    &STARTED,
+    &IN_RECOVERY,
+    &TLS,
+    &REFUSED,
+    &QUARANTINED,
+    &CONNECTS,
+    &CONNECT_ERRORS,
+    &DROPPED,
+    &SUCCESS,
+    &DURATION,
+    &ERRORS,
+    &MISSED,
+    &DEGRADED,
+    &LAST,
+    &INTERVAL,
+    &COLLECTOR_SUCCESS,
+    &COLLECTOR_DURATION,
+    &COLLECTOR_ERRORS,
+    &BLIND,
+];
+
+/// Families of the process.
+pub const OF_THE_PROCESS: &[&Desc] = &[&BUILD];
+
 /// Labels that come before a sample's own.
 #[derive(Clone, Copy)]
 struct Before<'a> {
@@ -205,7 +234,10 @@ fn views(fleet: &Fleet) -> Vec<View> {
 fn own_families(s: &Snapshot) -> Vec<Family> {
     let mut out = Families::new();
     let flag = |on: bool| if on { 1.0 } else { 0.0 };
-    out.push(&UP, &[], flag(s.up.is_up()));
+    // Before the first attempt nobody knows.
+    if s.up != Up::Pending {
+        out.push(&UP, &[], flag(s.up.is_up()));
+    }
     if let (Some(server), true) = (&s.server, s.up.is_up()) {
         out.push(&INFO, &[&server.version_text, &server.version.major().to_string()], 1.0);
         out.push(&STARTED, &[], server.started_at.as_microsecond() as f64 / 1e6);
@@ -225,7 +257,7 @@ fn own_families(s: &Snapshot) -> Vec<Family> {
         out.push(&DEGRADED, name, flag(l.degraded.is_some()));
         out.push_value(&DURATION, name, Value::Histogram(l.durations.clone()));
         // A loop that cannot run because the database is down has not succeeded.
-        if l.last.is_some() || !s.up.is_up() {
+        if l.last.is_some() || !matches!(s.up, Up::Up | Up::Pending) {
             out.push(&SUCCESS, name, flag(l.success && s.up.is_up()));
         }
         if let Some((at, _)) = l.last {
@@ -251,3 +283,6 @@ fn own_families(s: &Snapshot) -> Vec<Family> {
     }
     out.into_vec()
 }
+
+#[cfg(test)]
+mod tests;

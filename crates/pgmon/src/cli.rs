@@ -88,9 +88,9 @@ pub enum Command {
     Sql {
         /// The collector; without one, all of them.
         collector: Option<String>,
-        /// Major version of the server.
-        #[arg(long, value_name = "MAJOR", default_value_t = 18, value_parser = clap::value_parser!(u16).range(12..=99))]
-        pg: u16,
+        /// Major version of the server; without it the texts for all versions.
+        #[arg(long, value_name = "MAJOR", value_parser = clap::value_parser!(u16).range(12..=99))]
+        pg: Option<u16>,
     },
     /// Print the JSON Schema of the configuration.
     Schema,

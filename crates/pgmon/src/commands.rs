@@ -2,6 +2,7 @@
 
 mod agent;
 mod check_config;
+mod doctor;
 mod healthcheck;
 mod print;
 
@@ -19,7 +20,11 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::CheckConfig { show } => {
             with_config(&cli.source, |loaded| Ok(check_config::run(&loaded, show)))
         }
-        Command::Doctor { .. } | Command::SetupSql { .. } | Command::Sql { .. } => anyhow::bail!("later"),
+        Command::SetupSql { role, pg, databases, minimal } => {
+            Ok(print::setup_sql(&role, pg, &databases, minimal))
+        }
+        Command::Doctor { format } => with_config(&cli.source, |loaded| doctor::run(loaded, format)),
+        Command::Sql { collector, pg } => Ok(print::sql(collector.as_deref(), pg)),
         Command::Schema => print::schema(),
         Command::Completions { shell } => Ok(print::completions(shell)),
         Command::Man => print::man(),

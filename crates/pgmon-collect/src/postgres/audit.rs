@@ -23,6 +23,9 @@ mod read;
 mod tests;
 mod text;
 
+pub use read::STATEMENTS;
+pub use text::fresh_role;
+
 use serde::Serialize;
 
 /// How a right is held.

@@ -191,6 +191,12 @@ pub trait Collector: Send + Sized + 'static {
         Ok(PgArguments::default())
     }
 
+    /// Fills in what rows take from earlier rounds (rates, changes): fields that the statement does not
+    /// return (`#[sqlx(skip)]`). Runs before [`Collector::samples`], as pure as that.
+    fn complete(&mut self, rows: &mut [Self::Row], cx: &Cx) {
+        let _ = (rows, cx);
+    }
+
     /// Maps the rows of a round.
     fn samples(&mut self, rows: &[Self::Row], cx: &Cx, out: &mut Families) -> Vec<Blind>;
 }
@@ -294,7 +300,8 @@ impl<C: Collector> Steps for Single<C> {
 
     fn finish(&mut self, cx: &Cx) -> Outcome {
         let mut families = Families::new();
-        let rows = std::mem::take(&mut self.rows);
+        let mut rows = std::mem::take(&mut self.rows);
+        self.inner.complete(&mut rows, cx);
         let blind = self.inner.samples(&rows, cx, &mut families);
         Outcome { families: families.into_vec(), data: Some(Arc::new(rows)), blind }
     }

@@ -5,8 +5,9 @@
 //! more than one statement.
 
 use super::audit::Audit;
+use super::collector::{Query, pg};
 use super::collectors;
-use super::connect;
+use super::connect::{self, Route};
 use super::decode;
 use super::engine::{Engine, Limits, Round, Step};
 use super::facts::Facts;
@@ -22,13 +23,20 @@ use pgmon_config::Entry;
 use pgmon_core::snapshot::{Loop, Snapshot, Up};
 use pgmon_core::version::PgVersion;
 use sqlx::Row as _;
-use sqlx::postgres::PgConnectOptions;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// How often what is known of a server is read again without a reason.
 const FACTS_EVERY: Duration = Duration::from_secs(3600);
+
+/// The same while something cannot be seen: somebody may be about to grant it.
+const FACTS_EVERY_WHILE_BLIND: Duration = Duration::from_secs(600);
+
+const PULSE: &str = include_str!("pulse.sql");
+
+/// The statement that the driver itself runs: name and text.
+pub const STATEMENTS: &[(&str, &[Query])] = &[("pulse", &[pg(12, PULSE)])];
 
 /// What all drivers share.
 pub struct Shared {
@@ -70,12 +78,16 @@ pub struct Driver {
     shared: Arc<Shared>,
     entry: Entry,
     index: usize,
-    options: PgConnectOptions,
+    route: Route,
     engine: Option<Engine>,
     schedules: [Schedule; 4],
     rounds: [Option<Round>; 4],
     snapshot: Snapshot,
     backoff: Backoff,
+    /// The hot path, once a round of it has ended, and how long less urgent loops may now work before it
+    /// begins another one: as long as it worked itself, so that a server too slow for its interval does
+    /// not starve the other loops.
+    turn: Option<(Loop, Duration)>,
 }
 
 impl Driver {
@@ -83,12 +95,13 @@ impl Driver {
     pub fn new(shared: Arc<Shared>, entry: Entry, index: usize) -> Self {
         let now = shared.timer.mono();
         Self {
-            options: connect::options(&entry.connect),
+            route: Route::new(&entry.connect),
             snapshot: shared.plan.pending(&entry.cluster, &entry.db),
             schedules: Loop::ALL.map(|l| Schedule::new(shared.plan.interval(l), now)),
             rounds: [None, None, None, None],
             engine: None,
             backoff: Backoff::default(),
+            turn: None,
             shared,
             entry,
             index,
@@ -150,7 +163,7 @@ impl Driver {
     async fn connect(&mut self) -> Result<Session, Rejection> {
         let plan = &self.shared.plan;
         let guard = Guard { lock_timeout: plan.lock_timeout, pooled: self.entry.pooled };
-        let mut session = match Session::connect(&self.options, guard, plan.connect_timeout).await {
+        let mut session = match self.route.connect(guard, plan.connect_timeout).await {
             Ok(session) => session,
             Err(error) => {
                 self.snapshot.connect_errors += 1;
@@ -233,7 +246,8 @@ impl Driver {
         self.publish();
         loop {
             let now = self.shared.timer.mono();
-            if now.saturating_sub(learned) >= FACTS_EVERY {
+            let blind = self.engine.as_ref().is_some_and(Engine::is_blind);
+            if now.saturating_sub(learned) >= if blind { FACTS_EVERY_WHILE_BLIND } else { FACTS_EVERY } {
                 learned = now;
                 if let Err(rejection) = self.learn_again(session).await {
                     return Ended::Rejected(rejection);
@@ -265,13 +279,17 @@ impl Driver {
         Ok(())
     }
 
-    /// The most urgent loop that has a round under way or due.
+    /// The most urgent loop that has a round under way or due, and whose turn it is.
     fn most_urgent(&self, now: Duration) -> Option<Loop> {
         let ready = |l: &Loop| {
             self.rounds.get(l.index()).is_some_and(Option::is_some)
                 || self.schedules.get(l.index()).is_some_and(|s| s.due() <= now)
         };
-        Loop::ALL.into_iter().find(ready)
+        let less_urgent = match self.turn {
+            Some((ended, left)) if !left.is_zero() => Loop::ALL.into_iter().find(|l| *l > ended && ready(l)),
+            _ => None,
+        };
+        less_urgent.or_else(|| Loop::ALL.into_iter().find(ready))
     }
 
     fn next_due(&self) -> (Duration, Loop) {
@@ -307,7 +325,14 @@ impl Driver {
         let fast = matches!(which, Loop::HotPath | Loop::Workload);
         let budget = plan.budget(which);
         let limits = Limits { budget, statement: if fast { plan.statement_timeout } else { budget } };
-        match engine.step(round, session, limits, plan.interval(which), &*clock).await {
+        let before = clock.mono();
+        let step = engine.step(round, session, limits, plan.interval(which), &*clock).await;
+        if let Some((ended, left)) = &mut self.turn
+            && which > *ended
+        {
+            *left = left.saturating_sub(clock.mono().saturating_sub(before));
+        }
+        match step {
             Step::Continue => {
                 self.snapshot.alive_mono = Some(clock.mono());
                 Ok(())
@@ -316,6 +341,9 @@ impl Driver {
             Step::Over => {
                 if let Some(round) = slot.take() {
                     engine.end(round, state, &*clock);
+                    if which == Loop::HotPath {
+                        self.turn = state.last.map(|(_, worked)| (which, worked));
+                    }
                 }
                 if which == Loop::HotPath {
                     self.backoff.succeeded();
@@ -404,7 +432,7 @@ async fn pulse(session: &mut Session, plan: &Plan, facts: &Facts) -> Result<(), 
 }
 
 async fn read_pulse(session: &mut Session, limit: Duration) -> Result<(bool, Timestamp), QueryError> {
-    let rows = session.fetch(include_str!("pulse.sql"), limit).await?;
+    let rows = session.fetch(PULSE, limit).await?;
     let row = rows.first().ok_or_else(|| QueryError::protocol("the pulse returned no row"))?;
     Ok((row.try_get("in_recovery")?, decode::timestamp(row, "started_at")?))
 }

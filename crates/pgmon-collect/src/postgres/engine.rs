@@ -142,6 +142,11 @@ impl Engine {
         &self.facts
     }
 
+    /// Whether a collector lacks a grant or an extension.
+    pub fn is_blind(&self) -> bool {
+        self.slots.iter().any(|s| matches!(s.choice, Choice::Blind(_)))
+    }
+
     /// The collectors' states, for a snapshot. What belongs to the whole server is left out of an
     /// entry that does not lead it.
     pub fn states(&self, leads: bool) -> Vec<CollectorState> {

@@ -1,6 +1,6 @@
 //! What is known of a server and of our role on it: read on connecting and again every hour.
 
-use super::collector::{Floor, Need, Query, Spec};
+use super::collector::{Floor, Need, Query, Spec, pg};
 use super::session::{QueryError, Session};
 use jiff::Timestamp;
 use pgmon_core::snapshot::ServerInfo;
@@ -9,6 +9,17 @@ use serde::Serialize;
 use sqlx::Row as _;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+const SERVER: &str = include_str!("facts/pg12.sql");
+const EXTENSIONS: &str = include_str!("facts/extensions.sql");
+const SETTINGS: &str = include_str!("facts/settings.sql");
+
+/// The statements that read the facts, for `pgmon sql`: name and texts.
+pub const STATEMENTS: &[(&str, &[Query])] = &[
+    ("server", &[pg(12, SERVER)]),
+    ("extensions", &[pg(12, EXTENSIONS)]),
+    ("settings", &[pg(12, SETTINGS)]),
+];
 
 /// An installed extension.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -70,7 +81,7 @@ pub enum Choice {
 impl Facts {
     /// Reads the facts through a session, within `limit` for each of three statements.
     pub async fn read(session: &mut Session, limit: Duration) -> Result<Self, QueryError> {
-        let rows = session.fetch(include_str!("facts/pg12.sql"), limit).await?;
+        let rows = session.fetch(SERVER, limit).await?;
         let row = rows.first().ok_or_else(|| QueryError::protocol("the facts query returned no row"))?;
         let version = PgVersion::from_num(u32::try_from(row.try_get::<i32, _>("version_num")?).unwrap_or(0));
         let read_all_data =
@@ -93,14 +104,14 @@ impl Facts {
             extensions: BTreeMap::new(),
             settings: BTreeMap::new(),
         };
-        for row in session.fetch(include_str!("facts/extensions.sql"), limit).await? {
+        for row in session.fetch(EXTENSIONS, limit).await? {
             let text: String = row.try_get("version")?;
             let version = ExtVersion::parse(&text).unwrap_or(ExtVersion(0, 0));
             facts
                 .extensions
                 .insert(row.try_get("name")?, Extension { version, schema: row.try_get("schema")? });
         }
-        for row in session.fetch(include_str!("facts/settings.sql"), limit).await? {
+        for row in session.fetch(SETTINGS, limit).await? {
             facts.settings.insert(row.try_get("name")?, (row.try_get("setting")?, row.try_get("unit")?));
         }
         session.set_search_path(facts.search_path());
@@ -121,7 +132,9 @@ impl Facts {
     /// `pg_read_all_settings`; then the answer is `None`.
     pub fn preloaded(&self, library: &str) -> Option<bool> {
         let (list, _) = self.settings.get("shared_preload_libraries")?;
-        Some(list.split(',').any(|l| l.trim().trim_matches('"') == library))
+        // An entry may have its directory: `$libdir/pg_stat_statements`.
+        let name = |entry: &str| entry.trim().trim_matches('"').rsplit('/').next() == Some(library);
+        Some(list.split(',').any(name))
     }
 
     /// The `search_path` of our transactions: `pg_catalog`, then the extensions' schemas.

@@ -6,10 +6,15 @@ pub mod collectors;
 pub mod connect;
 pub mod decode;
 pub mod denylist;
+pub mod doctor;
 pub mod driver;
 pub mod engine;
 pub mod facts;
+pub mod listing;
+pub mod origin;
 pub mod plan;
+pub mod positions;
+pub mod redact;
 pub mod roamer;
 pub mod run;
 pub mod session;
@@ -17,6 +22,7 @@ pub mod setup_sql;
 #[cfg(test)]
 mod testing;
 pub mod topn;
+pub mod wording;
 
 /// A name as an SQL identifier, always quoted.
 pub fn quote_ident(name: &str) -> String {

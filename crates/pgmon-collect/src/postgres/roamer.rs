@@ -4,9 +4,9 @@
 //! and its fast loops do not wait for it.
 
 use super::audit::Audit;
-use super::collector::{Registered, Scope};
+use super::collector::{Query, Registered, Scope, pg};
 use super::collectors;
-use super::connect;
+use super::connect::{self, Route};
 use super::driver::Shared;
 use super::engine::{Engine, Limits, Step};
 use super::facts::Facts;
@@ -15,10 +15,14 @@ use crate::poller::fleet::Cell;
 use pgmon_config::Entry;
 use pgmon_core::snapshot::{CollectorState, Loop, LoopState, Up};
 use sqlx::Row as _;
-use sqlx::postgres::PgConnectOptions;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+const DATABASES: &str = include_str!("roamer/databases.sql");
+
+/// The statement that the roamer itself runs: name and text.
+pub const STATEMENTS: &[(&str, &[Query])] = &[("databases", &[pg(12, DATABASES)])];
 
 /// How long to wait before looking again whether the entry's own connection works.
 const NOT_YET: Duration = Duration::from_secs(1);
@@ -27,7 +31,7 @@ const NOT_YET: Duration = Duration::from_secs(1);
 pub struct Roamer {
     shared: Arc<Shared>,
     entry: Entry,
-    options: PgConnectOptions,
+    route: Route,
     cell: Arc<Cell>,
     visits: BTreeMap<String, Visit>,
 }
@@ -42,7 +46,7 @@ struct Visit {
 impl Roamer {
     /// The roamer of an entry; its results go to the entry's cell.
     pub fn new(shared: Arc<Shared>, entry: Entry, cell: Arc<Cell>) -> Self {
-        Self { options: connect::options(&entry.connect), shared, entry, cell, visits: BTreeMap::new() }
+        Self { route: Route::new(&entry.connect), shared, entry, cell, visits: BTreeMap::new() }
     }
 
     /// Runs until the process stops.
@@ -91,22 +95,21 @@ impl Roamer {
 
     async fn databases(&mut self) -> Result<Vec<String>, QueryError> {
         let _permit = self.shared.permits.acquire(&connect::address(&self.entry.connect)).await;
-        let mut session = self.connect(&self.options.clone()).await?;
-        let rows =
-            session.fetch(include_str!("roamer/databases.sql"), self.shared.plan.statement_timeout).await;
+        let mut session = self.connect(&self.route.clone()).await?;
+        let rows = session.fetch(DATABASES, self.shared.plan.statement_timeout).await;
         session.close().await;
         rows?.iter().map(|row| row.try_get("datname").map_err(QueryError::from)).collect()
     }
 
-    async fn connect(&mut self, options: &PgConnectOptions) -> Result<Session, QueryError> {
+    async fn connect(&mut self, route: &Route) -> Result<Session, QueryError> {
         let plan = &self.shared.plan;
         let guard = Guard { lock_timeout: plan.lock_timeout, pooled: self.entry.pooled };
-        Session::connect(options, guard, plan.connect_timeout).await
+        route.connect(guard, plan.connect_timeout).await
     }
 
     async fn visit(&mut self, name: &str) -> Result<(), QueryError> {
         let _permit = self.shared.permits.acquire(&connect::address(&self.entry.connect)).await;
-        let mut session = self.connect(&self.options.clone().database(name)).await?;
+        let mut session = self.connect(&self.route.to_database(name)).await?;
         let result = self.look_around(&mut session, name).await;
         session.close().await;
         result

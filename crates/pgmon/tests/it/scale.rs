@@ -73,3 +73,28 @@ on_each_major! { [pg18 18]
         Ok(())
     }
 }
+
+on_each_major! { [pg17 17]
+    async fn a_loop_over_its_budget_is_degraded_and_runs_less_often(major: Major) -> Result<()> {
+        let server = Server::start(major).await?;
+        server.create_database("shop").await?;
+        workload::many_tables(&server, "shop", 2000, 3000).await?;
+        let password = server.create_monitor("pgmon", Tier::T1).await?;
+        let dsn = server.dsn_as("pgmon", &password, "shop");
+        let agent = Agent::start(&[("PGMON_DSN", &dsn), ("PGMON_BUDGETS_STORAGE", "10ms")]);
+        let page = agent.wait("storage is degraded", Duration::from_secs(20), |p| {
+            p.value("pgmon_loop_degraded", &[("loop", "storage")]) == Some(1.0)
+        });
+        for other in ["hot_path", "workload"] {
+            assert_eq!(page.value("pgmon_loop_degraded", &[("loop", other)]), Some(0.0), "{other}");
+        }
+        let health = agent.get("/healthz");
+        assert_eq!(health.status, 200);
+        assert!(health.text().contains("storage is degraded"), "{}", health.text());
+        assert!(agent.log().contains("degraded"), "{}", agent.log());
+        agent.wait("a collector runs less often", Duration::from_secs(20), |_| {
+            agent.get("/healthz").text().contains("runs every")
+        });
+        Ok(())
+    }
+}

@@ -142,12 +142,17 @@ impl Audit {
     ///
     /// It does not touch the role that was refused: others may use it.
     pub fn remedy_sql(&self, facts: &Facts) -> String {
-        let role = ["pgmon", "pgmon_monitor"].into_iter().find(|r| *r != self.role && *r != facts.role);
         setup_sql(
             Some(facts.version.major()),
-            role.unwrap_or("pgmon_reader"),
+            fresh_role(&[&self.role, &facts.role]),
             std::slice::from_ref(&facts.database),
             Tier::T0,
         )
     }
+}
+
+/// A name for a new role that is none of `taken`.
+pub fn fresh_role(taken: &[&str]) -> &'static str {
+    let names = ["pgmon", "pgmon_monitor", "pgmon_reader"];
+    names.into_iter().find(|name| !taken.contains(name)).unwrap_or("pgmon_read_only")
 }

@@ -30,6 +30,8 @@ async fn demo() -> Result<()> {
         .setting("track_io_timing", "on")
         .setting("max_prepared_transactions", 10)
         .setting("shared_buffers", "64MB")
+        // Every table has been vacuumed and analyzed soon after the start.
+        .setting("autovacuum_naptime", "5s")
         .setting("cluster_name", "demo")
         .on_disk()
         .start()

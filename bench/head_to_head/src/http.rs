@@ -1,0 +1,107 @@
+//! An HTTP/1.1 client that does nothing but time: one connection, one request after the other.
+
+use anyhow::{Context, Result, bail};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// Longer than any answer that is worth waiting for.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A kept connection.
+pub struct Client {
+    stream: BufReader<TcpStream>,
+    /// Grows to the largest body and is used again, so that the client's own memory costs nothing.
+    body: Vec<u8>,
+    line: String,
+}
+
+/// One answer; its body is in [`Client::body`].
+pub struct Answer {
+    /// From before the first byte is sent until the last one has been read.
+    pub took: Duration,
+    /// The body's bytes as sent.
+    pub bytes: usize,
+    /// Whether the body is compressed.
+    pub gzip: bool,
+}
+
+impl Client {
+    /// Connects to a port of this machine.
+    pub fn connect(port: u16) -> Result<Self> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        Ok(Self { stream: BufReader::with_capacity(1 << 18, stream), body: Vec::new(), line: String::new() })
+    }
+
+    /// `GET /metrics`; anything but 200 is an error.
+    pub fn scrape(&mut self, gzip: bool) -> Result<Answer> {
+        let encoding = if gzip { "Accept-Encoding: gzip\r\n" } else { "" };
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{encoding}\r\n");
+        let start = Instant::now();
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        let status = self.line()?.to_owned();
+        let (mut length, mut chunked, mut gzip) = (None, false, false);
+        loop {
+            let header = self.line()?.to_ascii_lowercase();
+            match header.split_once(':').map(|(name, value)| (name, value.trim())) {
+                Some(("content-length", value)) => length = Some(value.parse()?),
+                Some(("transfer-encoding", value)) => chunked = value.contains("chunked"),
+                Some(("content-encoding", value)) => gzip = value == "gzip",
+                Some(_) => {}
+                None => break,
+            }
+        }
+        let bytes = match length {
+            Some(length) => self.read(0, length)?,
+            None if chunked => self.chunks()?,
+            None => bail!("the answer has no length"),
+        };
+        let took = start.elapsed();
+        if status.split(' ').nth(1) != Some("200") {
+            bail!(
+                "{status}: {}",
+                String::from_utf8_lossy(self.body.get(..bytes.min(500)).unwrap_or_default())
+            );
+        }
+        Ok(Answer { took, bytes, gzip })
+    }
+
+    /// The body of the last answer, which had this many bytes.
+    pub fn body(&self, bytes: usize) -> &str {
+        self.body.get(..bytes).and_then(|body| str::from_utf8(body).ok()).unwrap_or_default()
+    }
+
+    fn line(&mut self) -> Result<&str> {
+        self.line.clear();
+        if self.stream.read_line(&mut self.line)? == 0 {
+            bail!("the connection was closed");
+        }
+        Ok(self.line.trim_end())
+    }
+
+    fn chunks(&mut self) -> Result<usize> {
+        let mut end = 0;
+        loop {
+            let size = usize::from_str_radix(self.line()?, 16).context("unreadable chunk size")?;
+            end = self.read(end, size)?;
+            if !self.line()?.is_empty() {
+                bail!("a chunk is longer than it says");
+            }
+            if size == 0 {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// Reads `length` bytes to the body from `start` on, and returns where they end.
+    fn read(&mut self, start: usize, length: usize) -> Result<usize> {
+        let end = start + length;
+        if self.body.len() < end {
+            self.body.resize(end, 0);
+        }
+        self.stream.read_exact(self.body.get_mut(start..end).unwrap_or_default())?;
+        Ok(end)
+    }
+}

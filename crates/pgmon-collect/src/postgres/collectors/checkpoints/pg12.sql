@@ -1,0 +1,27 @@
+-- One row: checkpoints, who wrote buffers, and the last checkpoint of the control file.
+SELECT b.checkpoints_timed::int8 AS timed,
+       b.checkpoints_req::int8 AS requested,
+       NULL::int8 AS done,
+       NULL::int8 AS restartpoints_timed,
+       NULL::int8 AS restartpoints_requested,
+       NULL::int8 AS restartpoints_done,
+       (b.checkpoint_write_time / 1000)::float8 AS write_seconds,
+       (b.checkpoint_sync_time / 1000)::float8 AS sync_seconds,
+       b.buffers_checkpoint::int8 AS buffers_written,
+       NULL::int8 AS slru_written,
+       b.buffers_clean::int8 AS buffers_clean,
+       b.maxwritten_clean::int8 AS maxwritten_clean,
+       b.buffers_alloc::int8 AS buffers_alloc,
+       b.buffers_backend::int8 AS buffers_backend,
+       b.buffers_backend_fsync::int8 AS buffers_backend_fsync,
+       c.checkpoint_time::timestamptz AS last_checkpoint_at,
+       EXTRACT(epoch FROM pg_catalog.clock_timestamp() - c.checkpoint_time)::float8 AS last_checkpoint_age_seconds,
+       pg_catalog.pg_wal_lsn_diff(
+           CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
+                ELSE pg_catalog.pg_current_wal_lsn() END,
+           c.redo_lsn)::int8 AS redo_lag_bytes,
+       c.timeline_id::int8 AS timeline,
+       b.stats_reset::timestamptz AS checkpointer_stats_reset,
+       b.stats_reset::timestamptz AS bgwriter_stats_reset
+  FROM pg_catalog.pg_stat_bgwriter AS b
+ CROSS JOIN pg_catalog.pg_control_checkpoint() AS c

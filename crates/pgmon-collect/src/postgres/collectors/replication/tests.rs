@@ -1,0 +1,310 @@
+use super::{Replication, Row, names};
+use crate::postgres::collector::{Collector as _, Need, Settings, single};
+use crate::postgres::collectors::standby::Standby;
+use crate::postgres::facts::Choice;
+use crate::postgres::testing::{Probe, Round, cx, number, on_all_majors};
+use pgmon_core::metric::{Families, Family};
+use pgmon_testkit::{Fault, Major, Server, Tier, workload};
+use std::time::Duration;
+
+const SECONDS: &str = "pg_replication_lag_seconds";
+const BYTES: &str = "pg_replication_lag_bytes";
+
+/// A replica that reported `lag` when it had replayed to `replayed`.
+fn row(position: i64, replayed: i64, lag: Option<f64>) -> Row {
+    Row {
+        pid: 1,
+        application_name: Some("a".into()),
+        client_addr: Some("10.0.0.7".into()),
+        state: Some("streaming".into()),
+        sync_state: Some("async".into()),
+        sync_priority: Some(0),
+        slot_name: None,
+        logical: false,
+        position_bytes: Some(position),
+        sent_bytes: Some(position),
+        write_bytes: Some(replayed),
+        flush_bytes: Some(replayed),
+        replay_bytes: Some(replayed),
+        write_lag_seconds: lag,
+        flush_lag_seconds: lag,
+        replay_lag_seconds: lag,
+        reply_age_seconds: Some(1.0),
+        connected_seconds: Some(100.0),
+        replica: String::new(),
+        lag_bytes: None,
+        lag_seconds: None,
+    }
+}
+
+fn round(collector: &mut Replication, at: u64, rows: &mut [Row]) -> Vec<Family> {
+    let cx = cx(17, Duration::from_secs(at));
+    let mut out = Families::new();
+    collector.complete(rows, &cx);
+    assert_eq!(collector.samples(rows, &cx, &mut out), []);
+    out.into_vec()
+}
+
+fn lag(collector: &mut Replication, at: u64, row: Row) -> Option<f64> {
+    number(&round(collector, at, &mut [row]), SECONDS, &["a"])
+}
+
+#[test]
+fn an_idle_primary_shows_no_lag() {
+    let mut c = Replication::new(&Settings::default());
+    // Caught up: 0, whatever was reported last, for however long.
+    assert_eq!(lag(&mut c, 0, row(1000, 1000, Some(7.0))), Some(0.0));
+    for minute in 1..100 {
+        assert_eq!(lag(&mut c, minute * 60, row(1000, 1000, None)), Some(0.0));
+    }
+    // The first write after that, not reported yet: behind for less than a round, nobody knows how much.
+    assert_eq!(lag(&mut c, 6000, row(2000, 1000, None)), None);
+}
+
+#[test]
+fn a_replica_that_falls_silent_lags_more_and_more() {
+    let mut c = Replication::new(&Settings::default());
+    assert_eq!(lag(&mut c, 0, row(1000, 1000, None)), Some(0.0));
+    // It reported 2 s and then nothing any more; the source went past it between 0 and 60.
+    assert_eq!(lag(&mut c, 60, row(2000, 1000, Some(2.0))), Some(2.0));
+    assert_eq!(lag(&mut c, 120, row(3000, 1000, Some(2.0))), Some(60.0));
+    assert_eq!(lag(&mut c, 180, row(3000, 1000, None)), Some(120.0));
+    // It is back and replays: what it reports is more exact.
+    assert_eq!(lag(&mut c, 240, row(3000, 2500, Some(150.0))), Some(150.0));
+    assert_eq!(lag(&mut c, 300, row(3000, 3000, None)), Some(0.0));
+}
+
+#[test]
+fn positions_that_are_not_known_give_no_lag() {
+    let mut c = Replication::new(&Settings::default());
+    let mut backup = row(1000, 1000, None);
+    backup.state = Some("backup".into());
+    for lsn in
+        [&mut backup.sent_bytes, &mut backup.write_bytes, &mut backup.flush_bytes, &mut backup.replay_bytes]
+    {
+        *lsn = None;
+    }
+    let families = round(&mut c, 0, &mut [backup]);
+    assert_eq!(number(&families, SECONDS, &["a"]), None);
+    assert_eq!(number(&families, BYTES, &["a"]), None);
+    assert_eq!(number(&families, "pg_replication_state", &["a", "backup", "async"]), Some(1.0));
+    // pg_receivewal writes and flushes and replays nothing.
+    let mut receiver = row(1000, 900, None);
+    receiver.replay_bytes = None;
+    let families = round(&mut c, 60, &mut [receiver]);
+    assert_eq!(number(&families, BYTES, &["a"]), None);
+    assert_eq!(number(&families, "pg_replication_stage_lag_bytes", &["a", "flush"]), Some(100.0));
+}
+
+#[test]
+fn a_position_read_earlier_than_the_replicas_is_no_negative_lag() {
+    let mut c = Replication::new(&Settings::default());
+    let families = round(&mut c, 0, &mut [row(1000, 1200, Some(0.1))]);
+    assert_eq!(number(&families, BYTES, &["a"]), Some(0.0));
+    assert_eq!(number(&families, SECONDS, &["a"]), Some(0.0));
+}
+
+#[test]
+fn no_replica_is_a_figure_too() {
+    let mut c = Replication::new(&Settings::default());
+    let families = round(&mut c, 0, &mut []);
+    assert_eq!(families.len(), 1);
+    assert_eq!(number(&families, "pg_replication_senders", &[]), Some(0.0));
+}
+
+#[test]
+fn replicas_have_distinct_names() {
+    let named = |name: Option<&str>, addr: Option<&str>| Row {
+        application_name: name.map(str::to_owned),
+        client_addr: addr.map(str::to_owned),
+        ..row(0, 0, None)
+    };
+    let rows = [
+        named(Some("alone"), Some("10.0.0.1")),
+        named(Some("walreceiver"), Some("10.0.0.2")),
+        named(Some("walreceiver"), Some("fe80::1")),
+        named(Some("walreceiver"), Some("10.0.0.2")),
+        named(Some("walreceiver"), None),
+        // Looks like the name of another one.
+        named(Some("walreceiver/10.0.0.2/2"), Some("10.0.0.9")),
+        named(Some(""), Some("10.0.0.3")),
+        named(None, Some("10.0.0.4")),
+        named(Some("ha\"ck\n{}"), Some("10.0.0.5")),
+    ];
+    let names = names(&rows);
+    assert_eq!(
+        names[..8],
+        [
+            "alone",
+            "walreceiver/10.0.0.2",
+            "walreceiver/fe80::1",
+            "walreceiver/10.0.0.2/3",
+            "walreceiver/local",
+            "walreceiver/10.0.0.2/2",
+            "unnamed/10.0.0.3",
+            "unnamed/10.0.0.4",
+        ]
+    );
+    assert!(names[8].starts_with("ha_ck___~"), "{}", names[8]);
+}
+
+/// Rounds until the figure is 0: also an idle server writes something of its own now and then.
+async fn settled(probe: &mut Probe, family: &str, labels: &[&str]) -> Round {
+    for _ in 0..200 {
+        let round = probe.round().await;
+        if round.value(family, labels) == Some(0.0) {
+            return round;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{family}{labels:?} never was 0");
+}
+
+#[test]
+fn both_sides_tell_the_truth() {
+    on_all_majors(async |major| {
+        let server = Server::start(major).await.unwrap();
+        let password = server.create_monitor("pgmon", Tier::T0).await.unwrap();
+        let replica = server.replica("replica_1").slot().await.unwrap();
+        let dsn = |server: &Server| server.dsn_as("pgmon", &password, "postgres");
+        let mut sender = Probe::new(&dsn(&server), single::<Replication>()).await;
+        let mut standby = Probe::new(&dsn(&replica), single::<Standby>()).await;
+        let labels: &[&str] = &["replica_1"];
+        let caught_up = "SELECT count(*) = 1 FROM pg_stat_replication \
+                         WHERE state = 'streaming' AND replay_lsn = pg_current_wal_lsn()";
+
+        // Caught up and idle, for several rounds: no lag, and none that grows.
+        server.wait_until("postgres", caught_up).await.unwrap();
+        for _ in 0..3 {
+            let round = settled(&mut sender, BYTES, labels).await;
+            assert_eq!(round.value("pg_replication_senders", &[]), Some(1.0));
+            assert_eq!(round.value(SECONDS, labels), Some(0.0));
+            assert_eq!(round.value("pg_replication_state", &["replica_1", "streaming", "async"]), Some(1.0));
+            for stage in ["sent", "write", "flush", "replay"] {
+                assert_eq!(round.value("pg_replication_stage_lag_bytes", &["replica_1", stage]), Some(0.0));
+            }
+            assert_eq!(round.data[0]["slot_name"], "replica_1");
+            let round = settled(&mut standby, "pg_standby_replay_lag_bytes", &[]).await;
+            assert_eq!(round.value("pg_replication_link_down", &[]), Some(0.0));
+            assert_eq!(round.value("pg_standby_replay_lag_seconds", &[]), Some(0.0));
+            assert_eq!(round.value("pg_standby_receive_lag_bytes", &[]), Some(0.0));
+            assert_eq!(round.value("pg_standby_replay_paused", &[]), Some(0.0));
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        // A standby has no replicas, a primary no source.
+        assert_eq!(
+            Probe::new(&dsn(&replica), single::<Replication>()).await.round().await.samples(SECONDS),
+            []
+        );
+        assert_eq!(Probe::new(&dsn(&server), single::<Standby>()).await.round().await.families, []);
+
+        // Replay paused: all arrives and nothing is replayed.
+        replica.pause_replay().await.unwrap();
+        workload::wal_burst(&server, "postgres", 3).await.unwrap();
+        server.exec("postgres", "CREATE TABLE t (i int)").await.unwrap();
+        let arrived = "SELECT flush_lsn = pg_current_wal_lsn() FROM pg_stat_replication";
+        server.wait_until("postgres", arrived).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let round = sender.round().await;
+        let truth: f64 = server
+            .query("postgres", "SELECT (pg_current_wal_lsn() - replay_lsn)::float8 FROM pg_stat_replication")
+            .await
+            .unwrap();
+        assert!(truth > 3e6);
+        let seen = round.value(BYTES, labels).unwrap();
+        assert!((seen - truth).abs() < 1e5, "{seen} instead of {truth}");
+        assert_eq!(round.value("pg_replication_stage_lag_bytes", &["replica_1", "flush"]), Some(0.0));
+        assert_eq!(round.value("pg_replication_stage_lag_seconds", &["replica_1", "flush"]), Some(0.0));
+        let round = standby.round().await;
+        assert_eq!(round.value("pg_standby_replay_paused", &[]), Some(1.0));
+        assert_eq!(round.value("pg_replication_link_down", &[]), Some(0.0));
+        assert!((round.value("pg_standby_replay_lag_bytes", &[]).unwrap() - truth).abs() < 1e5);
+        let first = round.value("pg_standby_replay_lag_seconds", &[]).unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let round = standby.round().await;
+        assert!(round.value("pg_standby_replay_lag_seconds", &[]).unwrap() > first + 0.4);
+        // Nothing new was reported: by what we saw it has lagged since the round before at least.
+        assert!(sender.round().await.value(SECONDS, labels).unwrap() >= 0.4);
+
+        replica.resume_replay().await.unwrap();
+        server.wait_until("postgres", caught_up).await.unwrap();
+        settled(&mut sender, SECONDS, labels).await;
+        settled(&mut standby, "pg_standby_replay_lag_seconds", &[]).await;
+
+        // The link breaks and the primary goes on: the standby cannot know, and must not say 0.
+        replica.break_link().await.unwrap();
+        replica.wait_until("postgres", "SELECT count(*) = 0 FROM pg_stat_wal_receiver").await.unwrap();
+        workload::wal_burst(&server, "postgres", 6).await.unwrap();
+        let mut before = 0.0;
+        for _ in 0..3 {
+            let round = standby.round().await;
+            assert_eq!(round.value("pg_replication_link_down", &[]), Some(1.0));
+            let lag = round.value("pg_standby_replay_lag_seconds", &[]).unwrap();
+            assert!(lag > before, "{lag} after {before}");
+            before = lag;
+            assert_eq!(round.value("pg_standby_replay_lag_bytes", &[]), None);
+            assert_eq!(round.value("pg_standby_receive_lag_bytes", &[]), None);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        // An observer that has just come knows the age of the last commit, if any.
+        let late = Probe::new(&dsn(&replica), single::<Standby>()).await.round().await;
+        assert_eq!(late.value("pg_replication_link_down", &[]), Some(1.0));
+        assert!(late.value("pg_standby_replay_lag_seconds", &[]).unwrap() > 0.5);
+        assert_eq!(sender.round().await.value("pg_replication_senders", &[]), Some(0.0));
+
+        replica.restore_link().await.unwrap();
+        server.wait_until("postgres", caught_up).await.unwrap();
+        let round = settled(&mut standby, "pg_standby_replay_lag_seconds", &[]).await;
+        assert_eq!(round.value("pg_replication_link_down", &[]), Some(0.0));
+        settled(&mut sender, SECONDS, labels).await;
+    });
+}
+
+#[tokio::test]
+async fn two_replicas_of_one_name_and_a_silent_one() {
+    let server = Server::start(Major::NEWEST).await.unwrap();
+    let password = server.create_monitor("pgmon", Tier::T0).await.unwrap();
+    let first = server.replica("same").await.unwrap();
+    let second = server.replica("same").await.unwrap();
+    // One that hangs on the first.
+    let _cascaded = first.replica("cascaded").await.unwrap();
+    let mut probe = Probe::new(&server.dsn_as("pgmon", &password, "postgres"), single::<Replication>()).await;
+    let streaming = "SELECT count(*) = 2 FROM pg_stat_replication \
+                     WHERE state = 'streaming' AND replay_lsn = pg_current_wal_lsn()";
+    server.wait_until("postgres", streaming).await.unwrap();
+    settled(&mut probe, SECONDS, &["same/127.0.0.1/2"]).await;
+    let round = settled(&mut probe, SECONDS, &["same/127.0.0.1"]).await;
+    let mut both = round.samples(SECONDS);
+    both.sort_by(|a, b| a.0.cmp(&b.0));
+    let label = |s: &str| vec![s.to_owned()];
+    let names: Vec<_> = both.into_iter().map(|(labels, _)| labels).collect();
+    assert_eq!(names, [label("same/127.0.0.1"), label("same/127.0.0.1/2")]);
+
+    let dsn = first.dsn_as("pgmon", &password, "postgres");
+    let mut cascade = Probe::new(&dsn, single::<Replication>()).await;
+    let streaming = "SELECT replay_lsn = pg_last_wal_replay_lsn() FROM pg_stat_replication";
+    first.wait_until("postgres", streaming).await.unwrap();
+    let round = settled(&mut cascade, BYTES, &["cascaded"]).await;
+    assert_eq!(round.value(SECONDS, &["cascaded"]), Some(0.0));
+
+    // The second one hears nothing any more, and neither side has noticed.
+    second.link().set(Fault::Blackhole).await.unwrap();
+    workload::wal_burst(&server, "postgres", 2).await.unwrap();
+    server
+        .wait_until(
+            "postgres",
+            "SELECT count(*) = 1 FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()",
+        )
+        .await
+        .unwrap();
+    probe.round().await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let round = settled(&mut probe, SECONDS, &["same/127.0.0.1"]).await;
+    assert!(round.value(SECONDS, &["same/127.0.0.1/2"]).unwrap() >= 0.7);
+    assert!(round.value(BYTES, &["same/127.0.0.1/2"]).unwrap() > 1e6);
+
+    // Without pg_monitor the states are hidden: blind, not "no replica".
+    let password = server.create_role("stranger").await.unwrap();
+    let dsn = server.dsn_as("stranger", &password, "postgres");
+    assert_eq!(Probe::new(&dsn, single::<Replication>()).await.choice(), Choice::Blind(vec![Need::Monitor]));
+}

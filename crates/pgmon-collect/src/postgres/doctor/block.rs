@@ -1,0 +1,113 @@
+//! The one block of SQL that mends all findings.
+
+use super::{Diagnosis, RemedyScope, Report, Status};
+use crate::postgres::audit::fresh_role;
+use crate::postgres::quote_ident;
+use crate::postgres::setup_sql::{Tier, setup_sql};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+impl Report {
+    /// SQL for psql, by server and database; empty if there is nothing to mend.
+    ///
+    /// What touches more than pgmon (settings, rights of PUBLIC) is printed as comments. For an entry
+    /// whose role is refused it makes a new role, and leaves the old one alone.
+    pub fn sql(&self) -> String {
+        let mut servers: BTreeMap<&str, Vec<&Diagnosis>> = BTreeMap::new();
+        for d in self.databases.iter().filter(|d| d.found.is_some()) {
+            // By identity where it is known, so that two names of one server are one.
+            let identity = d.found.as_ref().and_then(|f| f.system_identifier.as_deref());
+            servers.entry(identity.unwrap_or(&d.address)).or_default().push(d);
+        }
+        let mut out = String::new();
+        for group in servers.values() {
+            let block = server(group);
+            if block.is_empty() {
+                continue;
+            }
+            if !out.is_empty() {
+                out.push('\n');
+            }
+            let address = group.first().map_or("", |d| d.address.as_str());
+            let standby = group.iter().any(|d| d.found.as_ref().is_some_and(|f| f.standby));
+            let place = if standby { "the primary of " } else { "" };
+            let _ = writeln!(out, "-- As a superuser on {place}{address}:");
+            out.push_str(&block);
+        }
+        out
+    }
+}
+
+fn server(group: &[&Diagnosis]) -> String {
+    let mut out = String::new();
+    let mut written: Vec<&str> = Vec::new();
+    // Entries whose role is refused need a new role; GRANTs to the old one would be to no end.
+    let refused: Vec<&Diagnosis> = group.iter().copied().filter(|d| d.refused).collect();
+    if let Some(found) = refused.first().and_then(|d| d.found.as_ref()) {
+        let taken: Vec<&str> =
+            group.iter().filter_map(|d| d.found.as_ref()).map(|f| f.role.as_str()).collect();
+        let mut databases: Vec<String> =
+            refused.iter().filter_map(|d| d.found.as_ref()).map(|f| f.database.clone()).collect();
+        databases.sort();
+        databases.dedup();
+        out.push_str(&setup_sql(Some(found.version.major()), fresh_role(&taken), &databases, Tier::T0));
+        out.push('\n');
+    }
+    for d in group.iter().filter(|d| !d.refused) {
+        for sql in remedies(d, RemedyScope::Role) {
+            if !written.contains(&sql) {
+                written.push(sql);
+                let _ = writeln!(out, "{sql}");
+            }
+        }
+    }
+    let mut shared: Vec<(Option<&str>, &str)> = Vec::new();
+    for d in group {
+        let database = d.found.as_ref().map(|f| f.database.as_str());
+        let mut connected = false;
+        if !d.refused {
+            for sql in remedies(d, RemedyScope::Database) {
+                // The same GRANT may be asked for by several; and one may be of the role.
+                if written.contains(&sql) {
+                    continue;
+                }
+                if let (false, Some(database)) = (connected, database) {
+                    let _ = writeln!(out, "\\connect {}", quote_ident(database));
+                    connected = true;
+                }
+                let _ = writeln!(out, "{sql}");
+            }
+        }
+        for sql in remedies(d, RemedyScope::Shared) {
+            if shared.iter().any(|(_, s)| *s == sql) && !sql.starts_with("REVOKE") {
+                continue;
+            }
+            shared.push((database, sql));
+        }
+    }
+    if !shared.is_empty() {
+        let _ = writeln!(out, "-- These touch more than pgmon; think first:");
+        for (database, sql) in shared {
+            if let (true, Some(database)) = (sql.starts_with("REVOKE"), database) {
+                let _ = writeln!(out, "--   \\connect {}", quote_ident(database));
+            }
+            for line in sql.lines() {
+                let _ = writeln!(out, "--   {}", line.trim_start_matches("-- "));
+            }
+        }
+    }
+    out
+}
+
+/// What mends the findings of one database within a scope.
+fn remedies(d: &Diagnosis, scope: RemedyScope) -> Vec<&str> {
+    let mut found: Vec<&str> = Vec::new();
+    for check in d.checks.iter().filter(|c| c.status > Status::Ok) {
+        if let Some(remedy) = check.remedy.as_ref().filter(|r| r.scope == scope)
+            && !found.contains(&remedy.sql.as_str())
+        {
+            found.push(&remedy.sql);
+        }
+    }
+    found
+}
