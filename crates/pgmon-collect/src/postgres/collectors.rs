@@ -47,7 +47,7 @@ pub const ALL: &[Registered] = &[
     // hot_path
     connections::REGISTERED,
     locks::REGISTERED,
-    single::<progress::Progress>(),
+    progress::REGISTERED,
     single::<temp::Temp>(),
     canary::REGISTERED,
     // workload

@@ -52,6 +52,8 @@ pub(crate) struct Probe {
     steps: Box<dyn Steps>,
     registered: Registered,
     clock: SystemClock,
+    /// How far the monotonic clock that collectors see is ahead of the true one.
+    pub(crate) ahead: Duration,
 }
 
 impl Probe {
@@ -74,6 +76,7 @@ impl Probe {
             steps,
             registered,
             clock: SystemClock::new(),
+            ahead: Duration::ZERO,
         }
     }
 
@@ -99,7 +102,7 @@ impl Probe {
             facts: self.facts.clone(),
             settings: self.settings.clone(),
             at: self.clock.wall(),
-            mono: self.clock.mono(),
+            mono: self.clock.mono() + self.ahead,
             interval: Duration::from_secs(15),
         };
         let mut running = Running::begin(self.steps.as_mut(), sql, cx)?;

@@ -1,16 +1,21 @@
 //! What a client feels: the round trip of the shortest statement, and how long the server takes to plan
 //! and run a statement that matters to its users.
+//!
+//! The round trip is taken in every round. The statement is run once a minute, because EXPLAIN ANALYZE
+//! costs more than all else in this loop; its last figures stay until they are taken again.
 
 use crate::postgres::collector::{
     Cx, Need, Outcome, Registered, Scope, Spec, Statement, Steps, USERS_SEARCH_PATH, pg,
 };
 use crate::postgres::denylist;
 use crate::postgres::session::QueryError;
+use jiff::Timestamp;
 use pgmon_core::metric::{Desc, Families};
 use pgmon_core::snapshot::{Blind, Loop};
 use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +27,11 @@ mod tests;
 pub struct Probe {
     /// `select_1` or `explain`.
     pub probe: &'static str,
+    /// When it was taken.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// The statement exactly as it was sent.
+    pub sql: Cow<'static, str>,
     /// Seconds: the round trip of `select_1`, planning and execution of `explain`.
     pub latency_seconds: f64,
     /// Round trip as seen by pgmon, seconds.
@@ -77,9 +87,12 @@ pub const REGISTERED: Registered = Registered {
     row_schema: || schemars::schema_for!(Vec<Probe>),
 };
 
-/// After a failure the statement is tried again after 1, 2, 4, ... rounds, so that a statement that
-/// cannot run does not fill the server's log; at most so many.
-const LONGEST_PAUSE: u32 = 40;
+/// How often the statement is run.
+const EXPLAIN_EVERY: Duration = Duration::from_secs(60);
+
+/// After failures it is tried again after 1, 2, 4, ... and then every 16 minutes: a statement that cannot
+/// run must not fill the server's log.
+const LONGEST_DOUBLING: u32 = 4;
 
 /// The second statement.
 enum Explain {
@@ -97,11 +110,14 @@ enum Explain {
 struct Canary {
     explain: Explain,
     explaining: bool,
+    /// Monotonic time from which on the statement is to be run again.
+    due: Duration,
+    failures: u32,
+    sql: Cow<'static, str>,
     answered: Duration,
     plan: Option<String>,
-    probes: Vec<Probe>,
-    failures: u32,
-    pause: u32,
+    round_trip: Option<Probe>,
+    measured: Option<Probe>,
     /// Why the statement is not measured; stays while it is not tried.
     blind: Option<Blind>,
 }
@@ -121,21 +137,24 @@ impl Canary {
         Self {
             explain,
             explaining: false,
+            due: Duration::ZERO,
+            failures: 0,
+            sql: Cow::Borrowed(""),
             answered: Duration::ZERO,
             plan: None,
-            probes: Vec::new(),
-            failures: 0,
-            pause: 0,
+            round_trip: None,
+            measured: None,
             blind: None,
         }
     }
 
     /// The second statement, if it is to run in this round.
     fn second(&mut self, cx: &Cx) -> Option<Statement> {
-        if self.pause > 0 {
-            self.pause -= 1;
+        // A round that begins a little early is as good.
+        if cx.mono + cx.interval / 2 < self.due {
             return None;
         }
+        self.due = cx.mono + EXPLAIN_EVERY;
         match &self.explain {
             Explain::Off => None,
             Explain::Own => cx.facts.pick(SPEC.follow_ups).map(Statement::plain),
@@ -149,8 +168,9 @@ impl Canary {
     }
 
     fn failed(&mut self, error: &QueryError, cx: &Cx) {
-        self.pause = 1_u32.checked_shl(self.failures).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
+        self.due = cx.mono + EXPLAIN_EVERY * 2_u32.pow(self.failures.min(LONGEST_DOUBLING));
         self.failures = self.failures.saturating_add(1);
+        self.measured = None;
         let effect = format!("{}: {error}", SPEC.blind_effect);
         self.blind = Some(match error.sqlstate() {
             Some("42501") => Blind {
@@ -171,6 +191,7 @@ impl Steps for Canary {
 
     fn begin(&mut self, sql: &'static str, _cx: &Cx) -> Result<Statement, sqlx::error::BoxDynError> {
         self.abort();
+        self.sql = Cow::Borrowed(sql);
         Ok(Statement::plain(sql))
     }
 
@@ -192,8 +213,10 @@ impl Steps for Canary {
             if let Some(error) = error {
                 return Err(error);
             }
-            self.probes.push(Probe {
+            self.round_trip = Some(Probe {
                 probe: "select_1",
+                at: cx.at,
+                sql: self.sql.clone(),
                 latency_seconds: round_trip_seconds,
                 round_trip_seconds,
                 planning_seconds: None,
@@ -201,20 +224,35 @@ impl Steps for Canary {
                 buffers: None,
             });
             let second = self.second(cx);
-            self.explaining = second.is_some();
+            if let Some(statement) = &second {
+                self.explaining = true;
+                self.sql = statement.sql.clone();
+            }
             return Ok(second);
         }
         // The other probe's figure stays good whatever becomes of this one.
-        let unexpected = || QueryError::protocol("EXPLAIN gave no plan");
-        let probe = error.map_or_else(
-            || self.plan.as_deref().and_then(|p| explained(p, round_trip_seconds)).ok_or_else(unexpected),
-            Err,
-        );
-        match probe {
-            Ok(probe) => {
+        let plan = match error {
+            Some(error) => Err(error),
+            None => self
+                .plan
+                .as_deref()
+                .and_then(Plan::read)
+                .ok_or_else(|| QueryError::protocol("EXPLAIN gave no plan")),
+        };
+        match plan {
+            Ok(plan) => {
                 self.failures = 0;
                 self.blind = None;
-                self.probes.push(probe);
+                self.measured = Some(Probe {
+                    probe: "explain",
+                    at: cx.at,
+                    sql: self.sql.clone(),
+                    latency_seconds: plan.planning_seconds + plan.execution_seconds,
+                    round_trip_seconds,
+                    planning_seconds: Some(plan.planning_seconds),
+                    execution_seconds: Some(plan.execution_seconds),
+                    buffers: Some(plan.buffers),
+                });
             }
             Err(error) => self.failed(&error, cx),
         }
@@ -222,7 +260,7 @@ impl Steps for Canary {
     }
 
     fn finish(&mut self, _cx: &Cx) -> Outcome {
-        let probes = std::mem::take(&mut self.probes);
+        let probes: Vec<Probe> = self.round_trip.take().into_iter().chain(self.measured.clone()).collect();
         let mut out = Families::new();
         samples(&probes, &mut out);
         Outcome {
@@ -235,7 +273,7 @@ impl Steps for Canary {
     fn abort(&mut self) {
         self.explaining = false;
         self.plan = None;
-        self.probes.clear();
+        self.round_trip = None;
     }
 }
 
@@ -251,29 +289,34 @@ fn samples(probes: &[Probe], out: &mut Families) {
     }
 }
 
-/// Reads `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)`.
-fn explained(json: &str, round_trip_seconds: f64) -> Option<Probe> {
-    let json: Value = serde_json::from_str(json).ok()?;
-    let top = json.get(0)?;
-    let seconds = |key: &str| top.get(key).and_then(Value::as_f64).map(|ms| ms / 1e3);
-    let (planning, execution) = (seconds("Planning Time")?, seconds("Execution Time")?);
-    // Up to 12 planning does not count its pages.
-    let pages = |key: &str| {
-        ["Plan", "Planning"].iter().filter_map(|part| top.get(part)?.get(key)?.as_f64()).sum::<f64>()
-    };
-    Some(Probe {
-        probe: "explain",
-        latency_seconds: planning + execution,
-        round_trip_seconds,
-        planning_seconds: Some(planning),
-        execution_seconds: Some(execution),
-        buffers: Some(Buffers {
-            shared_hit: pages("Shared Hit Blocks"),
-            shared_read: pages("Shared Read Blocks"),
-            temp_read: pages("Temp Read Blocks"),
-            temp_written: pages("Temp Written Blocks"),
-        }),
-    })
+/// What `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)` said.
+#[derive(Debug, PartialEq)]
+struct Plan {
+    planning_seconds: f64,
+    execution_seconds: f64,
+    buffers: Buffers,
+}
+
+impl Plan {
+    fn read(json: &str) -> Option<Self> {
+        let json: Value = serde_json::from_str(json).ok()?;
+        let top = json.get(0)?;
+        let seconds = |key: &str| top.get(key).and_then(Value::as_f64).map(|ms| ms / 1e3);
+        // Up to 12 planning does not count its pages.
+        let pages = |key: &str| {
+            ["Plan", "Planning"].iter().filter_map(|part| top.get(part)?.get(key)?.as_f64()).sum::<f64>()
+        };
+        Some(Self {
+            planning_seconds: seconds("Planning Time")?,
+            execution_seconds: seconds("Execution Time")?,
+            buffers: Buffers {
+                shared_hit: pages("Shared Hit Blocks"),
+                shared_read: pages("Shared Read Blocks"),
+                temp_read: pages("Temp Read Blocks"),
+                temp_written: pages("Temp Written Blocks"),
+            },
+        })
+    }
 }
 
 fn configuration(effect: String) -> Blind {

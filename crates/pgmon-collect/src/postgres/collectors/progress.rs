@@ -1,11 +1,19 @@
 //! What vacuum, index builds and other long commands are doing, and how far they are.
+//!
+//! The first statement only asks whether there is anything to see: mostly there is not.
 
-use crate::postgres::collector::{Collector, Cx, Need, Scope, Settings, Spec, pg};
+use crate::postgres::collector::{
+    Cx, Need, Outcome, Registered, Scope, Settings, Spec, Statement, Steps, pg,
+};
+use crate::postgres::session::QueryError;
 use crate::postgres::topn::TopN;
 use pgmon_core::label;
 use pgmon_core::metric::{Desc, Families};
-use pgmon_core::snapshot::{Blind, Loop};
+use pgmon_core::snapshot::Loop;
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow as _, Row as _};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 #[cfg(test)]
 mod tests;
@@ -65,36 +73,91 @@ const VACUUM_PHASES: [&str; 7] = [
     "performing final cleanup",
 ];
 
+const SPEC: Spec = Spec {
+    name: "progress",
+    title: "Progress of long commands",
+    in_loop: Loop::HotPath,
+    scope: Scope::Server,
+    queries: &[
+        pg(12, include_str!("progress/pg12.sql")),
+        pg(13, include_str!("progress/pg13.sql")),
+        pg(14, include_str!("progress/pg14.sql")),
+    ],
+    follow_ups: &[
+        pg(12, include_str!("progress/rows/pg12.sql")),
+        pg(13, include_str!("progress/rows/pg13.sql")),
+        pg(14, include_str!("progress/rows/pg14.sql")),
+        pg(17, include_str!("progress/rows/pg17.sql")),
+    ],
+    families: &[&AUTOVACUUM_JOBS, &OPERATIONS, &RATIO],
+    needs: &[Need::Monitor],
+    blind_effect: "what autovacuum, index builds, copies and base backups of other roles are doing",
+};
+
+/// The registration.
+pub const REGISTERED: Registered = Registered {
+    spec: &SPEC,
+    make: |settings| Box::new(Progress::new(settings)),
+    row_schema: || schemars::schema_for!(Vec<Row>),
+};
+
 /// See the module's head.
-pub struct Progress {
+struct Progress {
     top: TopN<(String, String)>,
+    at_work: bool,
+    /// Whether the first statement has been answered.
+    asked: bool,
+    rows: Vec<Row>,
 }
 
-impl Collector for Progress {
-    type Row = Row;
-
-    const SPEC: &'static Spec = &Spec {
-        name: "progress",
-        title: "Progress of long commands",
-        in_loop: Loop::HotPath,
-        scope: Scope::Server,
-        queries: &[
-            pg(12, include_str!("progress/pg12.sql")),
-            pg(13, include_str!("progress/pg13.sql")),
-            pg(14, include_str!("progress/pg14.sql")),
-            pg(17, include_str!("progress/pg17.sql")),
-        ],
-        follow_ups: &[],
-        families: &[&AUTOVACUUM_JOBS, &OPERATIONS, &RATIO],
-        needs: &[Need::Monitor],
-        blind_effect: "what autovacuum, index builds, copies and base backups of other roles are doing",
-    };
-
-    fn new(settings: &Settings) -> Self {
-        Self { top: TopN::new(settings.top_relations) }
+impl Steps for Progress {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
     }
 
-    fn samples(&mut self, rows: &[Row], _cx: &Cx, out: &mut Families) -> Vec<Blind> {
+    fn begin(&mut self, sql: &'static str, _cx: &Cx) -> Result<Statement, sqlx::error::BoxDynError> {
+        self.abort();
+        Ok(Statement::plain(sql))
+    }
+
+    fn row(&mut self, row: &PgRow) -> Result<(), sqlx::Error> {
+        if self.asked {
+            self.rows.push(Row::from_row(row)?);
+        } else {
+            self.at_work = row.try_get("at_work")?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, error: Option<QueryError>, cx: &Cx) -> Result<Option<Statement>, QueryError> {
+        if let Some(error) = error {
+            return Err(error);
+        }
+        let asked = std::mem::replace(&mut self.asked, true);
+        let second = if self.at_work && !asked { cx.facts.pick(SPEC.follow_ups) } else { None };
+        Ok(second.map(Statement::plain))
+    }
+
+    fn finish(&mut self, _cx: &Cx) -> Outcome {
+        let rows = std::mem::take(&mut self.rows);
+        let mut families = Families::new();
+        self.samples(&rows, &mut families);
+        Outcome { families: families.into_vec(), data: Some(Arc::new(rows)), blind: Vec::new() }
+    }
+
+    fn abort(&mut self) {
+        self.rows = Vec::new();
+        self.at_work = false;
+        self.asked = false;
+    }
+}
+
+impl Progress {
+    fn new(settings: &Settings) -> Self {
+        Self { top: TopN::new(settings.top_relations), at_work: false, asked: false, rows: Vec::new() }
+    }
+
+    fn samples(&mut self, rows: &[Row], out: &mut Families) {
         let mut jobs: BTreeMap<String, u32> = VACUUM_PHASES.map(|phase| (phase.to_owned(), 0)).into();
         let mut operations = BTreeMap::<(String, String), u32>::new();
         for row in rows {
@@ -111,11 +174,8 @@ impl Collector for Progress {
             out.push(&OPERATIONS, &[&command, &phase], f64::from(processes));
         }
         self.ratios(rows, out);
-        Vec::new()
     }
-}
 
-impl Progress {
     fn ratios(&mut self, rows: &[Row], out: &mut Families) {
         // What has been running longest ranks first.
         let mut ranked: Vec<&Row> = rows.iter().filter(|r| r.ratio().is_some()).collect();

@@ -37,6 +37,7 @@ const KEYWORDS: &[&str] = &[
     "else",
     "except",
     "exists",
+    "explain",
     "extract",
     "filter",
     "from",
@@ -210,8 +211,8 @@ pub(super) fn problems(sql: &str) -> Vec<String> {
         found.push("line 1: must be a comment (`-- ...`) that says what the statement returns".into());
     }
     let tokens = tokens(sql);
-    if !matches!(tokens.first().map(|t| t.text.as_str()), Some("select" | "with")) {
-        found.push("must begin with SELECT or WITH after its comment".into());
+    if !matches!(tokens.first().map(|t| t.text.as_str()), Some("select" | "with" | "explain")) {
+        found.push("must begin with SELECT, WITH or EXPLAIN after its comment".into());
     }
     let names = with_names(&tokens);
     stars_and_functions(&tokens, &names, &mut found);

@@ -231,7 +231,10 @@ fn waits(pid: i32, blocker: i32, wait_seconds: f64) -> Row {
     }
 }
 
-fn shape(locks: &Locks) -> Vec<(Option<i32>, u32, Option<i32>, Option<i32>)> {
+/// Root, depth, who waits and for whom.
+type Shape = (Option<i32>, u32, Option<i32>, Option<i32>);
+
+fn shape(locks: &Locks) -> Vec<Shape> {
     locks
         .edges
         .iter()

@@ -1,5 +1,4 @@
 use super::*;
-use crate::postgres::collector::single;
 use crate::postgres::testing::Probe;
 use pgmon_testkit::{Major, Server, Tier, on_each_major};
 use sqlx::Executor as _;
@@ -26,7 +25,7 @@ on_each_major! {
             .await?;
         server.create_database("shop").await?;
         let password = server.create_monitor("pgmon", Tier::T0).await?;
-        let mut probe = Probe::new(&server.dsn_as("pgmon", &password, "shop"), single::<Progress>()).await;
+        let mut probe = Probe::new(&server.dsn_as("pgmon", &password, "shop"), REGISTERED).await;
         let quiet = probe.round().await;
         assert_eq!(quiet.samples("pg_progress_operations"), []);
         assert_eq!(quiet.value("pg_autovacuum_jobs", &["scanning heap"]), Some(0.0));
@@ -68,7 +67,7 @@ on_each_major! {
         assert_eq!((&build["blocked"], &build["datname"]), (&true.into(), &"shop".into()));
 
         // From another database a relation has an oid and no name.
-        let mut other = Probe::new(&server.dsn_as("pgmon", &password, "postgres"), single::<Progress>()).await;
+        let mut other = Probe::new(&server.dsn_as("pgmon", &password, "postgres"), REGISTERED).await;
         let oid: i64 = server.query("shop", "SELECT 'auto'::regclass::oid::int8").await?;
         let ratio = other.round().await.value("pg_progress_ratio", &["vacuum", &format!("shop:{oid}")]);
         assert!(ratio.is_some());
@@ -83,7 +82,7 @@ on_each_major! {
         let server = Server::start(major).await?;
         server.create_database("shop").await?;
         let password = server.create_monitor("pgmon", Tier::T0).await?;
-        let mut probe = Probe::new(&server.dsn_as("pgmon", &password, "shop"), single::<Progress>()).await;
+        let mut probe = Probe::new(&server.dsn_as("pgmon", &password, "shop"), REGISTERED).await;
         server.exec("shop", "CREATE TABLE t AS SELECT generate_series(1, 200000) AS id; CREATE TABLE u (id int)").await?;
         server.exec("shop", "CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END'; \
             CREATE TRIGGER nap BEFORE INSERT ON u FOR EACH ROW EXECUTE FUNCTION nap()").await?;
@@ -108,7 +107,7 @@ on_each_major! {
         copy.abort();
         analyze.abort();
         let unprivileged = server.create_role("plain").await?;
-        let blind = Probe::new(&server.dsn_as("plain", &unprivileged, "shop"), single::<Progress>()).await;
+        let blind = Probe::new(&server.dsn_as("plain", &unprivileged, "shop"), REGISTERED).await;
         assert_eq!(blind.choice(), crate::postgres::facts::Choice::Blind(vec![Need::Monitor]));
         Ok(())
     }

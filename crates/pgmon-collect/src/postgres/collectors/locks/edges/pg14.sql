@@ -20,7 +20,9 @@ WITH l AS MATERIALIZED (
      WHERE NOT l.granted
      ORDER BY 1, 3
 ), w AS MATERIALIZED (
-    SELECT waiting.*, pg_catalog.count(*) OVER () AS blocked_sessions
+    SELECT waiting.session, waiting.lock_pid, waiting.since, waiting.locktype, waiting.database, waiting.relation,
+           waiting.page, waiting.tuple, waiting.virtualxid, waiting.transactionid, waiting.classid, waiting.objid,
+           waiting.objsubid, waiting.mode, pg_catalog.count(*) OVER () AS blocked_sessions
       FROM waiting
      ORDER BY waiting.since
      LIMIT 200
