@@ -81,6 +81,35 @@ const BLIND: Desc = Desc::gauge(
 );
 const BUILD: Desc = Desc::gauge("pgmon_build_info", "Always 1; the label is pgmon's version.", &["version"]);
 
+/// Families of each watched database that no collector fills, in the order in which the documentation
+/// lists them.
+pub const OF_A_DATABASE: &[&Desc] = &[
+    &UP,
+    &INFO,
+    &STARTED,
+    &IN_RECOVERY,
+    &TLS,
+    &REFUSED,
+    &QUARANTINED,
+    &CONNECTS,
+    &CONNECT_ERRORS,
+    &DROPPED,
+    &SUCCESS,
+    &DURATION,
+    &ERRORS,
+    &MISSED,
+    &DEGRADED,
+    &LAST,
+    &INTERVAL,
+    &COLLECTOR_SUCCESS,
+    &COLLECTOR_DURATION,
+    &COLLECTOR_ERRORS,
+    &BLIND,
+];
+
+/// Families of the process.
+pub const OF_THE_PROCESS: &[&Desc] = &[&BUILD];
+
 /// Labels that come before a sample's own.
 #[derive(Clone, Copy)]
 struct Before<'a> {

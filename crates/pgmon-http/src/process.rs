@@ -12,6 +12,9 @@ const START: Desc =
     Desc::gauge("process_start_time_seconds", "Start of pgmon as a Unix time in seconds.", &[]);
 const THREADS: Desc = Desc::gauge("process_threads", "Threads of pgmon.", &[]);
 
+/// All of these families.
+pub const FAMILIES: &[&Desc] = &[&CPU, &RSS, &VIRTUAL, &OPEN_FDS, &MAX_FDS, &START, &THREADS];
+
 /// Adds what `/proc` tells of this process; what it does not tell is absent.
 pub fn families(out: &mut Families) {
     let Ok(me) = procfs::process::Process::myself() else { return };

@@ -10,10 +10,12 @@
 
 mod agent;
 mod command_line;
+mod documentation;
 mod faults;
 mod guardrails;
 mod hour;
 mod page;
 mod pooler;
 mod scale;
+mod scrape;
 mod tls;
