@@ -146,7 +146,7 @@ fn shipped(extension: &str, major: u16) -> Option<ExtVersion> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::collector::ext;
+    use crate::postgres::collector::{ext, pg};
     use crate::postgres::collectors::ALL;
 
     #[test]
