@@ -147,7 +147,7 @@ fn shipped(extension: &str, major: u16) -> Option<ExtVersion> {
 mod tests {
     use super::super::collector::pg;
     use super::*;
-    use crate::postgres::collector::ext;
+    use crate::postgres::collector::{ext, pg};
     use crate::postgres::collectors::ALL;
 
     #[test]
