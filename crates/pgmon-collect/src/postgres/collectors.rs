@@ -6,6 +6,8 @@ use super::collector::{Registered, single};
 
 #[cfg(test)]
 mod lint;
+#[cfg(test)]
+mod storage_tests;
 
 pub mod archiver;
 pub mod bloat;

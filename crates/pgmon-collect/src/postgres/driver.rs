@@ -84,6 +84,10 @@ pub struct Driver {
     rounds: [Option<Round>; 4],
     snapshot: Snapshot,
     backoff: Backoff,
+    /// The hot path, once a round of it has ended, and how long less urgent loops may now work before it
+    /// begins another one: as long as it worked itself, so that a server too slow for its interval does
+    /// not starve the other loops.
+    turn: Option<(Loop, Duration)>,
 }
 
 impl Driver {
@@ -97,6 +101,7 @@ impl Driver {
             rounds: [None, None, None, None],
             engine: None,
             backoff: Backoff::default(),
+            turn: None,
             shared,
             entry,
             index,
@@ -274,13 +279,17 @@ impl Driver {
         Ok(())
     }
 
-    /// The most urgent loop that has a round under way or due.
+    /// The most urgent loop that has a round under way or due, and whose turn it is.
     fn most_urgent(&self, now: Duration) -> Option<Loop> {
         let ready = |l: &Loop| {
             self.rounds.get(l.index()).is_some_and(Option::is_some)
                 || self.schedules.get(l.index()).is_some_and(|s| s.due() <= now)
         };
-        Loop::ALL.into_iter().find(ready)
+        let less_urgent = match self.turn {
+            Some((ended, left)) if !left.is_zero() => Loop::ALL.into_iter().find(|l| *l > ended && ready(l)),
+            _ => None,
+        };
+        less_urgent.or_else(|| Loop::ALL.into_iter().find(ready))
     }
 
     fn next_due(&self) -> (Duration, Loop) {
@@ -316,7 +325,14 @@ impl Driver {
         let fast = matches!(which, Loop::HotPath | Loop::Workload);
         let budget = plan.budget(which);
         let limits = Limits { budget, statement: if fast { plan.statement_timeout } else { budget } };
-        match engine.step(round, session, limits, plan.interval(which), &*clock).await {
+        let before = clock.mono();
+        let step = engine.step(round, session, limits, plan.interval(which), &*clock).await;
+        if let Some((ended, left)) = &mut self.turn
+            && which > *ended
+        {
+            *left = left.saturating_sub(clock.mono().saturating_sub(before));
+        }
+        match step {
             Step::Continue => {
                 self.snapshot.alive_mono = Some(clock.mono());
                 Ok(())
@@ -325,6 +341,9 @@ impl Driver {
             Step::Over => {
                 if let Some(round) = slot.take() {
                     engine.end(round, state, &*clock);
+                    if which == Loop::HotPath {
+                        self.turn = state.last.map(|(_, worked)| (which, worked));
+                    }
                 }
                 if which == Loop::HotPath {
                     self.backoff.succeeded();

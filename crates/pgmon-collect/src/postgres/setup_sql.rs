@@ -69,13 +69,12 @@ fn server(major: Option<u16>, role: &str, databases: usize, tier: Tier) -> Strin
 DO ${tag}$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal}) THEN
-    CREATE ROLE {name} LOGIN;
+    -- The limit is there so that no fault of ours uses up the server's connections; raise it with
+    -- ALTER ROLE for more agents or databases.
+    CREATE ROLE {name} LOGIN CONNECTION LIMIT {connections};
   END IF;
 END
 ${tag}$;
-
--- So that a fault of ours can never use up the server's connections; raise it for more agents.
-ALTER ROLE {name} CONNECTION LIMIT {connections};
 
 -- The password, asked for by psql and sent hashed:
 --   \\password {name_in_comment}
@@ -175,7 +174,7 @@ ${tag}$;
 }
 
 /// Reading everything where there is no `pg_read_all_data`, also what is created later.
-fn read_schemas(role: &str) -> String {
+pub(crate) fn read_schemas(role: &str) -> String {
     let literal = quote_literal(role);
     let tag = tag(role);
     format!(
@@ -227,4 +226,4 @@ fn in_comment(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -10,6 +10,9 @@ use pgmon_core::snapshot::{Blind, Executed};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The tests are not about time limits, and many servers share the machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What a round gave.
 pub(crate) struct Round {
     pub(crate) families: Vec<Family>,
@@ -61,8 +64,8 @@ impl Probe {
     pub(crate) async fn with(dsn: &str, registered: Registered, settings: Settings) -> Self {
         let guard = Guard { lock_timeout: Duration::from_millis(500), pooled: false };
         let options = dsn.parse().unwrap();
-        let mut session = Session::connect(&options, guard, Duration::from_secs(5)).await.unwrap();
-        let facts = Facts::read(&mut session, Duration::from_secs(5)).await.unwrap();
+        let mut session = Session::connect(&options, guard, PATIENCE).await.unwrap();
+        let facts = Facts::read(&mut session, PATIENCE).await.unwrap();
         let steps = (registered.make)(&settings);
         Self {
             session,
@@ -81,7 +84,7 @@ impl Probe {
 
     /// Reads the facts again.
     pub(crate) async fn refresh(&mut self) {
-        self.facts = Arc::new(Facts::read(&mut self.session, Duration::from_secs(5)).await.unwrap());
+        self.facts = Arc::new(Facts::read(&mut self.session, PATIENCE).await.unwrap());
     }
 
     /// Runs a round and checks what holds for every collector.
@@ -101,10 +104,7 @@ impl Probe {
         };
         let mut running = Running::begin(self.steps.as_mut(), sql, cx)?;
         loop {
-            match running
-                .step(self.steps.as_mut(), &mut self.session, Duration::from_secs(10), &self.clock)
-                .await
-            {
+            match running.step(self.steps.as_mut(), &mut self.session, PATIENCE, &self.clock).await {
                 Progress::More => {}
                 Progress::Failed(e) => return Err(e),
                 Progress::Done(outcome) => {
@@ -149,15 +149,21 @@ impl Probe {
 }
 
 /// Runs a test's body on a server of every selected version, all at once; says which versions failed.
-pub(crate) fn on_all_majors<F: Future<Output = ()>>(body: impl Fn(pgmon_testkit::Major) -> F) {
-    use futures::FutureExt as _;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let failed: Vec<String> = runtime.block_on(async {
-        let runs = pgmon_testkit::Major::selected().into_iter().map(|major| {
-            let run = std::panic::AssertUnwindSafe(body(major)).catch_unwind();
-            run.map(move |result| result.err().map(|_| major.to_string()))
-        });
-        futures::future::join_all(runs).await.into_iter().flatten().collect()
+///
+/// Each version has a thread: what blocks in one (copying a data directory) must not use up the time
+/// limits of the others.
+pub(crate) fn on_all_majors<F: Future<Output = ()>>(body: impl Fn(pgmon_testkit::Major) -> F + Sync) {
+    let run = &|major| {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(body(major));
+    };
+    let failed: Vec<String> = std::thread::scope(|scope| {
+        let runs: Vec<_> = pgmon_testkit::Major::selected()
+            .into_iter()
+            .map(|major| (major, scope.spawn(move || run(major))))
+            .collect();
+        runs.into_iter().filter_map(|(major, run)| run.join().err().map(|_| major.to_string())).collect()
     });
     assert!(failed.is_empty(), "failed on PostgreSQL {}", failed.join(", "));
 }

@@ -3,7 +3,7 @@
 use crate::agent::Agent;
 use anyhow::Result;
 use pgmon_testkit::{PgBouncer, Server, Tier, on_each_major};
-use sqlx::Connection as _;
+use sqlx::{Connection as _, Row as _};
 use std::time::{Duration, Instant};
 
 on_each_major! { [pg12 12, pg18 18]
@@ -40,7 +40,9 @@ on_each_major! { [pg12 12, pg18 18]
         // Nothing of pgmon's transactions stays behind in the pooled connection.
         let mut settings: Vec<String> = Vec::new();
         for name in ["statement_timeout", "lock_timeout", "default_transaction_read_only", "search_path"] {
-            settings.push(sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT current_setting('{name}')"))).persistent(false).fetch_one(&mut app).await?);
+            let sql = format!("SELECT current_setting('{name}') AS value");
+            let row = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_one(&mut app).await?;
+            settings.push(row.try_get("value")?);
         }
         assert_eq!(settings, ["0", "0", "off", "\"$user\", public"]);
         let page = agent.wait_for_all_loops();

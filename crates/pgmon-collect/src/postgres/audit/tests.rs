@@ -391,11 +391,15 @@ on_each_major! {
         for role in ["reader", "writer"] {
             let mut session = connect_as(&server, role).await?;
             let facts = Facts::read(&mut session, LIMIT).await?;
-            let before = server.backend_cpu(facts.backend_pid)?;
-            let audit = Audit::read(&mut session, &facts, LIMIT).await?;
-            let spent = Duration::from_nanos(server.backend_cpu(facts.backend_pid)? - before);
-            println!("{major} {role}: {spent:?} of the backend's CPU");
-            assert!(spent < Duration::from_millis(500), "{spent:?}");
+            let mut audit = Audit::default();
+            // The first one fills the backend's caches and plans; an hour later it does not.
+            for turn in ["first", "later"] {
+                let before = server.backend_cpu(facts.backend_pid)?;
+                audit = Audit::read(&mut session, &facts, LIMIT).await?;
+                let spent = Duration::from_nanos(server.backend_cpu(facts.backend_pid)? - before);
+                println!("{major} {role}, {turn}: {spent:?} of the backend's CPU");
+                assert!(spent < Duration::from_millis(500), "{spent:?}");
+            }
             if role == "reader" {
                 assert_eq!(audit.refused, []);
                 continue;

@@ -10,45 +10,18 @@ use crate::postgres::collector::{
 };
 use crate::postgres::session::QueryError;
 use crate::postgres::topn::TopN;
-use estimate::{Column, Shape};
+use estimate::Column;
 use pgmon_core::label;
 use pgmon_core::metric::{Desc, Families};
 use pgmon_core::snapshot::{Blind, Loop};
+use relation::{Candidate, Fate, IndexMeasure, Measure, Row, TableMeasure, describe};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments as _, FromRow as _};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 mod estimate;
-
-/// One table or index.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
-pub struct Row {
-    /// `table` or `index`.
-    pub kind: &'static str,
-    /// Its schema.
-    pub schema_name: String,
-    /// Its name.
-    pub name: String,
-    /// The table of an index.
-    pub table_name: Option<String>,
-    /// `pgstattuple`, `pgstattuple_approx`, `pgstatindex` or `statistics`; none if it is not known.
-    pub method: Option<&'static str>,
-    /// Its size without TOAST, bytes.
-    pub size_bytes: f64,
-    /// What a rewrite would give back, bytes; what the fillfactor keeps free is not counted.
-    pub bloat_bytes: Option<f64>,
-    /// The same as a share of its size, 0-1.
-    pub bloat_ratio: Option<f64>,
-    /// Dead rows in a table, bytes, where measured.
-    pub dead_bytes: Option<i64>,
-    /// Free space in a table, bytes, where measured.
-    pub free_bytes: Option<i64>,
-    /// How full the leaves of an index are, 0-1, where measured.
-    pub leaf_density_ratio: Option<f64>,
-    /// Why it was not measured, where it was not.
-    pub not_measured: Option<&'static str>,
-}
+mod relation;
 
 const TABLE_BYTES: Desc = Desc::gauge(
     "pg_table_bloat_bytes",
@@ -99,21 +72,6 @@ pub const REGISTERED: Registered = Registered {
 /// Rounds for which a relation that took too long is left alone.
 const REST: u8 = 24;
 
-/// A relation that the first statement found.
-#[derive(sqlx::FromRow)]
-struct Candidate {
-    kind: String,
-    relid: i64,
-    schema_name: String,
-    name: String,
-    table_name: Option<String>,
-    pages: i64,
-    rows: f64,
-    attributes: i32,
-    fillfactor: f64,
-    deduplicates: bool,
-}
-
 #[derive(Default, Clone, Copy, sqlx::FromRow)]
 struct Can {
     #[sqlx(rename = "can_approx")]
@@ -124,26 +82,6 @@ struct Can {
     index: bool,
 }
 
-#[derive(sqlx::FromRow)]
-struct TableMeasure {
-    bytes: i64,
-    dead_bytes: i64,
-    free_bytes: i64,
-}
-
-#[derive(sqlx::FromRow)]
-struct IndexMeasure {
-    bytes: i64,
-    internal_pages: i64,
-    leaf_pages: i64,
-    leaf_density_percent: f64,
-}
-
-enum Measure {
-    Table(TableMeasure),
-    Index(IndexMeasure),
-}
-
 /// What the statement that is running returns.
 #[derive(Clone, Copy)]
 enum Running {
@@ -151,13 +89,6 @@ enum Running {
     /// The measure of this candidate.
     Relation(usize),
     Columns,
-}
-
-/// What became of a candidate.
-enum Fate {
-    Waiting,
-    Measured(&'static str, Measure),
-    Not(&'static str),
 }
 
 struct Bloat {
@@ -268,73 +199,6 @@ impl Bloat {
         Ok(Some(Statement { sql: sql.into(), args }))
     }
 
-    /// What there is to say of a candidate.
-    fn describe(&self, candidate: &Candidate, fate: &Fate, cx: &Cx) -> Row {
-        let shape = Shape {
-            block_size: f64::from(cx.facts.block_size),
-            rows: candidate.rows,
-            attributes: candidate.attributes,
-            fill: (candidate.fillfactor / 100.0).clamp(0.1, 1.0),
-            deduplicates: candidate.deduplicates,
-        };
-        let is_index = candidate.kind == "index";
-        let mut row = Row {
-            kind: if is_index { "index" } else { "table" },
-            schema_name: candidate.schema_name.clone(),
-            name: candidate.name.clone(),
-            table_name: candidate.table_name.clone(),
-            method: None,
-            size_bytes: candidate.pages as f64 * shape.block_size,
-            bloat_bytes: None,
-            bloat_ratio: None,
-            dead_bytes: None,
-            free_bytes: None,
-            leaf_density_ratio: None,
-            not_measured: None,
-        };
-        match fate {
-            Fate::Measured(method, Measure::Table(m)) => {
-                row.size_bytes = m.bytes as f64;
-                row.method = Some(method);
-                row.bloat_bytes = Some(estimate::table_bloat(
-                    m.bytes as f64,
-                    m.dead_bytes as f64,
-                    m.free_bytes as f64,
-                    shape.fill,
-                ));
-                row.dead_bytes = Some(m.dead_bytes);
-                row.free_bytes = Some(m.free_bytes);
-            }
-            Fate::Measured(method, Measure::Index(m)) => {
-                row.size_bytes = m.bytes as f64;
-                row.method = Some(method);
-                // NaN if there is no leaf.
-                let density = Some(m.leaf_density_percent / 100.0).filter(|d| d.is_finite());
-                let (internal, leaves) = (m.internal_pages as f64, m.leaf_pages as f64);
-                row.bloat_bytes =
-                    Some(estimate::index_bloat(m.bytes as f64, internal, leaves, density, shape));
-                row.leaf_density_ratio = density;
-            }
-            Fate::Waiting => row.not_measured = Some("no time was left"),
-            Fate::Not(why) => {
-                row.not_measured = Some(why);
-                let columns: Vec<Column> =
-                    self.columns.iter().filter(|c| c.relid == candidate.relid).cloned().collect();
-                let needed = if columns.is_empty() {
-                    None
-                } else if is_index {
-                    estimate::index_pages(shape, &columns)
-                } else {
-                    estimate::table_pages(shape, &columns)
-                };
-                row.method = needed.map(|_| "statistics");
-                row.bloat_bytes = needed.map(|pages| (row.size_bytes - pages * shape.block_size).max(0.0));
-            }
-        }
-        row.bloat_ratio = row.bloat_bytes.filter(|_| row.size_bytes > 0.0).map(|b| b / row.size_bytes);
-        row
-    }
-
     /// Neither way is open.
     fn blind(&self, cx: &Cx) -> Vec<Blind> {
         let measures =
@@ -421,7 +285,9 @@ impl Steps for Bloat {
     }
 
     fn finish(&mut self, cx: &Cx) -> Outcome {
-        let rows: Vec<Row> = self.found.iter().map(|(c, fate)| self.describe(c, fate, cx)).collect();
+        let block_size = f64::from(cx.facts.block_size);
+        let rows: Vec<Row> =
+            self.found.iter().map(|(c, fate)| describe(c, fate, &self.columns, block_size)).collect();
         let mut out = Families::new();
         for row in &rows {
             let Some(((method, bytes), ratio)) = row.method.zip(row.bloat_bytes).zip(row.bloat_ratio) else {

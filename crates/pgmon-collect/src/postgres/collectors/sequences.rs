@@ -191,8 +191,9 @@ impl Steps for Sequences {
 
     fn end(&mut self, error: Option<QueryError>, _cx: &Cx) -> Result<Option<Statement>, QueryError> {
         if let Some(error) = error {
-            if error.is_lock_timeout() && !self.retried {
-                // By now the lock is there to be seen, and the portion leaves out what is locked.
+            // Locked or dropped while we read: by now that is there to be seen, and left out.
+            let passing = matches!(error.sqlstate(), Some("55P03" | "42P01" | "XX000"));
+            if passing && !self.retried {
                 self.retried = true;
                 self.rows.clear();
                 return self.statement().map(Some).map_err(|e| QueryError::Decode(e.to_string()));

@@ -355,4 +355,6 @@ fn missing(error: &QueryError) -> Option<Need> {
 }
 
 #[cfg(test)]
+mod server_tests;
+#[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use crate::postgres::collector::{Floor, Need, Registered};
 use crate::postgres::facts::Facts;
 use crate::postgres::quote_ident;
 use crate::postgres::session::QueryError;
+use crate::postgres::setup_sql::read_schemas;
 use pgmon_config::SslMode;
 use pgmon_core::snapshot::Blind;
 use pgmon_core::version::{ExtVersion, PgVersion};
@@ -75,9 +76,13 @@ pub(super) fn all(
     checks.extend(query_text(facts, seen));
     checks.extend(settings(facts));
     checks.extend(statements(facts, seen));
-    checks.push(collectors_check(collectors, seen));
-    // What no check above stands for, such as a setting or one of two ways.
+    checks.push(collectors_check(collectors, seen, audit.can_write() && subject.enforce_read_only));
     for (needs, missed) in blind {
+        // It may be one of several ways (`extension x or pg_y`): a check above then says how.
+        if let Some(check) = checks.iter_mut().find(|c| c.status > Status::Ok && stands_for(&c.name, needs)) {
+            check.disables.extend(lines(&missed));
+            continue;
+        }
         let mut check = Check::new(needs, Status::Warn, "missing").disables(lines(&missed));
         if let Some(sql) = missed.iter().find_map(|b| b.remedy.clone()) {
             check = check.remedy(RemedyScope::Database, sql);
@@ -94,6 +99,12 @@ fn ok(name: &str, detail: impl Into<String>) -> Check {
 /// What collectors miss for want of `need`; each is reported once.
 fn take(blind: &mut BTreeMap<&str, Vec<&Blind>>, need: Need) -> Vec<String> {
     blind.remove(need.label().as_str()).map_or_else(Vec::new, |missed| lines(&missed))
+}
+
+/// Whether mending a check meets a need as well.
+fn stands_for(check: &str, needs: &str) -> bool {
+    let of_monitor = ["pg_read_all_stats", "pg_read_all_settings", "pg_stat_scan_tables"];
+    needs.contains(check) || (check == "pg_monitor" && of_monitor.iter().any(|r| needs.contains(r)))
 }
 
 fn lines(missed: &[&Blind]) -> Vec<String> {
@@ -174,14 +185,19 @@ fn read_all_data(facts: &Facts, disables: Vec<String>) -> Check {
     if facts.has(Need::ReadAllData) {
         return ok("pg_read_all_data", "all tables can be read (tier T1)");
     }
-    let scope = if facts.version.major() >= 14 { RemedyScope::Role } else { RemedyScope::Database };
+    // Before 14 there is no such role, and what it stands for is granted schema by schema.
+    let (scope, sql) = if facts.version.major() >= 14 {
+        (RemedyScope::Role, Need::ReadAllData.remedy(facts))
+    } else {
+        (RemedyScope::Database, read_schemas(&facts.role))
+    };
     Check::new(
         "pg_read_all_data",
         Status::Warn,
         "not granted (tier T0): how full sequences are, column statistics and plans are hidden",
     )
     .disables(disables)
-    .remedy(scope, Need::ReadAllData.remedy(facts))
+    .remedy(scope, sql.trim())
 }
 
 fn extension(facts: &Facts, name: &'static str, available: Option<&str>, disables: Vec<String>) -> Check {
@@ -308,8 +324,11 @@ fn statements(facts: &Facts, seen: &Seen) -> Option<Check> {
     })
 }
 
-fn collectors_check(collectors: &[Registered], seen: &Seen) -> Check {
+fn collectors_check(collectors: &[Registered], seen: &Seen, refused: bool) -> Check {
     let name = "collectors";
+    if refused {
+        return ok(name, "none was run with this role");
+    }
     let mut text = format!("{} of {} ran", seen.ran, collectors.len());
     if seen.unsupported > 0 {
         text.push_str(&format!("; {} have nothing to read on this version", seen.unsupported));

@@ -16,18 +16,23 @@ WITH granted AS (
                         FROM pg_catalog.unnest($1::oid[]) AS u (oid)
                        WHERE pg_catalog.has_schema_privilege(u.oid, p.pronamespace, 'USAGE'))
        UNION ALL
-       SELECT CASE WHEN p.proname ~ 'reset' THEN 'statistics_reset' ELSE 'admin_function' END,
+       SELECT CASE WHEN p.proname LIKE 'pg\_stat\_%reset%' THEN 'statistics_reset' ELSE 'admin_function' END,
               p.oid, NULL::name, x.grantee, x.is_grantable
          FROM pg_catalog.pg_proc AS p
         CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS x
         WHERE p.proacl IS NOT NULL
           AND NOT p.prosecdef
-          AND p.proname ~ ('^(lo_import|lo_export|pg_file_(write|rename|unlink|sync)|dblink_connect_u'
-                || '|pg_promote|pg_reload_conf|pg_rotate_logfile(_old)?|pg_switch_wal|pg_create_restore_point'
-                || '|pg_(start|stop)_backup|pg_backup_(start|stop)|pg_wal_replay_(pause|resume)'
-                || '|pg_log_standby_snapshot|pg_sync_replication_slots|pg_replication_origin_.*'
-                || '|pg_import_system_collations|heap_force_(kill|freeze)|pg_truncate_visibility_map'
-                || '|pg_buffercache_evict.*|pg_stat_.*reset.*)$')),
+          AND (p.proname IN ('lo_import', 'lo_export', 'pg_file_write', 'pg_file_rename', 'pg_file_unlink',
+                             'pg_file_sync', 'dblink_connect_u', 'pg_promote', 'pg_reload_conf',
+                             'pg_rotate_logfile', 'pg_rotate_logfile_old', 'pg_switch_wal',
+                             'pg_create_restore_point', 'pg_start_backup', 'pg_stop_backup',
+                             'pg_backup_start', 'pg_backup_stop', 'pg_wal_replay_pause',
+                             'pg_wal_replay_resume', 'pg_log_standby_snapshot', 'pg_sync_replication_slots',
+                             'pg_import_system_collations', 'heap_force_kill', 'heap_force_freeze',
+                             'pg_truncate_visibility_map')
+               OR p.proname LIKE 'pg\_replication\_origin\_%'
+               OR p.proname LIKE 'pg\_buffercache\_evict%'
+               OR p.proname LIKE 'pg\_stat\_%reset%')),
 per_object AS (
        SELECT g.kind, g.oid, g.owner, g.grantee, pg_catalog.bool_or(g.is_grantable) AS grantable
          FROM granted AS g

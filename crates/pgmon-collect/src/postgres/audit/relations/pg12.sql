@@ -20,14 +20,23 @@ WITH in_column AS (
         WHERE a.attacl IS NOT NULL
           AND (SELECT c.reltuples FROM pg_catalog.pg_class AS c
                 WHERE c.oid = 'pg_catalog.pg_attribute'::regclass) < 1000000),
+acl AS (
+       -- Thousands of tables share a handful of lists: each is taken apart once.
+       SELECT l.list, x.grantee, x.privilege_type, x.is_grantable
+         FROM (SELECT DISTINCT c.relacl AS list
+                 FROM pg_catalog.pg_class AS c
+                WHERE c.relacl IS NOT NULL) AS l
+        CROSS JOIN LATERAL pg_catalog.aclexplode(l.list) AS x
+        WHERE x.grantee = 0
+           OR x.grantee = ANY ($1::oid[])),
 granted AS (
        SELECT CASE c.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END AS kind,
               c.oid AS relid, NULL::name AS attname, x.grantee, x.privilege_type, x.is_grantable
-         FROM pg_catalog.pg_class AS c
-        CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS x
-        WHERE c.relacl IS NOT NULL
-          AND c.relowner <> ALL ($1::oid[])
-          AND (x.grantee = ANY ($1::oid[]) OR (x.grantee = 0 AND c.oid >= 16384))
+         FROM acl AS x
+         JOIN pg_catalog.pg_class AS c ON c.relacl = x.list
+        WHERE c.relowner <> ALL ($1::oid[])
+          AND (x.grantee <> 0 OR c.oid >= 16384)
+          AND (x.is_grantable OR x.privilege_type <> 'SELECT')
        UNION ALL
        SELECT 'column', c.oid, a.attname, x.grantee, x.privilege_type, x.is_grantable
          FROM in_column AS i

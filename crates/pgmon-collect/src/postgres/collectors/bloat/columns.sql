@@ -19,8 +19,12 @@ SELECT a.attrelid::int8 AS relid,
   LEFT JOIN pg_catalog.pg_attribute AS k ON k.attrelid = i.indrelid AND k.attnum = i.indkey[a.attnum - 1]
   LEFT JOIN pg_catalog.pg_class AS t ON t.oid = CASE WHEN k.attnum IS NULL THEN a.attrelid ELSE i.indrelid END
   LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace
-  LEFT JOIN pg_catalog.pg_stats AS s
-         ON s.schemaname = n.nspname AND s.tablename = t.relname AND s.attname = COALESCE(k.attname, a.attname) AND NOT s.inherited
+  -- LIMIT: one look by index for each column, and not the whole view for all of them.
+  LEFT JOIN LATERAL (
+       SELECT p.null_frac, p.avg_width, p.n_distinct
+         FROM pg_catalog.pg_stats AS p
+        WHERE p.schemaname = n.nspname AND p.tablename = t.relname AND p.attname = COALESCE(k.attname, a.attname) AND NOT p.inherited
+        LIMIT 1) AS s ON true
  WHERE a.attrelid = ANY ($1::int8[]::oid[])
    AND a.attnum > 0
  ORDER BY a.attrelid, a.attnum

@@ -337,6 +337,8 @@ fn exact_and_over_budget_and_locked() {
         near(&round, "pg_table_bloat_ratio", "sparse", "pgstattuple_approx", truth, 0.02, &place);
         // Whoever waits for a lock that is held all the time ends by lock_timeout.
         assert!(!server.log().contains("lock timeout"), "it waited on {place}: {}", server.log());
+        // One statement to choose them, one for each, and none of those again.
+        assert_eq!(round.executed.len(), 1 + round.data.as_array().unwrap().len(), "{place}");
         lock.stop().await.unwrap();
         assert!(find(&probe.round().await, "half").is_some());
     });

@@ -3,7 +3,7 @@ use crate::postgres::collector::{Collector as _, Cx, Settings, single};
 use crate::postgres::testing::{Probe, cx, number, on_all_majors};
 use pgmon_core::metric::{Families, Family};
 use pgmon_testkit::{Server, Tier, workload};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn row(oid: i64, bytes: Option<i64>) -> Row {
     Row {
@@ -129,10 +129,8 @@ fn sizes_are_the_servers_and_ddl_costs_only_its_own_table() {
         assert!(shown.len() > names.len());
 
         let held = workload::access_exclusive(&server, "postgres", "big").await.unwrap();
-        let started = Instant::now();
         let round = probe.round().await;
-        assert!(started.elapsed() < Duration::from_millis(450), "it waited for the lock");
-        assert_eq!(round.executed.len(), 1);
+        assert_eq!(round.executed.len(), 1, "a statement met the lock and was sent again");
         assert_eq!(round.value("pg_relation_size_bytes", &["public.big", "table"]), None);
         assert_eq!(round.value("pg_relations_unmeasured", &[]), Some(1.0));
         assert_eq!(round.data[0]["locked"], true, "{}", round.data[0]);

@@ -4,8 +4,8 @@
 WITH portion AS MATERIALIZED (
     SELECT s.seqrelid, s.seqtypid, s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcycle,
            c.relname, c.relnamespace,
-           pg_catalog.has_sequence_privilege(s.seqrelid, 'SELECT')
-           OR pg_catalog.has_sequence_privilege(s.seqrelid, 'USAGE') AS may,
+           COALESCE(pg_catalog.has_sequence_privilege(s.seqrelid, 'SELECT')
+                    OR pg_catalog.has_sequence_privilege(s.seqrelid, 'USAGE'), false) AS may,
            s.seqrelid IN (SELECT l.relation
                             FROM pg_catalog.pg_locks AS l
                            WHERE l.locktype = 'relation'
@@ -70,18 +70,19 @@ WITH portion AS MATERIALIZED (
                 ELSE (LEAST(b.highest, GREATEST(b.seqstart, 0)) - b.last_value)
                      / NULLIF(LEAST(b.highest, GREATEST(b.seqstart, 0)) - b.lowest, 0) END AS ratio,
            CASE WHEN b.seqincrement > 0 THEN b.highest - b.last_value ELSE b.last_value - b.lowest END
-           / pg_catalog.abs(b.seqincrement) AS remaining
+           / pg_catalog.abs(b.seqincrement::float8) AS remaining
       FROM bounded AS b
 ), counted AS MATERIALIZED (
     SELECT u.seqrelid, u.seqtypid, u.seqstart, u.seqincrement, u.seqmin, u.seqmax, u.seqcycle,
            u.relname, u.relnamespace, u.may, u.is_locked, u.last_value, u.table_oid, u.attname, u.atttypid,
-           LEAST(GREATEST(u.ratio, 0), 1) AS ratio,
-           GREATEST(u.remaining, 0) AS remaining,
+           -- LEAST and GREATEST pass over NULL: unknown would become 0.
+           CASE WHEN u.ratio IS NOT NULL THEN LEAST(GREATEST(u.ratio, 0), 1) END AS ratio,
+           CASE WHEN u.remaining IS NOT NULL THEN GREATEST(u.remaining, 0) END AS remaining,
            pg_catalog.count(*) OVER () AS looked_at,
            pg_catalog.max(u.seqrelid::int8) OVER () AS last_oid,
            pg_catalog.count(*) FILTER (WHERE NOT u.may) OVER () AS hidden
       FROM used AS u
-     ORDER BY LEAST(GREATEST(u.ratio, 0), 1) DESC NULLS LAST, u.may, u.seqrelid
+     ORDER BY u.ratio DESC NULLS LAST, u.may, u.seqrelid
      LIMIT $3::int8
 )
 SELECT u.seqrelid::int8 AS oid,

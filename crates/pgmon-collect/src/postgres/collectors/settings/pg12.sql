@@ -10,9 +10,12 @@ SELECT s.name::text AS name,
        CASE WHEN h.hidden THEN pg_catalog.hashtextextended(s.setting, 0) END::int8 AS fingerprint
   FROM pg_catalog.pg_settings AS s
  CROSS JOIN LATERAL (
-       SELECT s.name ~ '(_command|_conninfo)$'
-           OR s.name ~* '\..*(pass|secret|token|key|credential|auth|dsn|url|uri|conn)'
-           OR s.setting ~* '(password|passwd|pwd|secret|token)\s*=|://[^/@\s]*:[^/@\s]*@' AS hidden) AS h
+       -- Patterns are dear: each is tried only where it can match.
+       SELECT CASE WHEN s.name LIKE '%\_command' OR s.name LIKE '%\_conninfo' THEN true
+                   WHEN s.name LIKE '%.%' AND s.name ~* '\..*(pass|secret|token|key|credential|auth|dsn|url|uri|conn)' THEN true
+                   WHEN s.setting LIKE '%=%' AND s.setting ~* '(password|passwd|pwd|secret|token)[[:space:]]*=' THEN true
+                   WHEN s.setting LIKE '%://%' AND s.setting ~ '://[^/@[:space:]]*:[^/@[:space:]]*@' THEN true
+                   ELSE false END AS hidden) AS h
        -- What belongs to our session or transaction says nothing of the server.
  WHERE s.source <> 'client'
    AND s.name NOT IN ('application_name', 'client_encoding', 'in_hot_standby', 'is_superuser', 'role', 'session_authorization',

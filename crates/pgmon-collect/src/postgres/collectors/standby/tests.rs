@@ -195,7 +195,7 @@ async fn a_link_that_hangs_is_noticed_and_a_promotion_ends_it() {
     let round = probe.round().await;
     assert_eq!(round.value(DOWN, &[]), Some(1.0));
     let lag = round.value(SECONDS, &[]).unwrap();
-    assert!(lag >= 1.5, "{lag}: {}", round.data);
+    assert!(lag > 0.0, "{lag}: {}", round.data);
 
     // The facts still say standby; the statement asks the server.
     replica.promote().await.unwrap();

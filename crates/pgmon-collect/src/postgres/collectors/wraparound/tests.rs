@@ -131,11 +131,15 @@ fn ages_and_rate_are_the_servers_and_cost_no_xid() {
     on_all_majors(async |major| {
         let server = Server::start(major).await.unwrap();
         server.create_database("weird \"näme\n").await.unwrap();
-        let replica = server.replica("standby").await.unwrap();
+        // One version with each text, and the newest.
+        let replica = if [12, 13, 18].contains(&major.0) {
+            Some(server.replica("standby").await.unwrap())
+        } else {
+            None
+        };
         let monitor = server.create_monitor("pgmon", Tier::T0).await.unwrap();
         let nobody = server.create_role("nobody").await.unwrap();
         server.exec("postgres", &burn(3000)).await.unwrap();
-        replica.wait_caught_up().await.unwrap();
 
         let truth = "SELECT max(age(datfrozenxid))::float8 FROM pg_database";
         let next_xid = "SELECT txid_snapshot_xmax(txid_current_snapshot())";
@@ -165,11 +169,13 @@ fn ages_and_rate_are_the_servers_and_cost_no_xid() {
         assert!(round.value("pg_wraparound_projected_seconds", &[]).unwrap() > 1000.0);
 
         // Everybody may know, and a standby knows as well.
-        replica.wait_caught_up().await.unwrap();
         let worst: f64 = server.query("postgres", truth).await.unwrap();
-        for dsn in
-            [server.dsn_as("nobody", &nobody, "postgres"), replica.dsn_as("pgmon", &monitor, "postgres")]
-        {
+        let mut others = vec![server.dsn_as("nobody", &nobody, "postgres")];
+        if let Some(replica) = &replica {
+            replica.wait_caught_up().await.unwrap();
+            others.push(replica.dsn_as("pgmon", &monitor, "postgres"));
+        }
+        for dsn in others {
             let round = Probe::new(&dsn, registered).await.round().await;
             assert_eq!(round.value("pg_wraparound_tx_age", &[]), Some(worst), "{major}");
             assert_eq!(round.blind, []);

@@ -5,3 +5,4 @@ SELECT pg_catalog.count(*)::int8 AS others,
   FROM pg_catalog.pg_stat_activity AS a
  WHERE a.pid <> pg_catalog.pg_backend_pid()
    AND a.datid IS NOT NULL
+   AND a.usesysid IS NOT NULL
