@@ -145,6 +145,7 @@ fn shipped(extension: &str, major: u16) -> Option<ExtVersion> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::collector::pg;
     use super::*;
     use crate::postgres::collector::ext;
     use crate::postgres::collectors::ALL;
