@@ -156,7 +156,6 @@ fn shipped(extension: &str, major: u16) -> Option<ExtVersion> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::collector::pg;
     use super::*;
     use crate::postgres::collector::{ext, pg};
     use crate::postgres::collectors::ALL;
