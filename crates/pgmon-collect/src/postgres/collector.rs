@@ -207,7 +207,12 @@ pub struct Statement {
     pub sql: Cow<'static, str>,
     /// Its values.
     pub args: PgArguments,
+    /// Another `search_path` than the session's, quoted where need be.
+    pub search_path: Option<Cow<'static, str>>,
 }
+
+/// Where names in statements from the configuration are looked up, if nothing else is configured.
+pub const USERS_SEARCH_PATH: &str = r#"pg_catalog, "$user", public"#;
 
 impl Statement {
     /// A statement without values.
@@ -217,7 +222,12 @@ impl Statement {
 
     /// A statement with its values.
     pub fn with(sql: impl Into<Cow<'static, str>>, args: PgArguments) -> Self {
-        Self { sql: sql.into(), args }
+        Self { sql: sql.into(), args, search_path: None }
+    }
+
+    /// The same, with names looked up elsewhere than in `pg_catalog` and the extensions' schemas.
+    pub fn in_path(self, search_path: impl Into<Cow<'static, str>>) -> Self {
+        Self { search_path: Some(search_path.into()), ..self }
     }
 }
 

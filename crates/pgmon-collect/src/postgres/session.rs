@@ -162,10 +162,10 @@ impl Session {
         let lock_ms = self.guard.lock_timeout.as_millis().min(limit_ms).max(1);
         let begin = format!(
             "BEGIN READ ONLY; SET LOCAL statement_timeout = {limit_ms}; SET LOCAL lock_timeout = {lock_ms}; SET LOCAL search_path = {}",
-            self.search_path
+            statement.search_path.as_deref().unwrap_or(&self.search_path)
         );
         let work = async {
-            // The text is ours: numbers, and quoted names from pg_extension.
+            // The text is ours: numbers, and quoted names from pg_extension or the configuration.
             self.conn.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await?;
             on_send();
             // The text is ours, or the configuration's and checked there; values are never put into it.

@@ -196,7 +196,7 @@ impl Bloat {
             self.running = Running::Columns;
             COLUMNS.sql
         };
-        Ok(Some(Statement { sql: sql.into(), args }))
+        Ok(Some(Statement::with(sql, args)))
     }
 
     /// Neither way is open.
@@ -233,7 +233,7 @@ impl Steps for Bloat {
         let mut args = PgArguments::default();
         args.add(i64::try_from(pages.max(1)).unwrap_or(i64::MAX))?;
         args.add(self.tables.limit())?;
-        Ok(Statement { sql: sql.into(), args })
+        Ok(Statement::with(sql, args))
     }
 
     fn row(&mut self, row: &PgRow) -> Result<(), sqlx::Error> {

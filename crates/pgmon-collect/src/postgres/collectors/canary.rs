@@ -1,7 +1,9 @@
 //! What a client feels: the round trip of the shortest statement, and how long the server takes to plan
 //! and run a statement that matters to its users.
 
-use crate::postgres::collector::{Cx, Need, Outcome, Registered, Scope, Spec, Statement, Steps, pg};
+use crate::postgres::collector::{
+    Cx, Need, Outcome, Registered, Scope, Spec, Statement, Steps, USERS_SEARCH_PATH, pg,
+};
 use crate::postgres::denylist;
 use crate::postgres::session::QueryError;
 use pgmon_core::metric::{Desc, Families};
@@ -137,7 +139,7 @@ impl Canary {
         match &self.explain {
             Explain::Off => None,
             Explain::Own => cx.facts.pick(SPEC.follow_ups).map(Statement::plain),
-            Explain::Configured(sql) => Some(Statement::plain(sql.to_string())),
+            Explain::Configured(sql) => Some(Statement::plain(sql.to_string()).in_path(USERS_SEARCH_PATH)),
             Explain::Refused(why) => {
                 let effect = format!("{}: the statement is refused, {why}", SPEC.blind_effect);
                 self.blind = Some(configuration(effect));

@@ -180,7 +180,7 @@ impl Statements {
         let sql = cx.facts.pick(INFO)?;
         let mut args = PgArguments::default();
         sqlx::Arguments::add(&mut args, self.rounds.is_multiple_of(COUNT_EVERY)).ok()?;
-        Some(Statement { sql: sql.into(), args })
+        Some(Statement::with(sql, args))
     }
 
     fn blind(&self, need: &str, effect: &str, remedy: Option<String>) -> Blind {

@@ -77,6 +77,8 @@ impl Collector for Temp {
 /// Bytes per second; unknown if the counters began anew in between.
 fn rate(before: &Row, now: &Row, elapsed: Duration) -> Option<f64> {
     let grown = now.temp_bytes.checked_sub(before.temp_bytes).filter(|bytes| *bytes >= 0)?;
-    let same = before.stats_reset == now.stats_reset && now.temp_files >= before.temp_files;
+    // Up to 14 a database has no statistics, and so no time of their reset, until its first use is reported.
+    let unused = before.stats_reset.is_none() && before.temp_bytes == 0;
+    let same = (unused || before.stats_reset == now.stats_reset) && now.temp_files >= before.temp_files;
     (same && !elapsed.is_zero()).then(|| grown as f64 / elapsed.as_secs_f64())
 }

@@ -172,7 +172,7 @@ async fn available(
     args.add(names).map_err(|e| QueryError::Decode(e.to_string()))?;
     let mut rows: Vec<(String, String)> = Vec::new();
     let run = session
-        .run(Statement { sql: sql.into(), args }, limit, |row| {
+        .run(Statement::with(sql, args), limit, |row| {
             rows.push((row.try_get("name")?, row.try_get("default_version")?));
             Ok(())
         })

@@ -52,7 +52,7 @@ impl Texts {
         let mut args = PgArguments::default();
         sqlx::Arguments::add(&mut args, ids).ok()?;
         sqlx::Arguments::add(&mut args, i32::from(LENGTH)).ok()?;
-        Some(Statement { sql: sql.into(), args })
+        Some(Statement::with(sql, args))
     }
 
     /// Takes an answer; several entries of a statement have the same text.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::postgres::collector::single;
 use crate::postgres::testing::Probe;
-use pgmon_testkit::{Major, Server, Tier, on_each_major, workload};
+use pgmon_testkit::{Server, Tier, on_each_major, workload};
 
 fn row(temp_files: i64, temp_bytes: i64, stats_reset: f64) -> Row {
     Row { temp_files, temp_bytes, stats_reset: Some(stats_reset) }
@@ -22,6 +22,12 @@ fn a_rate_is_known_only_while_the_counters_go_on() {
     assert_eq!(rate(&before, &row(2, 5000, 7.0), second), None, "fewer files");
     assert_eq!(rate(&before, &row(4, i64::MIN, 7.0), second), None, "wrapped");
     assert_eq!(rate(&before, &row(4, 5000, 7.0), Duration::ZERO), None);
+    let unused = Row { temp_files: 0, temp_bytes: 0, stats_reset: None };
+    assert_eq!(
+        rate(&unused, &row(4, 5000, 7.0), second),
+        Some(5000.0),
+        "statistics begin with the first use"
+    );
 }
 
 on_each_major! {
