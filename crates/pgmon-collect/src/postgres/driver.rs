@@ -55,12 +55,13 @@ pub struct Shared {
 /// Why a connection is not used.
 enum Rejection {
     Down(String),
+    Failed(QueryError),
     Refused { rights: Vec<String>, remedy: String },
 }
 
 impl From<QueryError> for Rejection {
     fn from(error: QueryError) -> Self {
-        Self::Down(error.to_string())
+        Self::Failed(error)
     }
 }
 
@@ -249,8 +250,14 @@ impl Driver {
             let blind = self.engine.as_ref().is_some_and(Engine::is_blind);
             if now.saturating_sub(learned) >= if blind { FACTS_EVERY_WHILE_BLIND } else { FACTS_EVERY } {
                 learned = now;
-                if let Err(rejection) = self.learn_again(session).await {
-                    return Ended::Rejected(rejection);
+                match self.learn_again(session).await {
+                    Ok(()) => {}
+                    // What was known still holds; a table that was dropped half-way, say, is no reason to
+                    // stop watching.
+                    Err(Rejection::Failed(error)) if !error.is_fatal() => {
+                        tracing::warn!(cluster = %self.entry.cluster, db = %self.entry.db, "facts not refreshed: {error}");
+                    }
+                    Err(rejection) => return Ended::Rejected(rejection),
                 }
             }
             let Some(which) = self.most_urgent(now) else {
@@ -372,11 +379,14 @@ impl Driver {
         self.snapshot.leads = false;
         self.snapshot.quarantined_until = self.backoff.is_quarantined().then_some(until);
         let (cluster, db) = (&self.entry.cluster, &self.entry.db);
+        let failures = self.backoff.failures();
+        let down = |reason: String| {
+            tracing::warn!(%cluster, %db, failures, retry_in = ?pause, "down: {reason}");
+            Up::Down { reason }
+        };
         let up = match rejection {
-            Rejection::Down(reason) => {
-                tracing::warn!(%cluster, %db, failures = self.backoff.failures(), retry_in = ?pause, "down: {reason}");
-                Up::Down { reason }
-            }
+            Rejection::Down(reason) => down(reason),
+            Rejection::Failed(error) => down(error.to_string()),
             Rejection::Refused { rights, remedy } => {
                 let up = Up::Refused { rights, remedy };
                 if self.snapshot.up != up {

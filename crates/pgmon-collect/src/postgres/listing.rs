@@ -16,6 +16,14 @@ pub(crate) const OTHERS: &[Other] = &[
     ("doctor", "by `pgmon doctor`", doctor::STATEMENTS),
 ];
 
+/// How each statement runs; printed above all of them.
+const ENVELOPE: &str = "\
+-- All SQL that pgmon runs. Each statement runs alone, in a transaction of its own:
+--   BEGIN READ ONLY; SET LOCAL statement_timeout = ...; SET LOCAL lock_timeout = ...;
+--   SET LOCAL search_path = pg_catalog and the schemas of the extensions; <statement>; COMMIT
+
+";
+
 /// There is no such collector.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("there is no collector {name:?}{}; there are: {known}", nearest.map(|n| format!(", did you mean {n:?}?")).unwrap_or_default())]
@@ -39,6 +47,9 @@ pub fn listing(
     major: Option<u16>,
 ) -> Result<String, UnknownCollector> {
     let mut out = String::new();
+    if name.is_none() {
+        out.push_str(ENVELOPE);
+    }
     for registered in collectors.iter().filter(|r| name.is_none_or(|n| n == r.spec.name)) {
         collector(&mut out, registered, major);
     }
@@ -145,9 +156,8 @@ fn shipped(extension: &str, major: u16) -> Option<ExtVersion> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::collector::pg;
     use super::*;
-    use crate::postgres::collector::ext;
+    use crate::postgres::collector::{ext, pg};
     use crate::postgres::collectors::ALL;
 
     #[test]

@@ -131,7 +131,7 @@ impl Session {
 
     /// Runs one statement in a transaction of its own and hands each row to `on_row`.
     ///
-    /// `limit` becomes its `statement_timeout`. Returns the number of rows. After an error that
+    /// `limit`, rounded down a little, becomes its `statement_timeout`. Returns the number of rows. After an error that
     /// [`QueryError::is_fatal`] the session must be dropped; after any other it can be used again.
     pub async fn run<F>(
         &mut self,
@@ -157,9 +157,8 @@ impl Session {
         S: FnOnce() + Send,
         F: FnMut(PgRow) -> Result<(), sqlx::Error> + Send,
     {
-        // 0 would mean no limit at all.
-        let limit_ms = limit.as_millis().max(1);
-        let lock_ms = self.guard.lock_timeout.as_millis().min(limit_ms).max(1);
+        let limit_ms = coarse(limit.as_millis());
+        let lock_ms = self.guard.lock_timeout.as_millis().clamp(1, limit_ms);
         let begin = format!(
             "BEGIN READ ONLY; SET LOCAL statement_timeout = {limit_ms}; SET LOCAL lock_timeout = {lock_ms}; SET LOCAL search_path = {}",
             statement.search_path.as_deref().unwrap_or(&self.search_path)
@@ -215,5 +214,36 @@ impl Session {
     pub async fn close(self) {
         // The server notices a closed socket as well; a hung one must not hold us up.
         let _ = tokio::time::timeout(GRACE, self.conn.close()).await;
+    }
+}
+
+/// Rounds down to one or two digits that are followed by zeros (950, 3000, 9500), never to 0, which
+/// would mean no limit at all.
+///
+/// What is left of a budget is another number each time, and up to PostgreSQL 17 `pg_stat_statements`
+/// keeps every `SET` with another value as an entry of its own: pgmon would displace the application's.
+fn coarse(ms: u128) -> u128 {
+    let mut step = 1;
+    while step * 20 <= ms {
+        step *= if ms / step >= 100 { 10 } else { 5 };
+    }
+    (ms / step * step).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::coarse;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn time_limits_take_few_values_and_lose_little() {
+        assert_eq!([0, 1, 7, 19].map(coarse), [1, 1, 7, 19]);
+        assert_eq!([987, 1000, 2983, 3000, 9960, 60_000].map(coarse), [950, 1000, 2500, 3000, 9500, 60_000]);
+        for ms in 1..60_000 {
+            let limit = coarse(ms);
+            assert!(limit <= ms && ms - limit <= ms / 5 + 1, "{ms}: {limit}");
+        }
+        let of_a_budget: BTreeSet<_> = (900..=1000).map(coarse).collect();
+        assert_eq!(of_a_budget.len(), 3);
     }
 }

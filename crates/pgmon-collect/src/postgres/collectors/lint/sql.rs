@@ -226,6 +226,8 @@ fn stars_and_functions(tokens: &[Token], with_names: &BTreeSet<&str>, found: &mu
         let after = tokens.get(i + 1).map_or("", |t| t.text.as_str());
         let (text, line) = (token.text.as_str(), token.line);
         match text {
+            // All columns of a WITH query are those that we named there.
+            "*" if before == "." && i >= 2 && with_names.contains(tokens[i - 2].text.as_str()) => {}
             "*" if matches!(before, "select" | "distinct" | "all" | "," | ".") => {
                 found.push(format!(
                     "line {line}: name the columns instead of `*`: a new version may add some"
@@ -334,7 +336,7 @@ fn the_rules_let_through_what_is_right() {
 /* SELECT * FROM t */
 WITH RECURSIVE x (a, b) AS (SELECT 1, 2 UNION SELECT 3, 4),
      y AS MATERIALIZED (SELECT pg_catalog.count(*) AS n, 'FROM t, count(*)'::text AS "FROM pg_class(*)" FROM x)
-SELECT EXTRACT(epoch FROM pg_catalog.now() - a.xact_start)::float8 AS age, 2 * x.a AS twice,
+SELECT y.*, EXTRACT(epoch FROM pg_catalog.now() - a.xact_start)::float8 AS age, 2 * x.a AS twice,
        x.a IS DISTINCT FROM x.b AS differs, COALESCE(x.a, 1) AS one, CAST(x.a AS numeric(10, 2)) AS price,
        pg_catalog.sum(x.b) FILTER (WHERE x.a > 1) OVER (PARTITION BY x.a) AS total,
        ARRAY(SELECT u.v FROM pg_catalog.unnest($1::text[]) AS u (v)) AS list
