@@ -211,7 +211,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_secret_never_shows(
-            before in "[a-z0-9 (,=;*/$-]{0,12}",
+            // Nothing that begins a string or a comment, which the filling could end.
+            before in "[a-z0-9 (,=;/-]{0,12}",
             filling in "[a-z0-9 \"$/*-]{0,6}",
             cut in 0usize..80,
         ) {
