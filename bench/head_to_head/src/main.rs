@@ -20,7 +20,7 @@ use meter::Meter;
 use pgmon_testkit::{Major, Tier};
 use report::Outcome;
 use scenario::Scenario;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use target::{Access, Programs, Target};
 
@@ -63,6 +63,9 @@ struct Args {
     /// Write all figures to this file.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Put the tables into this page, between its marks `<!-- head-to-head:begin -->` and `:end`.
+    #[arg(long)]
+    into: Option<PathBuf>,
     /// Fail if pgmon does not reach its figures.
     #[arg(long)]
     check: bool,
@@ -131,11 +134,14 @@ async fn run(args: Args) -> Result<ExitCode> {
         postgres_exporter: args.postgres_exporter.clone(),
         pg_exporter: args.pg_exporter.clone(),
     };
-    println!("# Head to head on PostgreSQL {}\n\n{}", args.pg, conditions(&effort, &args));
+    let mut text = format!("PostgreSQL {}. {}\n", args.pg, conditions(&effort, &args));
+    println!("{text}");
     let mut outcomes = Vec::new();
     for scenario in &args.scenario {
         let outcome = measure(*scenario, &args, &programs, effort).await?;
-        println!("{}", report::markdown(&outcome));
+        let tables = report::markdown(&outcome);
+        println!("{tables}");
+        text.push_str(&tables);
         outcomes.push(outcome);
     }
     if let Some(file) = &args.json {
@@ -143,8 +149,21 @@ async fn run(args: Args) -> Result<ExitCode> {
         std::fs::write(file, serde_json::to_string_pretty(&all)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
+    if let Some(file) = &args.into {
+        put_into(file, &text).with_context(|| format!("cannot put the tables into {}", file.display()))?;
+    }
     let failed = outcomes.iter().flat_map(|o| &o.checks).any(|c| !c.pass);
     Ok(ExitCode::from(u8::from(args.check && failed)))
+}
+
+fn put_into(file: &Path, tables: &str) -> Result<()> {
+    const BEGIN: &str = "<!-- head-to-head:begin -->";
+    const END: &str = "<!-- head-to-head:end -->";
+    let page = std::fs::read_to_string(file)?;
+    let (head, rest) = page.split_once(BEGIN).context("the page has no mark for the beginning")?;
+    let (_, tail) = rest.split_once(END).context("the page has no mark for the end")?;
+    std::fs::write(file, format!("{head}{BEGIN}\n{tables}{END}{tail}"))?;
+    Ok(())
 }
 
 async fn serve(args: &Args) -> Result<ExitCode> {

@@ -3,7 +3,7 @@
 use crate::http::Client;
 use crate::meter::{Meter, Reading};
 use crate::page;
-use crate::process::{self, Memory};
+use crate::process::{self, Memory, Spent};
 use crate::scenario::Scenario;
 use crate::target::{Access, Intervals, Programs, Running, Target};
 use anyhow::{Context as _, Result, bail};
@@ -154,9 +154,9 @@ impl Bench<'_> {
 
         // Latency: one after the other, at a pace that lets loops and other work come in between.
         let before = meter.read(role).await?;
-        let cpu_before = process::cpu_of_threads(running.pid)?;
+        let cpu_before = Spent::by(running.pid)?;
         let plain = self.latency(&mut client, false).await?;
-        let cpu_on_scrapes = process::cpu_of_threads(running.pid)?.saturating_sub(cpu_before);
+        let cpu_on_scrapes = Spent::by(running.pid)?.since(cpu_before);
         let on_scrapes = meter.read(role).await?.since(before);
         let compressed = self.latency(&mut client, true).await?;
 
@@ -179,7 +179,7 @@ impl Bench<'_> {
         let minutes = if target.is_pgmon() { self.effort.minutes } else { self.effort.peer_minutes };
         let rounds_before = all_rounds(&mut client)?;
         let (before, start) = (meter.read(role).await?, Instant::now());
-        let cpu_before = process::cpu_of_threads(running.pid)?;
+        let cpu_before = Spent::by(running.pid)?;
         let mut connections = before.connections;
         for quarter in 1..=minutes * 4 {
             scrape(&mut client, true)?;
@@ -188,7 +188,7 @@ impl Bench<'_> {
                 connections = connections.max(meter.connections(role).await?);
             }
         }
-        let cpu = process::cpu_of_threads(running.pid)?.saturating_sub(cpu_before);
+        let cpu = Spent::by(running.pid)?.since(cpu_before);
         let in_life = meter.read(role).await?.since(before);
         let elapsed = start.elapsed().as_secs_f64() / 60.0;
         let per_min = |value: f64| value / elapsed;

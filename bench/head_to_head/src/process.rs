@@ -36,15 +36,31 @@ pub fn memory(pid: u32) -> Result<Memory> {
     })
 }
 
-/// The CPU time of a process' threads that are there now, to the nanosecond.
-///
-/// Threads of a runtime do not end, so that nothing is lost between two readings.
-pub fn cpu_of_threads(pid: u32) -> Result<Duration> {
-    let mut sum = Duration::ZERO;
-    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        sum += schedstat(&format!("{}/schedstat", task?.path().display())).unwrap_or_default();
+/// The CPU time of a process with many threads.
+#[derive(Debug, Clone, Copy)]
+pub struct Spent {
+    threads: Duration,
+    all: Duration,
+}
+
+impl Spent {
+    /// So far.
+    pub fn by(pid: u32) -> Result<Self> {
+        let mut threads = Duration::ZERO;
+        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+            threads += schedstat(&format!("{}/schedstat", task?.path().display())).unwrap_or_default();
+        }
+        Ok(Self { threads, all: ticks(pid, 11)? })
     }
-    Ok(sum)
+
+    /// Since `earlier`: to the nanosecond, unless a thread has ended meanwhile; what it spent is only
+    /// in the process' own sum, in ticks.
+    pub fn since(self, earlier: Self) -> Duration {
+        const TWO_TICKS: Duration = Duration::from_millis(20);
+        let exact = self.threads.saturating_sub(earlier.threads);
+        let all = self.all.saturating_sub(earlier.all);
+        if exact + TWO_TICKS < all { all } else { exact }
+    }
 }
 
 /// The CPU time of a process with one thread, if it is still there.
@@ -59,10 +75,15 @@ fn schedstat(path: &str) -> Option<Duration> {
 
 /// The CPU time of all children of a process that have ended, in steps of a clock tick (10 ms).
 pub fn cpu_of_ended_children(pid: u32) -> Result<Duration> {
+    ticks(pid, 13)
+}
+
+/// A pair of times in a process' `stat`: utime and stime are fields 14 and 15, cutime and cstime follow.
+fn ticks(pid: u32, first: usize) -> Result<Duration> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name may hold anything; the third field comes first after it.
     let (_, after_name) = text.rsplit_once(')').context("unreadable stat")?;
-    // cutime and cstime are the fields 16 and 17, and the third one comes first here.
-    let ticks: u64 =
-        after_name.split_whitespace().skip(13).take(2).filter_map(|f| f.parse::<u64>().ok()).sum();
+    let pair = after_name.split_whitespace().skip(first).take(2);
+    let ticks: u64 = pair.filter_map(|field| field.parse::<u64>().ok()).sum();
     Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
 }

@@ -76,7 +76,7 @@ pub fn check(scenario: Scenario, measured: &[Measured]) -> Vec<Check> {
 
 /// A scenario as Markdown.
 pub fn markdown(outcome: &Outcome) -> String {
-    let mut out = format!("\n## {}: {}\n\n", outcome.scenario, outcome.title);
+    let mut out = format!("\n### {}: {}\n\n", outcome.scenario, outcome.title);
     out.push_str(
         "| | series | p50 / p99 / max ms | gzip p50 / p99 ms | KB plain / gzip | RSS / peak MB | own CPU ms/scrape | own CPU ms/min | backend ms/scrape | backend ms/min | statements/scrape | statements/min | new connections/min | connections |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
