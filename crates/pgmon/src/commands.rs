@@ -8,6 +8,7 @@ mod print;
 
 use crate::cli::{Cli, Command, SourceArgs};
 use crate::exit::Code;
+use pgmon_collect::postgres::denylist;
 use pgmon_config::{Config, LoadOptions, Loaded, Overrides, Secret};
 
 /// Does what the command line says.
@@ -40,6 +41,11 @@ fn with_config(
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 eprintln!("warning: {warning}");
+            }
+            let canary = loaded.config.canary.statement.as_deref().filter(|_| loaded.config.canary.enabled);
+            if let Some(Err(refusal)) = canary.map(denylist::check) {
+                eprintln!("error: canary.statement: {refusal}");
+                return Ok(Code::Usage);
             }
             then(loaded)
         }

@@ -83,3 +83,18 @@ fn help_schema_completions_and_manual_are_there() {
     assert_eq!(wrong.status.code(), Some(2));
     assert!(text(&wrong.stderr).contains("locks"), "{wrong:?}");
 }
+
+#[test]
+fn a_canary_that_would_write_is_refused_before_anything_starts() {
+    for (statement, ok) in
+        [("SELECT 1 FROM orders", true), ("SELECT lo_create(0)", false), ("SELECT 1; DROP TABLE t", false)]
+    {
+        let out = pgmon()
+            .args(["check-config", "--dsn", "postgres://pgmon@127.0.0.1/shop"])
+            .env("PGMON_CANARY_STATEMENT", statement)
+            .output()
+            .unwrap();
+        assert_eq!(out.status.success(), ok, "{statement}: {out:?}");
+        assert!(ok || text(&out.stderr).contains("canary.statement"), "{out:?}");
+    }
+}
