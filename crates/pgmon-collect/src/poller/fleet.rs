@@ -12,7 +12,8 @@ pub struct Fleet {
     cells: Vec<Arc<Cell>>,
     /// Rises with every published snapshot.
     version: Arc<watch::Sender<u64>>,
-    leaders: Mutex<HashMap<String, usize>>,
+    /// Who leads a server, and how much of it that entry sees.
+    leaders: Mutex<HashMap<String, (usize, usize)>>,
 }
 
 /// One configured database's latest snapshot.
@@ -74,14 +75,15 @@ impl Fleet {
         self.version.subscribe()
     }
 
-    /// Makes `entry` the one that collects what belongs to the whole server, if none does yet.
+    /// Makes `entry` the one that collects what belongs to the whole server, if none does yet or if it
+    /// sees more of the server than the one that does (`sight`: how many collectors run with its role).
     /// Returns whether it is.
-    pub fn lead(&self, server: &str, entry: usize) -> bool {
+    pub fn lead(&self, server: &str, entry: usize, sight: usize) -> bool {
         let mut leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
         match leaders.get(server) {
-            Some(leader) => *leader == entry,
-            None => {
-                leaders.insert(server.to_owned(), entry);
+            Some((leader, seen)) if *leader != entry && *seen >= sight => false,
+            _ => {
+                leaders.insert(server.to_owned(), (entry, sight));
                 true
             }
         }
@@ -90,7 +92,7 @@ impl Fleet {
     /// Lets another entry collect what belongs to the server.
     pub fn resign(&self, entry: usize) {
         let mut leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
-        leaders.retain(|_, leader| *leader != entry);
+        leaders.retain(|_, (leader, _)| *leader != entry);
     }
 }
 
@@ -101,8 +103,19 @@ mod tests {
     #[test]
     fn one_entry_leads_until_it_resigns() {
         let fleet = Fleet::new(Vec::new());
-        assert!(fleet.lead("a", 0) && fleet.lead("a", 0) && !fleet.lead("a", 1) && fleet.lead("b", 1));
+        assert!(
+            fleet.lead("a", 0, 9) && fleet.lead("a", 0, 9) && !fleet.lead("a", 1, 9) && fleet.lead("b", 1, 9)
+        );
         fleet.resign(0);
-        assert!(fleet.lead("a", 1));
+        assert!(fleet.lead("a", 1, 9));
+    }
+
+    #[test]
+    fn who_sees_more_takes_over() {
+        let fleet = Fleet::new(Vec::new());
+        assert!(fleet.lead("a", 0, 3) && fleet.lead("a", 1, 9));
+        assert!(!fleet.lead("a", 0, 3), "the blinder one learns that it no longer leads");
+        // The leader's role lost a grant: who sees more may lead again.
+        assert!(fleet.lead("a", 1, 2) && fleet.lead("a", 0, 3));
     }
 }

@@ -195,7 +195,9 @@ impl Driver {
             self.shared.fleet.resign(self.index);
         }
         match &mut self.engine {
-            Some(engine) if known => engine.set_facts(facts.clone()),
+            // After a restart or a failover the data are the same: what collectors remember (the settings at
+            // the start, who is in a Top-N) still holds, and what counts anew they tell by its origin.
+            Some(engine) if same_data(engine.facts(), &facts) => engine.set_facts(facts.clone()),
             _ => {
                 let plan = &self.shared.plan;
                 self.engine = Some(Engine::new(
@@ -324,7 +326,7 @@ impl Driver {
                 self.snapshot.alive_mono = Some(clock.mono());
             }
             let key = self.snapshot.server_key.clone().unwrap_or_default();
-            let leads = self.shared.fleet.lead(&key, self.index);
+            let leads = self.shared.fleet.lead(&key, self.index, engine.sight());
             self.snapshot.leads = leads;
             *slot = Some(engine.begin(which, leads, &*clock));
             return Ok(());
@@ -445,6 +447,14 @@ async fn read_pulse(session: &mut Session, limit: Duration) -> Result<(bool, Tim
     let rows = session.fetch(PULSE, limit).await?;
     let row = rows.first().ok_or_else(|| QueryError::protocol("the pulse returned no row"))?;
     Ok((row.try_get("in_recovery")?, decode::timestamp(row, "started_at")?))
+}
+
+/// Whether two servers hold the same data: the same one, or a standby of it that took its place.
+fn same_data(before: &Facts, now: &Facts) -> bool {
+    before.system_identifier.is_some()
+        && before.system_identifier == now.system_identifier
+        && before.database_oid == now.database_oid
+        && before.version.major() == now.version.major()
 }
 
 /// The same for all connections to one running server, and for no other.

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// With less of its budget left, a loop starts no further statement.
 const LEAST_LIMIT: Duration = Duration::from_millis(5);
 
+/// `insufficient_privilege`
+const PERMISSION_DENIED: &str = "42501";
+
 /// A collector that does not fit its loop's budget is run at least this often.
 const LONGEST_STRIDE: u32 = 16;
 
@@ -142,6 +145,12 @@ impl Engine {
         &self.facts
     }
 
+    /// How many of the collectors that look at the whole server run here.
+    pub fn sight(&self) -> usize {
+        let sees = |s: &&Slot| s.registered.spec.scope == Scope::Server && matches!(s.choice, Choice::Run(_));
+        self.slots.iter().filter(sees).count()
+    }
+
     /// Whether a collector lacks a grant or an extension.
     pub fn is_blind(&self) -> bool {
         self.slots.iter().any(|s| matches!(s.choice, Choice::Blind(_)))
@@ -239,6 +248,10 @@ impl Engine {
             Progress::More => Step::Continue,
             Progress::Done(collected) => {
                 self.succeeded(index, collected, running);
+                Step::Continue
+            }
+            Progress::Failed(error) if error.sqlstate() == Some(PERMISSION_DENIED) => {
+                self.denied(index, &error);
                 Step::Continue
             }
             Progress::Failed(error) => {
@@ -359,6 +372,23 @@ impl Engine {
         slot.state.outcome =
             Outcome::Failed { sqlstate: error.sqlstate().map(str::to_owned), message: error.to_string() };
         tracing::warn!(collector = slot.registered.spec.name, "failed: {error}");
+    }
+
+    /// The server refused a right that nobody foresaw: that is blindness, not a failure.
+    fn denied(&mut self, index: usize, error: &QueryError) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let spec = slot.registered.spec;
+        if slot.state.outcome != Outcome::Blind {
+            tracing::warn!(collector = spec.name, "blind: {error}");
+        }
+        slot.state.outcome = Outcome::Blind;
+        slot.state.good = None;
+        slot.state.blind = vec![Blind {
+            collector: spec.name,
+            needs: "privilege".to_owned(),
+            effect: format!("{}: {error}", spec.blind_effect),
+            remedy: None,
+        }];
     }
 
     fn give_up_rest(&mut self, round: &mut Round) {

@@ -1,6 +1,7 @@
 //! What the database spills to temporary files: the pulse that tells a surge while it lasts.
 
 use crate::postgres::collector::{Collector, Cx, Scope, Settings, Spec, pg};
+use crate::postgres::origin::Origin;
 use pgmon_core::metric::{Desc, Families};
 use pgmon_core::snapshot::{Blind, Loop};
 use std::time::Duration;
@@ -37,7 +38,7 @@ const BYTES_PER_SECOND: Desc = Desc::gauge(
 
 /// See the module's head.
 pub struct Temp {
-    last: Option<(Duration, Row)>,
+    last: Option<(Duration, Origin, Row)>,
 }
 
 impl Collector for Temp {
@@ -67,7 +68,10 @@ impl Collector for Temp {
         };
         out.push(&BYTES, &[], row.temp_bytes as f64);
         out.push(&FILES, &[], row.temp_files as f64);
-        if let Some((at, before)) = self.last.replace((cx.mono, row.clone())) {
+        let origin = Origin::of(&cx.facts);
+        if let Some((at, from, before)) = self.last.replace((cx.mono, origin.clone(), row.clone()))
+            && from == origin
+        {
             out.push_opt(&BYTES_PER_SECOND, &[], rate(&before, row, cx.mono.saturating_sub(at)));
         }
         Vec::new()
