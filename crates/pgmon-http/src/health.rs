@@ -116,7 +116,9 @@ pub fn judge(fleet: &Fleet, now: Duration, version: &'static str) -> Health {
         let mut blind: Vec<Blind> = states().flat_map(|c| c.blind.clone()).collect();
         blind.sort();
         blind.dedup();
-        let mut needs: Vec<&str> = blind.iter().map(|b| b.needs.as_str()).collect();
+        // What a standby cannot count is nobody's to mend: it is listed, and does not degrade.
+        let mut needs: Vec<&str> =
+            blind.iter().map(|b| b.needs.as_str()).filter(|n| *n != "primary").collect();
         needs.sort_unstable();
         needs.dedup();
         if !needs.is_empty() {

@@ -84,7 +84,9 @@ impl Pages {
         let now = self.timer.mono();
         let was_wanted = slot.wanted.swap(millis(now) + 1, Ordering::Relaxed);
         let kept_fresh = was_wanted > 0 && now.saturating_sub(Duration::from_millis(was_wanted - 1)) < IDLE;
+        // Should the rendering task have ended, an old page is not served for ever.
         if let Some(ready) = slot.ready.load_full()
+            && now.saturating_sub(ready.rendered) < AT_LEAST_EVERY * 2
             && (kept_fresh || now.saturating_sub(ready.rendered) < AT_MOST_EVERY)
         {
             return ready;

@@ -10,7 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
-use pgmon_core::snapshot::Up;
+use pgmon_core::snapshot::{Loop, Up};
 use pgmon_core::text::Format;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -92,14 +92,18 @@ async fn livez() -> &'static str {
     "OK\n"
 }
 
-/// Ready once every database has been tried: then the first page is complete.
+/// Ready once every database has been tried, and the first hot_path round of those that answer is done.
 async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) {
     let untried: Vec<String> = app
         .fleet
         .cells()
         .iter()
         .map(|c| c.snapshot())
-        .filter(|s| matches!(s.up, Up::Pending))
+        .filter(|s| match s.up {
+            Up::Pending => true,
+            Up::Up => s.of(Loop::HotPath).ended_mono.is_none(),
+            Up::Down { .. } | Up::Refused { .. } => false,
+        })
         .map(|s| format!("{}/{}", s.cluster, s.db))
         .collect();
     if untried.is_empty() {

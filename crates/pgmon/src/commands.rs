@@ -22,21 +22,31 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
             with_config(&cli.source, |loaded| Ok(check_config::run(&loaded, show)))
         }
         Command::SetupSql { role, pg, databases, minimal } => {
-            Ok(print::setup_sql(&role, pg, &databases, minimal))
+            print::setup_sql(&role, pg, &databases, minimal)
         }
         Command::Doctor { format } => with_config(&cli.source, |loaded| doctor::run(loaded, format)),
-        Command::Sql { collector, pg } => Ok(print::sql(collector.as_deref(), pg)),
+        Command::Sql { collector, pg } => print::sql(collector.as_deref(), pg),
         Command::Schema => print::schema(),
-        Command::Completions { shell } => Ok(print::completions(shell)),
+        Command::Completions { shell } => print::completions(shell),
         Command::Man => print::man(),
     }
 }
+
+/// libpq's variable for start-up options. The driver would send it to the server; pgmon sends none, as
+/// poolers refuse them and sessions would no longer be as the server's settings have them.
+const PGOPTIONS: &str = "PGOPTIONS";
 
 /// Loads the configuration, prints what is wrong with it, and goes on if nothing is.
 fn with_config(
     source: &SourceArgs,
     then: impl FnOnce(Loaded) -> anyhow::Result<Code>,
 ) -> anyhow::Result<Code> {
+    if std::env::var_os(PGOPTIONS).is_some_and(|v| !v.is_empty()) {
+        eprintln!(
+            "error: {PGOPTIONS} is set: pgmon sends no start-up options; unset it (env -u {PGOPTIONS} pgmon ...)"
+        );
+        return Ok(Code::Usage);
+    }
     match load(source) {
         Ok(loaded) => {
             for warning in &loaded.warnings {

@@ -19,7 +19,7 @@ impl Backoff {
     ///
     /// At most one attempt an interval; from the third failure on the pause grows to two intervals,
     /// but not beyond a minute (or the interval, if that is longer), so that a source that has come
-    /// back is found within two intervals. `jitter` (0 to 1) shortens the pause by up to a tenth.
+    /// back is found within two intervals. `jitter` (0 to 1) lengthens the pause by up to a tenth.
     pub fn failed(&mut self, interval: Duration, jitter: f64) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let factor = match self.failures {
@@ -28,9 +28,7 @@ impl Backoff {
             _ => 2.0,
         };
         let pause = interval.mul_f64(factor).min(LONGEST.max(interval));
-        // Never below the interval: a server out of connection slots must not be asked more often.
-        let jittered = pause.mul_f64(1.0 - 0.1 * jitter.clamp(0.0, 1.0));
-        jittered.max(interval.min(pause))
+        pause.mul_f64(1.0 + 0.1 * jitter.clamp(0.0, 1.0))
     }
 
     /// Forgets the failures.
@@ -71,7 +69,7 @@ mod tests {
             let mut b = Backoff::default();
             for jitter in [0.0, 1.0, 0.5, 1.0, 1.0] {
                 let pause = b.failed(S(secs), jitter);
-                assert!(pause >= S(secs) && pause <= S(secs.max(60)), "{secs}: {pause:?}");
+                assert!(pause >= S(secs) && pause <= S(secs.max(60)).mul_f64(1.1), "{secs}: {pause:?}");
             }
         }
     }

@@ -3,14 +3,22 @@
 use super::session::{Guard, QueryError, Session};
 use pgmon_config::{ConnectSpec, Host, SslMode};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use std::fmt;
 use std::time::Duration;
 
 /// How to reach a database: the ways that its `sslmode` allows, in libpq's order.
 ///
 /// Nothing is taken from the process's environment: the configuration has done that already.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Route {
     ways: Vec<PgConnectOptions>,
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The options hold the password, and would show it.
+        f.debug_struct("Route").field("ways", &self.ways.len()).finish_non_exhaustive()
+    }
 }
 
 impl Route {

@@ -12,26 +12,34 @@ use super::decode;
 use super::engine::{Engine, Limits, Round, Step};
 use super::facts::Facts;
 use super::plan::Plan;
+use super::run::panic_text;
 use super::session::{Guard, QueryError, Session};
 use crate::poller::backoff::Backoff;
 use crate::poller::fleet::Fleet;
 use crate::poller::permits::{Permit, Permits};
 use crate::poller::schedule::Schedule;
 use crate::poller::timer::Timer;
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use pgmon_config::Entry;
 use pgmon_core::snapshot::{Loop, Snapshot, Up};
 use pgmon_core::version::PgVersion;
 use sqlx::Row as _;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 /// How often what is known of a server is read again without a reason.
 const FACTS_EVERY: Duration = Duration::from_secs(3600);
 
 /// The same while something cannot be seen: somebody may be about to grant it.
 const FACTS_EVERY_WHILE_BLIND: Duration = Duration::from_secs(600);
+
+/// A connection is replaced without a pause at most this often.
+const AT_ONCE_APART: Duration = Duration::from_secs(60);
 
 const PULSE: &str = include_str!("pulse.sql");
 
@@ -53,6 +61,7 @@ pub struct Shared {
 }
 
 /// Why a connection is not used.
+#[derive(Debug)]
 enum Rejection {
     Down(String),
     Failed(QueryError),
@@ -66,12 +75,24 @@ impl From<QueryError> for Rejection {
 }
 
 /// Why a connection's use ended.
+#[derive(Debug)]
 enum Ended {
     Lost(QueryError),
     /// Another server answers, or the same in another role.
     Changed(&'static str),
     Rejected(Rejection),
     Yielded,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost(error) => error.fmt(f),
+            Self::Changed(what) => write!(f, "{what}"),
+            Self::Rejected(_) => f.write_str("rejected"),
+            Self::Yielded => f.write_str("another entry needs the connection"),
+        }
+    }
 }
 
 /// The driver of one entry.
@@ -89,6 +110,10 @@ pub struct Driver {
     /// begins another one: as long as it worked itself, so that a server too slow for its interval does
     /// not starve the other loops.
     turn: Option<(Loop, Duration)>,
+    /// When the present connection began its work.
+    connected_at: Duration,
+    /// When a connection was last replaced without a pause.
+    reconnected_at_once: Option<Duration>,
 }
 
 impl Driver {
@@ -103,6 +128,8 @@ impl Driver {
             engine: None,
             backoff: Backoff::default(),
             turn: None,
+            connected_at: now,
+            reconnected_at_once: None,
             shared,
             entry,
             index,
@@ -114,9 +141,10 @@ impl Driver {
         let mut stop = self.shared.stop.clone();
         let shared = self.shared.clone();
         let index = self.index;
+        let span = tracing::error_span!("database", cluster = %self.entry.cluster, db = %self.entry.db);
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => {}
-            () = self.drive() => {}
+            () = self.drive().instrument(span) => {}
         }
         shared.fleet.resign(index);
     }
@@ -124,40 +152,50 @@ impl Driver {
     async fn drive(&mut self) {
         loop {
             let permit = self.shared.permits.acquire(&connect::address(&self.entry.connect)).await;
-            let ended = match self.connect().await {
-                Ok(mut session) => {
-                    let ended = self.serve(&mut session, &permit).await;
-                    if matches!(ended, Ended::Yielded) {
-                        session.close().await;
-                    }
-                    ended
-                }
-                Err(rejection) => Ended::Rejected(rejection),
-            };
+            // A reply that the protocol's reader stumbles over ends the connection, not the driver.
+            let ended = AssertUnwindSafe(self.attempt(&permit)).catch_unwind().await;
+            let ended = ended.unwrap_or_else(|panic| Ended::Lost(QueryError::Lost(panic_text(&*panic))));
             drop(permit);
-            self.abandon_rounds();
-            let pause = match ended {
+            self.close_rounds();
+            let until = match ended {
                 // Others wait for a connection to this server: come back when the next round is due.
-                Ended::Yielded => {
-                    let (due, _) = self.next_due();
-                    self.shared.timer.sleep_until(due).await;
-                    continue;
-                }
-                Ended::Changed(what) => {
-                    tracing::info!(cluster = %self.entry.cluster, db = %self.entry.db, "reconnecting: {what}");
-                    continue;
-                }
-                // A connection that worked gets one attempt at once: often only the backend was ended.
-                Ended::Lost(error) if self.backoff.failures() == 0 => {
-                    tracing::warn!(cluster = %self.entry.cluster, db = %self.entry.db, "reconnecting: {error}");
-                    self.backoff.failed(self.shared.plan.interval(Loop::HotPath), 0.0);
-                    continue;
-                }
-                Ended::Lost(error) => self.down(Rejection::Down(error.to_string())),
+                Ended::Yielded => self.next_due().0,
                 Ended::Rejected(rejection) => self.down(rejection),
+                ended if self.may_reconnect_at_once(&ended) => {
+                    tracing::warn!("reconnecting: {ended}");
+                    continue;
+                }
+                ended => self.down(Rejection::Down(ended.to_string())),
             };
-            self.shared.timer.sleep_until(pause).await;
+            self.shared.timer.sleep_until(until).await;
         }
+    }
+
+    /// Connects and works until the connection is given up.
+    async fn attempt(&mut self, permit: &Permit) -> Ended {
+        let mut session = match self.connect().await {
+            Ok(session) => session,
+            Err(rejection) => return Ended::Rejected(rejection),
+        };
+        let ended = self.serve(&mut session, permit).await;
+        if matches!(ended, Ended::Yielded) {
+            session.close().await;
+        }
+        ended
+    }
+
+    /// Whether a connection that ended is replaced without a pause: often only the backend was ended, or
+    /// a standby was promoted. Not where the server does not answer, and not often: what ends every
+    /// connection must not make a storm of them.
+    fn may_reconnect_at_once(&mut self, ended: &Ended) -> bool {
+        let now = self.shared.timer.mono();
+        let apart = AT_ONCE_APART.max(self.shared.plan.interval(Loop::HotPath));
+        let lately = self.reconnected_at_once.is_some_and(|at| now.saturating_sub(at) < apart);
+        let allowed = !lately && !matches!(ended, Ended::Lost(QueryError::NoAnswer(_)));
+        if allowed {
+            self.reconnected_at_once = Some(now);
+        }
+        allowed
     }
 
     /// Connects and decides whether the role may be used.
@@ -194,6 +232,7 @@ impl Driver {
         if !known {
             self.shared.fleet.resign(self.index);
         }
+        let had_engine = self.engine.is_some();
         match &mut self.engine {
             // After a restart or a failover the data are the same: what collectors remember (the settings at
             // the start, who is in a Top-N) still holds, and what counts anew they tell by its origin.
@@ -210,12 +249,12 @@ impl Driver {
             }
         }
         let now = self.shared.timer.mono();
-        let role_changed = self.snapshot.server.as_ref().is_none_or(|s| s.in_recovery != facts.in_recovery);
+        let same = known && had_engine;
         for (schedule, state) in self.schedules.iter_mut().zip(&self.snapshot.loops) {
-            // Slow loops are not repeated for a connection that merely broke.
-            let fresh = state.success_mono.is_some_and(|at| now.saturating_sub(at) < state.interval);
-            let slow = matches!(state.name, Loop::Storage | Loop::Hourly);
-            if !(known && slow && fresh) || role_changed {
+            // On the same server a loop keeps its ticks: a connection that merely broke, or was given to
+            // another entry for a while, is no reason to read everything again.
+            let fresh = state.ended_mono.is_some_and(|at| now.saturating_sub(at) < state.interval);
+            if !(same && fresh) {
                 schedule.restart(now);
             }
         }
@@ -237,7 +276,10 @@ impl Driver {
             if self.shared.plan.enforce_read_only {
                 return Err(Rejection::Refused { rights, remedy: audit.remedy_sql(facts) });
             }
-            tracing::warn!(db = %self.entry.db, ?rights, "the role can write; security.read_only_enforce is off");
+            tracing::warn!(
+                rights = rights.join("; "),
+                "the role can write; security.read_only_enforce is off"
+            );
         }
         Ok(())
     }
@@ -245,6 +287,18 @@ impl Driver {
     /// Uses a connection until it breaks or is wanted elsewhere.
     async fn serve(&mut self, session: &mut Session, permit: &Permit) -> Ended {
         let mut learned = self.shared.timer.mono();
+        self.connected_at = learned;
+        self.snapshot.quarantined_until = None;
+        if self.snapshot.up != Up::Up
+            && let Some(server) = &self.snapshot.server
+        {
+            tracing::info!(
+                version = server.version_text,
+                standby = server.in_recovery,
+                tls = server.tls,
+                "connected"
+            );
+        }
         self.set_up(Up::Up);
         self.publish();
         loop {
@@ -257,7 +311,7 @@ impl Driver {
                     // What was known still holds; a table that was dropped half-way, say, is no reason to
                     // stop watching.
                     Err(Rejection::Failed(error)) if !error.is_fatal() => {
-                        tracing::warn!(cluster = %self.entry.cluster, db = %self.entry.db, "facts not refreshed: {error}");
+                        tracing::warn!("facts not refreshed: {error}");
                     }
                     Err(rejection) => return Ended::Rejected(rejection),
                 }
@@ -327,13 +381,28 @@ impl Driver {
             }
             let key = self.snapshot.server_key.clone().unwrap_or_default();
             let leads = self.shared.fleet.lead(&key, self.index, engine.sight());
+            if leads && !self.snapshot.leads {
+                // What belongs to the server must not be missing until the slow loops' next ticks.
+                let now = clock.mono();
+                for (other, schedule) in Loop::ALL.into_iter().zip(&mut self.schedules) {
+                    if other != which {
+                        schedule.restart(now);
+                    }
+                }
+            }
             self.snapshot.leads = leads;
             *slot = Some(engine.begin(which, leads, &*clock));
             return Ok(());
         };
-        let fast = matches!(which, Loop::HotPath | Loop::Workload);
         let budget = plan.budget(which);
-        let limits = Limits { budget, statement: if fast { plan.statement_timeout } else { budget } };
+        let statement = match which {
+            Loop::HotPath | Loop::Workload => plan.statement_timeout,
+            // The hot path waits for it: no longer than one of its intervals.
+            Loop::Storage | Loop::Hourly => {
+                budget.min(plan.interval(Loop::HotPath).max(plan.statement_timeout))
+            }
+        };
+        let limits = Limits { budget, statement };
         let before = clock.mono();
         let step = engine.step(round, session, limits, plan.interval(which), &*clock).await;
         if let Some((ended, left)) = &mut self.turn
@@ -354,9 +423,9 @@ impl Driver {
                         self.turn = state.last.map(|(_, worked)| (which, worked));
                     }
                 }
-                if which == Loop::HotPath {
+                // Only a connection that lasts is a success.
+                if clock.mono().saturating_sub(self.connected_at) >= plan.interval(Loop::HotPath) {
                     self.backoff.succeeded();
-                    self.snapshot.quarantined_until = None;
                 }
                 self.publish();
                 Ok(())
@@ -364,10 +433,11 @@ impl Driver {
         }
     }
 
-    fn abandon_rounds(&mut self) {
-        for round in &mut self.rounds {
-            if let (Some(round), Some(engine)) = (round.take(), &mut self.engine) {
-                engine.abandon(round);
+    /// Ends the rounds that were under way when the connection was given up: they failed.
+    fn close_rounds(&mut self) {
+        for (slot, state) in self.rounds.iter_mut().zip(&mut self.snapshot.loops) {
+            if let (Some(round), Some(engine)) = (slot.take(), &mut self.engine) {
+                engine.cut_off(round, state, &*self.shared.timer);
             }
         }
     }
@@ -380,19 +450,21 @@ impl Driver {
         self.shared.fleet.resign(self.index);
         self.snapshot.leads = false;
         self.snapshot.quarantined_until = self.backoff.is_quarantined().then_some(until);
-        let (cluster, db) = (&self.entry.cluster, &self.entry.db);
         let failures = self.backoff.failures();
         let down = |reason: String| {
-            tracing::warn!(%cluster, %db, failures, retry_in = ?pause, "down: {reason}");
+            tracing::warn!(failures, retry_in_s = pause.as_secs(), "down: {reason}");
             Up::Down { reason }
         };
         let up = match rejection {
             Rejection::Down(reason) => down(reason),
             Rejection::Failed(error) => down(error.to_string()),
             Rejection::Refused { rights, remedy } => {
-                let up = Up::Refused { rights, remedy };
+                let up = Up::Refused { rights: rights.clone(), remedy };
                 if self.snapshot.up != up {
-                    tracing::error!(%cluster, %db, "refused, because its role can write: {up:?}");
+                    tracing::error!(
+                        rights = rights.join("; "),
+                        "refused, because its role can write; /healthz has the SQL for another"
+                    );
                 }
                 // Nothing that was read through such a role stays.
                 self.engine = None;

@@ -39,6 +39,8 @@ struct Slot {
     stride: u32,
     /// Rounds left until it runs again.
     skip: u32,
+    /// Connections lost in a row while it ran.
+    losses: u32,
 }
 
 /// A loop's round that has begun.
@@ -52,6 +54,8 @@ pub struct Round {
     slowest: Option<(usize, Duration)>,
     ran: Vec<usize>,
     over: Option<String>,
+    /// Whether collectors were left out for lack of time.
+    cut: bool,
 }
 
 /// What a step came to.
@@ -107,6 +111,7 @@ impl Engine {
                 },
                 stride: 1,
                 skip: 0,
+                losses: 0,
             })
             .collect();
         let mut engine = Self { slots, facts: facts.clone(), settings, series_per_family, dropped: 0 };
@@ -198,6 +203,7 @@ impl Engine {
             slowest: None,
             ran: Vec::new(),
             over: None,
+            cut: false,
         }
     }
 
@@ -262,7 +268,12 @@ impl Engine {
                     round.slowest = Some((index, Duration::MAX));
                 }
                 self.failed(index, &error);
-                if error.is_fatal() { Step::Lost(error) } else { Step::Continue }
+                if error.is_fatal() {
+                    self.suspect(index);
+                    Step::Lost(error)
+                } else {
+                    Step::Continue
+                }
             }
         }
     }
@@ -297,7 +308,7 @@ impl Engine {
         let now = clock.mono();
         loop_state.last = Some((round.at, round.spent));
         loop_state.ended_mono = Some(now);
-        loop_state.success = round.failed == 0;
+        loop_state.success = round.failed == 0 && !round.cut;
         if loop_state.success {
             loop_state.success_mono = Some(now);
         }
@@ -328,6 +339,23 @@ impl Engine {
         }
     }
 
+    /// Ends a round whose connection was given up: it failed, and what it had not come to was left out.
+    pub fn cut_off(&mut self, mut round: Round, loop_state: &mut LoopState, clock: &dyn Clock) {
+        if let Some((index, ..)) = round.running.take()
+            && let Some(slot) = self.slots.get_mut(index)
+        {
+            slot.steps.abort();
+        }
+        for index in round.queue.drain(..) {
+            if let Some(slot) = self.slots.get_mut(index) {
+                slot.skip = 0;
+                slot.state.outcome = Outcome::Skipped { reason: "the connection was given up".into() };
+            }
+        }
+        round.failed = round.failed.max(1);
+        self.end(round, loop_state, clock);
+    }
+
     fn start(&mut self, index: usize, interval: Duration, clock: &dyn Clock) -> Result<Running, QueryError> {
         let cx = Cx {
             facts: self.facts.clone(),
@@ -355,6 +383,7 @@ impl Engine {
             }
         }
         let (at, at_mono) = (running.cx.at, running.cx.mono);
+        slot.losses = 0;
         slot.state.outcome = Outcome::Ok;
         slot.state.blind = collected.blind;
         slot.state.good = Some(Arc::new(Output {
@@ -402,11 +431,24 @@ impl Engine {
         if !round.queue.is_empty() && round.over.is_none() {
             round.over = Some(format!("{} collectors had no time left", round.queue.len()));
         }
+        round.cut |= !round.queue.is_empty();
         for index in round.queue.drain(..) {
             if let Some(slot) = self.slots.get_mut(index) {
                 slot.skip = 0;
                 slot.state.outcome = Outcome::Skipped { reason: "the loop's budget was used up".into() };
             }
+        }
+    }
+
+    /// The connection was lost while it ran. Once may be chance; what does it again is run less and less
+    /// often, so that it cannot keep a server or the other collectors from their work.
+    fn suspect(&mut self, index: usize) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        slot.losses += 1;
+        if slot.losses > 1 {
+            slot.stride = LONGEST_STRIDE;
+            slot.skip = slot.stride - 1;
+            slot.state.stride = slot.stride;
         }
     }
 

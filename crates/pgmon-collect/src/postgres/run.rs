@@ -71,7 +71,8 @@ impl Running {
             || sent = clock.mono(),
             |row| {
                 last_row = Some(clock.mono());
-                steps.row(&row)
+                // A panic here must not leave the statement half read.
+                guarded(|| steps.row(&row)).unwrap_or_else(|e| Err(sqlx::Error::Decode(e.to_string().into())))
             },
         );
         let result = AssertUnwindSafe(run).catch_unwind().await;
@@ -134,7 +135,7 @@ fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, QueryError> {
     std::panic::catch_unwind(AssertUnwindSafe(call)).map_err(|p| QueryError::Decode(panic_text(&*p)))
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("the collector panicked: {}", text.unwrap_or("no message"))

@@ -55,7 +55,10 @@ impl QueryError {
             Self::NoAnswer(_) | Self::Lost(_) => true,
             // 57P01..03: the server is shutting down or starting; 25P03, 57P05: the session was ended.
             Self::Server { sqlstate, .. } => {
-                matches!(sqlstate.as_str(), "57P01" | "57P02" | "57P03" | "25P03" | "57P05" | "08006")
+                matches!(
+                    sqlstate.as_str(),
+                    "57P01" | "57P02" | "57P03" | "25P03" | "25P04" | "57P05" | "08006"
+                )
             }
             Self::Decode(_) => false,
         }
@@ -158,7 +161,8 @@ impl Session {
         F: FnMut(PgRow) -> Result<(), sqlx::Error> + Send,
     {
         let limit_ms = coarse(limit.as_millis());
-        let lock_ms = self.guard.lock_timeout.as_millis().clamp(1, limit_ms);
+        // Below the statement's own limit, so that a lock is told from slowness.
+        let lock_ms = coarse(self.guard.lock_timeout.as_millis().min(limit_ms / 2));
         let begin = format!(
             "BEGIN READ ONLY; SET LOCAL statement_timeout = {limit_ms}; SET LOCAL lock_timeout = {lock_ms}; SET LOCAL search_path = {}",
             statement.search_path.as_deref().unwrap_or(&self.search_path)

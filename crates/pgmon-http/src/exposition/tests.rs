@@ -157,12 +157,10 @@ fn health_is_failing_only_for_late_loops_of_reachable_databases_or_if_all_are_do
     assert_eq!(judge(vec![leader()], S(131)), Status::Ok);
     assert_eq!(judge(vec![leader()], S(132)), Status::Failing);
     assert_eq!(judge(vec![leader(), down()], S(132)), Status::Failing);
-    let mut blind = leader();
-    blind.collectors[0].blind.push(Blind {
-        collector: "connections",
-        needs: "pg_monitor".into(),
-        effect: "sessions of other roles".into(),
-        remedy: None,
-    });
-    assert_eq!(judge(vec![blind], S(101)), Status::Degraded);
+    for (needs, status) in [("pg_monitor", Status::Degraded), ("primary", Status::Ok)] {
+        let mut blind = leader();
+        let (needs, effect) = (needs.into(), "what it cannot see".into());
+        blind.collectors[0].blind.push(Blind { collector: "connections", needs, effect, remedy: None });
+        assert_eq!(judge(vec![blind], S(101)), status);
+    }
 }

@@ -26,13 +26,16 @@ const STOP_WITHIN: Duration = Duration::from_secs(4);
 /// Runs until SIGINT or SIGTERM, or until every role turned out to be able to write.
 pub fn run(loaded: Loaded) -> anyhow::Result<Code> {
     logging::init(&loaded.config);
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("pgmon")
         .enable_all()
         .build()
-        .context("the async runtime could not be started")?
-        .block_on(watch_and_serve(loaded))
+        .context("the async runtime could not be started")?;
+    let code = runtime.block_on(watch_and_serve(loaded));
+    // A name that is being looked up blocks a thread for as long as the resolver likes.
+    runtime.shutdown_timeout(Duration::from_millis(300));
+    code
 }
 
 async fn watch_and_serve(loaded: Loaded) -> anyhow::Result<Code> {
@@ -80,6 +83,11 @@ async fn watch_and_serve(loaded: Loaded) -> anyhow::Result<Code> {
             eprintln!("pgmon: every configured role can write; pgmon only runs with roles that cannot:\n{refusals}");
             eprintln!("(security.read_only_enforce: false turns this check off)");
             Code::Refused
+        }
+        Some(ended) = drivers.join_next() => {
+            // A driver only ends when it is told to; without it a database would be watched no more.
+            tracing::error!("a database's driver ended: {ended:?}");
+            Code::Failed
         }
         served = &mut server => {
             served.context("the HTTP server ended")?.context("the HTTP server failed")?;

@@ -12,41 +12,53 @@ use std::io::Write as _;
 pub fn schema() -> anyhow::Result<Code> {
     let text =
         serde_json::to_string_pretty(&pgmon_config::schema()).context("the schema cannot be written")?;
-    println!("{text}");
-    Ok(Code::Ok)
+    out(&format!("{text}\n"))
 }
 
 /// `pgmon completions`
-pub fn completions(shell: clap_complete::Shell) -> Code {
-    clap_complete::generate(shell, &mut Cli::command(), "pgmon", &mut std::io::stdout());
-    Code::Ok
+pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<Code> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "pgmon", &mut text);
+    out_bytes(&text)
 }
 
 /// `pgmon man`
 pub fn man() -> anyhow::Result<Code> {
     let mut page = Vec::new();
     clap_mangen::Man::new(Cli::command()).render(&mut page).context("the manual page cannot be written")?;
-    std::io::stdout().write_all(&page).context("standard output")?;
-    Ok(Code::Ok)
+    out_bytes(&page)
 }
 
 /// `pgmon setup-sql`
-pub fn setup_sql(role: &str, major: Option<u16>, databases: &[String], minimal: bool) -> Code {
+pub fn setup_sql(
+    role: &str,
+    major: Option<u16>,
+    databases: &[String],
+    minimal: bool,
+) -> anyhow::Result<Code> {
     let tier = if minimal { Tier::T0 } else { Tier::T1 };
-    println!("{}", setup_sql::setup_sql(major, role, databases, tier));
-    Code::Ok
+    out(&setup_sql::setup_sql(major, role, databases, tier))
 }
 
 /// `pgmon sql`
-pub fn sql(collector: Option<&str>, major: Option<u16>) -> Code {
+pub fn sql(collector: Option<&str>, major: Option<u16>) -> anyhow::Result<Code> {
     match listing::listing(collectors::ALL, collector, major) {
-        Ok(text) => {
-            print!("{text}");
-            Code::Ok
-        }
+        Ok(text) => out(&text),
         Err(error) => {
             eprintln!("pgmon: {error}");
-            Code::Usage
+            Ok(Code::Usage)
         }
+    }
+}
+
+/// Prints; a reader that has seen enough (`pgmon sql | head`) is no error.
+fn out(text: &str) -> anyhow::Result<Code> {
+    out_bytes(text.as_bytes())
+}
+
+fn out_bytes(bytes: &[u8]) -> anyhow::Result<Code> {
+    match std::io::stdout().write_all(bytes) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("standard output"),
+        _ => Ok(Code::Ok),
     }
 }

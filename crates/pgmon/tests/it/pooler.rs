@@ -2,7 +2,7 @@
 
 use crate::agent::Agent;
 use anyhow::Result;
-use pgmon_testkit::{PgBouncer, Server, Tier, on_each_major};
+use pgmon_testkit::{PgBouncer, Server, on_each_major};
 use sqlx::{Connection as _, Row as _};
 use std::time::{Duration, Instant};
 
@@ -10,22 +10,21 @@ on_each_major! { [pg12 12, pg18 18]
     async fn an_application_writes_through_the_same_pool_of_one_connection(major: Major) -> Result<()> {
         let server = Server::builder(major).statements().start().await?;
         server.create_database("shop").await?;
-        server.exec("shop", "CREATE TABLE t (n int); CREATE ROLE app LOGIN PASSWORD 'a'; GRANT ALL ON t TO app").await?;
-        server.exec("shop", "CREATE SCHEMA app AUTHORIZATION app").await?;
-        let password = server.create_monitor("pgmon", Tier::T0).await?;
-        // One server connection for all clients of the database, whoever they are.
-        let pooler = PgBouncer::builder(&server)
-            .user("app", "a")
-            .user("pgmon", &password)
-            .setting("max_db_connections", 1)
-            .setting("server_idle_timeout", 1)
-            .start()
+        // pgmon and the application share a role, and so PgBouncer's one connection: whatever one leaves
+        // behind in it, the other meets. (Such a role can write, which pgmon refuses unless told not to.)
+        let password = server.create_role("app").await?;
+        server
+            .exec(
+                "shop",
+                "CREATE TABLE t (n int); GRANT ALL ON t TO app; GRANT pg_monitor TO app; CREATE SCHEMA app AUTHORIZATION app",
+            )
             .await?;
-        let databases = format!("[{{dsn: '{}', pooled: true}}]", pooler.dsn_as("pgmon", &password, "shop"));
-        let agent = Agent::start(&[("PGMON_DATABASES", &databases)]);
+        let pooler = PgBouncer::builder(&server).user("app", &password).start().await?;
+        let databases = format!("[{{dsn: '{}', pooled: true}}]", pooler.dsn_as("app", &password, "shop"));
+        let agent = Agent::start(&[("PGMON_DATABASES", &databases), ("PGMON_SECURITY_READ_ONLY_ENFORCE", "false")]);
         agent.wait_for_all_loops();
         let mut app = sqlx::PgConnection::connect_with(
-            &pooler.dsn_as("app", "a", "shop").parse::<sqlx::postgres::PgConnectOptions>()?.extra_float_digits(None),
+            &pooler.dsn_as("app", &password, "shop").parse::<sqlx::postgres::PgConnectOptions>()?.extra_float_digits(None),
         )
         .await?;
         let deadline = Instant::now() + Duration::from_secs(6);
@@ -45,6 +44,10 @@ on_each_major! { [pg12 12, pg18 18]
             settings.push(row.try_get("value")?);
         }
         assert_eq!(settings, ["0", "0", "off", "\"$user\", public"]);
+        let backends = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
+        assert_eq!(server.query::<i64>("postgres", backends).await?, 1, "both work through one connection");
+        let kept = sqlx::raw_sql("SELECT count(*) AS n FROM pg_prepared_statements").fetch_one(&mut app).await?;
+        assert_eq!(kept.try_get::<i64, _>("n")?, 0, "named statements left in the pool");
         let page = agent.wait_for_all_loops();
         assert_eq!(page.value("pgmon_errors_total", &[("loop", "hot_path")]), Some(0.0), "{}", agent.log());
         Ok(())
