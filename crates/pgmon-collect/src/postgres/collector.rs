@@ -140,6 +140,8 @@ pub struct BloatSettings {
     pub min_bytes: u64,
     /// All bytes that a round may read at most.
     pub max_bytes: u64,
+    /// Whether relations are read at all; otherwise bloat is estimated from statistics alone.
+    pub measure: bool,
     /// Whether `pgstattuple` (reads every page) may be used instead of `pgstattuple_approx`.
     pub exact: bool,
 }
@@ -154,7 +156,14 @@ impl Default for Settings {
             redact_sql_text: true,
             canary_enabled: true,
             canary_statement: None,
-            bloat: BloatSettings { top_n: 10, min_bytes: 100 << 20, max_bytes: 10 << 30, exact: false },
+            bloat: BloatSettings {
+                top_n: 10,
+                min_bytes: 100 << 20,
+                max_bytes: 10 << 30,
+                measure: true,
+                measure: true,
+                exact: false,
+            },
         }
     }
 }

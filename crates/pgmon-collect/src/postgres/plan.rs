@@ -55,6 +55,7 @@ impl Plan {
                     top_n: config.bloat.top_n_tables,
                     min_bytes: config.bloat.min_relation_bytes.bytes(),
                     max_bytes: config.bloat.max_relation_bytes.bytes(),
+                    measure: config.bloat.sampling_mode != SamplingMode::Statistics,
                     exact: matches!(config.bloat.sampling_mode, SamplingMode::Exact | SamplingMode::Detailed),
                 },
             }),

@@ -32,12 +32,13 @@ pub struct Bloat {
 pub enum SamplingMode {
     /// Estimated from pg_stats: reads no table.
     Statistics,
-    /// pgstattuple_approx: skips pages that the visibility map calls all-visible.
+    /// pgstattuple_approx for tables (skips pages that the visibility map calls all-visible), pgstatindex
+    /// for B-tree indexes.
     #[default]
     Approx,
-    /// pgstattuple: reads the whole table.
+    /// pgstattuple for tables (reads the whole table), pgstatindex for B-tree indexes.
     Exact,
-    /// pgstattuple and pgstatindex: reads the table and its indexes.
+    /// The same as `exact`.
     Detailed,
 }
 
