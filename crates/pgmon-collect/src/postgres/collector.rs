@@ -161,7 +161,6 @@ impl Default for Settings {
                 min_bytes: 100 << 20,
                 max_bytes: 10 << 30,
                 measure: true,
-                measure: true,
                 exact: false,
             },
         }
