@@ -2,10 +2,11 @@
 
 use crate::process;
 use pgmon_collect::poller::fleet::Fleet;
+use pgmon_core::label;
 use pgmon_core::metric::{Desc, Families, Family, Sample, Value};
 use pgmon_core::snapshot::{CollectorState, Outcome, Snapshot, Up};
 use pgmon_core::text::{Format, Writer};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,6 +130,8 @@ struct View {
     /// The entry that collects what belongs to this entry's server, if that is another one.
     leader: Option<Arc<Snapshot>>,
     roamed: Arc<Vec<CollectorState>>,
+    /// Names of databases as label values.
+    datnames: HashMap<Arc<str>, String>,
     own: Vec<Family>,
 }
 
@@ -143,19 +146,38 @@ pub struct Page {
 }
 
 /// A family's samples of one source, with the labels that come before.
-type Part<'a> = (Before<'a>, &'a [Sample]);
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    /// The place of its view: parts of different views share no series.
+    view: usize,
+    before: Before<'a>,
+    samples: &'a [Sample],
+}
 
 /// Parts by the family's name.
 #[derive(Default)]
 struct Parts<'a>(BTreeMap<&'static str, (&'static Desc, Vec<Part<'a>>)>);
 
 impl<'a> Parts<'a> {
-    fn add(&mut self, before: Before<'a>, families: &'a [Family]) {
+    fn add(&mut self, view: usize, before: Before<'a>, families: &'a [Family]) {
         for family in families {
             let (_, parts) = self.0.entry(family.desc.name).or_insert_with(|| (family.desc, Vec::new()));
-            parts.push((before, &family.samples));
+            parts.push(Part { view, before, samples: &family.samples });
         }
     }
+}
+
+/// A family's samples, each series once: Prometheus refuses the whole page for one that is there twice.
+/// The parts of a view follow each other.
+fn once<'a, 'p>(parts: &'p [Part<'a>]) -> impl Iterator<Item = (Before<'a>, &'a Sample)> + 'p {
+    parts.chunk_by(|a, b| a.view == b.view).flat_map(|of_view| {
+        // Samples in the order of their labels need no set; most are.
+        let sorted = |p: &Part| p.samples.is_sorted_by(|a, b| a.labels < b.labels);
+        let certain = matches!(of_view, [only] if sorted(only));
+        let mut seen = HashSet::new();
+        let samples = of_view.iter().flat_map(|p| p.samples.iter().map(move |s| (p.before, s)));
+        samples.filter(move |(before, s)| certain || seen.insert((before.labels, &s.labels)))
+    })
 }
 
 /// Renders all databases at the monotonic time `now`; `capacity` is the expected size in bytes.
@@ -167,30 +189,27 @@ pub fn render(fleet: &Fleet, now: Duration, version: &str, format: Format, capac
     let globals = globals.into_vec();
 
     let mut parts = Parts::default();
-    parts.add(Before { labels: [("", ""); 3], len: 0 }, &globals);
-    for view in &views {
+    parts.add(views.len(), Before { labels: [("", ""); 3], len: 0 }, &globals);
+    for (place, view) in views.iter().enumerate() {
         let pair = [("cluster", &*view.snapshot.cluster), ("db", &*view.snapshot.db), ("", "")];
         let before = Before { labels: pair, len: 2 };
-        parts.add(before, &view.own);
+        parts.add(place, before, &view.own);
         for (state, snapshot) in view.sources() {
             let Some(good) = &state.good else { continue };
             let oldest = snapshot.of(state.in_loop).interval * 3 * state.stride;
             if !snapshot.values_are_current(now) || now.saturating_sub(good.at_mono) > oldest {
                 continue;
             }
-            let before = match &state.datname {
+            let before = match state.datname.as_ref().and_then(|name| view.datnames.get(name)) {
                 Some(datname) => Before { labels: [pair[0], pair[1], ("datname", datname)], len: 3 },
                 None => before,
             };
-            parts.add(before, &good.families);
+            parts.add(place, before, &good.families);
         }
     }
     let mut writer = Writer::new(format, capacity);
     for (desc, parts) in parts.0.values() {
-        writer.family(
-            desc,
-            parts.iter().flat_map(|(before, samples)| samples.iter().map(move |s| (*before, s))),
-        );
+        writer.family(desc, once(parts));
     }
     let (families, samples) = writer.counts();
     Page { text: writer.finish(), families, samples }
@@ -219,7 +238,11 @@ fn views(fleet: &Fleet) -> Vec<View> {
     snapshots
         .iter()
         .map(|(snapshot, roamed)| View {
-            own: own_families(snapshot),
+            own: own_families(snapshot, roamed),
+            datnames: (snapshot.collectors.iter().chain(roamed.iter()))
+                .filter_map(|c| c.datname.clone())
+                .map(|name| (name.clone(), label::name(&name)))
+                .collect(),
             leader: (!snapshot.leads && snapshot.up.is_up())
                 .then(|| snapshot.server_key.as_deref().and_then(|key| leaders.get(key)))
                 .flatten()
@@ -230,8 +253,8 @@ fn views(fleet: &Fleet) -> Vec<View> {
         .collect()
 }
 
-/// What pgmon itself knows of a database.
-fn own_families(s: &Snapshot) -> Vec<Family> {
+/// What pgmon itself knows of a database, and of those that are visited from it.
+fn own_families(s: &Snapshot, roamed: &[CollectorState]) -> Vec<Family> {
     let mut out = Families::new();
     let flag = |on: bool| if on { 1.0 } else { 0.0 };
     // Before the first attempt nobody knows.
@@ -276,10 +299,19 @@ fn own_families(s: &Snapshot) -> Vec<Family> {
             }
             Outcome::Blind | Outcome::Unsupported | Outcome::Skipped { .. } => {}
         }
-        out.push(&COLLECTOR_ERRORS, name, c.errors as f64);
-        for blind in &c.blind {
-            out.push(&BLIND, &[c.collector, &blind.needs], 1.0);
-        }
+    }
+    // Summed up: a collector runs in each of the databases, and may lack the same several times.
+    let mut errors = BTreeMap::<&str, u64>::new();
+    let mut blind = BTreeSet::<(&str, &str)>::new();
+    for c in s.collectors.iter().chain(roamed) {
+        *errors.entry(c.collector).or_default() += c.errors;
+        blind.extend(c.blind.iter().map(|b| (c.collector, b.needs.as_str())));
+    }
+    for (collector, errors) in errors {
+        out.push(&COLLECTOR_ERRORS, &[collector], errors as f64);
+    }
+    for (collector, needs) in blind {
+        out.push(&BLIND, &[collector, needs], 1.0);
     }
     out.into_vec()
 }

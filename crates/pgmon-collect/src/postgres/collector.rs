@@ -59,8 +59,12 @@ pub const fn ext(name: &'static str, version: (u16, u16), sql: &'static str) -> 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Need {
-    /// Membership in `pg_monitor` (or `pg_read_all_stats`).
+    /// Membership in `pg_monitor` (or `pg_read_all_stats`): other sessions are seen.
     Monitor,
+    /// The functions that list the WAL directory, which members of `pg_monitor` itself may call.
+    WalDirectory,
+    /// Membership in `pg_read_all_settings` (or `pg_monitor`, which has it).
+    ReadAllSettings,
     /// Membership in `pg_read_all_data` (14+), or SELECT on the user tables.
     ReadAllData,
     /// An extension, installed in this database.

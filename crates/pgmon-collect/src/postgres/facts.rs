@@ -49,8 +49,12 @@ pub struct Facts {
     pub role: String,
     /// Whether our role is a superuser.
     pub superuser: bool,
-    /// Whether it sees other sessions and all statistics (`pg_monitor`).
+    /// Whether it sees other sessions and all statistics (`pg_monitor` or `pg_read_all_stats`).
     pub monitor: bool,
+    /// Whether it may list the WAL directory (`pg_monitor`).
+    pub wal_directory: bool,
+    /// Whether it sees all settings (`pg_monitor` or `pg_read_all_settings`).
+    pub read_all_settings: bool,
     /// Whether it may read all tables, and so `pg_stats`, sequences and plans (`pg_read_all_data`).
     pub read_all_data: bool,
     /// Bytes in a page.
@@ -96,6 +100,8 @@ impl Facts {
             role: row.try_get("role")?,
             superuser: row.try_get("superuser")?,
             monitor: row.try_get("monitor")?,
+            wal_directory: row.try_get("wal_directory")?,
+            read_all_settings: row.try_get("read_all_settings")?,
             read_all_data,
             block_size: u32::try_from(row.try_get::<i32, _>("block_size")?).unwrap_or(8192),
             tls: row.try_get("tls")?,
@@ -188,6 +194,8 @@ impl Facts {
     pub fn has(&self, need: Need) -> bool {
         match need {
             Need::Monitor => self.monitor || self.superuser,
+            Need::WalDirectory => self.wal_directory || self.superuser,
+            Need::ReadAllSettings => self.read_all_settings || self.superuser,
             Need::ReadAllData => self.read_all_data || self.superuser,
             Need::Extension(name) => self.extensions.contains_key(name),
             // Hidden means unknown: then the statement itself will tell.
@@ -213,7 +221,8 @@ impl Need {
     /// A bounded name for labels: `pg_monitor`, `extension pgstattuple`.
     pub fn label(self) -> String {
         match self {
-            Self::Monitor => "pg_monitor".into(),
+            Self::Monitor | Self::WalDirectory => "pg_monitor".into(),
+            Self::ReadAllSettings => "pg_read_all_settings".into(),
             Self::ReadAllData => "pg_read_all_data".into(),
             Self::Extension(name) => format!("extension {name}"),
             Self::Preloaded(name) => format!("shared_preload_libraries {name}"),
@@ -224,7 +233,8 @@ impl Need {
     pub fn remedy(self, facts: &Facts) -> String {
         let role = super::quote_ident(&facts.role);
         match self {
-            Self::Monitor => format!("GRANT pg_monitor TO {role};"),
+            Self::Monitor | Self::WalDirectory => format!("GRANT pg_monitor TO {role};"),
+            Self::ReadAllSettings => format!("GRANT pg_read_all_settings TO {role};"),
             Self::ReadAllData if facts.version.major() >= 14 => format!("GRANT pg_read_all_data TO {role};"),
             Self::ReadAllData => format!(
                 "-- for each schema, in database {db}:\nGRANT USAGE ON SCHEMA public TO {role};\nGRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};\nGRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {role};",

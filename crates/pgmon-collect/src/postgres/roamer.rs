@@ -139,9 +139,8 @@ impl Roamer {
         visit.engine.set_facts(facts);
         let timer = &*self.shared.timer;
         for state in [&mut visit.storage, &mut visit.hourly] {
-            // Half of the interval: visits follow the storage loop's rhythm, not the hour's.
-            let due = state.ended_mono.is_none_or(|at| timer.mono().saturating_sub(at) * 2 > state.interval);
-            if !due {
+            let passed = state.ended_mono.map(|at| timer.mono().saturating_sub(at));
+            if passed.is_some_and(|passed| !due(passed, state.interval, plan.interval(Loop::Storage))) {
                 continue;
             }
             let limits = Limits { budget: state.budget, statement: state.budget };
@@ -169,8 +168,42 @@ impl Roamer {
     }
 }
 
+/// Whether a loop is to run in a visit, `passed` after its last round: visits follow the storage loop's
+/// rhythm, and the one that is nearest to the loop's own interval is taken.
+fn due(passed: Duration, interval: Duration, rhythm: Duration) -> bool {
+    passed + rhythm / 2 >= interval
+}
+
 /// Whether a collector is run in databases that are visited.
 fn roams(registered: &Registered) -> bool {
     registered.spec.scope == Scope::Database
         && matches!(registered.spec.in_loop, Loop::Storage | Loop::Hourly)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loops_of_visited_databases_keep_their_intervals() {
+        let rhythm = Duration::from_secs(600);
+        // Minutes between a loop's rounds, by how long its visits are apart.
+        let apart = |interval: Duration, visits: f64| {
+            let mut passed = Duration::ZERO;
+            loop {
+                passed += rhythm.mul_f64(visits);
+                if due(passed, interval, rhythm) {
+                    return passed.as_secs() / 60;
+                }
+            }
+        };
+        for jitter in [0.95, 1.0, 1.05] {
+            let hourly = apart(Duration::from_secs(3600), jitter);
+            assert!((55..=65).contains(&hourly), "{jitter}: every {hourly} minutes");
+            let storage = apart(rhythm, jitter);
+            assert!((9..=10).contains(&storage), "{jitter}: every {storage} minutes");
+        }
+        // A tour that took long does not make it run twice.
+        assert!(!due(Duration::from_secs(200), rhythm, rhythm));
+    }
 }

@@ -183,6 +183,8 @@ pub(crate) fn cx(major: u16, mono: Duration) -> Cx {
         role: "pgmon".into(),
         superuser: false,
         monitor: true,
+        wal_directory: true,
+        read_all_settings: true,
         read_all_data: false,
         block_size: 8192,
         tls: false,

@@ -164,3 +164,104 @@ fn health_is_failing_only_for_late_loops_of_reachable_databases_or_if_all_are_do
         assert_eq!(judge(vec![blind], S(101)), status);
     }
 }
+
+fn lacks(needs: &str, effect: &str) -> Blind {
+    Blind { collector: "connections", needs: needs.into(), effect: effect.into(), remedy: None }
+}
+
+fn lines<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
+    text.lines().filter(|l| l.starts_with(start)).collect()
+}
+
+#[test]
+fn what_is_lacking_twice_is_one_series() {
+    let mut s = leader();
+    s.collectors[0].blind = vec![lacks("CONNECT", "sizes"), lacks("CONNECT", "growth"), lacks("ext", "x")];
+    let text = page(&Fleet::new(vec![s]), S(101));
+    assert_eq!(
+        lines(&text, "pgmon_blind{"),
+        [
+            r#"pgmon_blind{cluster="c",db="a",collector="connections",needs="CONNECT"} 1"#,
+            r#"pgmon_blind{cluster="c",db="a",collector="connections",needs="ext"} 1"#,
+        ]
+    );
+}
+
+fn visited(datname: &str, value: f64) -> CollectorState {
+    let mut dead = Families::new();
+    dead.push(&DEAD, &["public.t"], value);
+    CollectorState { datname: Some(datname.into()), ..collected("tables", Loop::Storage, false, dead) }
+}
+
+#[test]
+fn visited_databases_add_their_failures_and_what_they_lack() {
+    let mut s = leader();
+    s.collectors[1].errors = 2;
+    let mut roamed = vec![visited("x", 1.0), visited("y", 2.0)];
+    for state in &mut roamed {
+        state.errors = 3;
+        state.blind = vec![lacks("pg_read_all_data", "rows")];
+    }
+    let fleet = Fleet::new(vec![s]);
+    fleet.cells()[0].publish_roamed(roamed);
+    let text = page(&fleet, S(101));
+    assert_eq!(
+        lines(&text, "pgmon_collector_errors_total{"),
+        [
+            r#"pgmon_collector_errors_total{cluster="c",db="a",collector="connections"} 0"#,
+            r#"pgmon_collector_errors_total{cluster="c",db="a",collector="tables"} 8"#,
+        ]
+    );
+    assert_eq!(
+        lines(&text, "pgmon_blind{"),
+        [r#"pgmon_blind{cluster="c",db="a",collector="tables",needs="pg_read_all_data"} 1"#]
+    );
+}
+
+#[test]
+fn names_of_visited_databases_are_made_safe_and_stay_distinct() {
+    let fleet = Fleet::new(vec![leader()]);
+    fleet.cells()[0].publish_roamed(vec![visited("a\nb", 1.0), visited("a\"b", 2.0), visited("shop", 4.0)]);
+    let text = page(&fleet, S(101));
+    let dead = lines(&text, "pg_table_dead_tuples{");
+    for (name, value) in [("a\nb", 1), ("a\"b", 2), ("shop", 4)] {
+        let datname = label::name(name);
+        let line = format!(
+            r#"pg_table_dead_tuples{{cluster="c",db="a",datname="{datname}",relation="public.t"}} {value}"#
+        );
+        assert!(dead.contains(&line.as_str()), "{line} in {dead:?}");
+    }
+    assert!(!text.contains('\\'), "{text}");
+}
+
+#[test]
+fn a_series_is_written_once_whatever_collectors_give() {
+    let mut s = leader();
+    let twice = |values: &[(&str, f64)]| {
+        let mut dead = Families::new();
+        values.iter().for_each(|(relation, value)| dead.push(&DEAD, &[relation], *value));
+        collected("tables", Loop::Storage, false, dead)
+    };
+    s.collectors = vec![
+        // Twice in one collector's round, side by side and apart.
+        twice(&[("public.b", 1.0), ("public.b", 2.0), ("public.a", 3.0), ("public.b", 4.0)]),
+        // And in another's.
+        twice(&[("public.a", 5.0), ("public.c", 6.0)]),
+    ];
+    let mut other = snapshot("b");
+    other.collectors = vec![twice(&[("public.a", 7.0), ("public.a", 8.0)])];
+    let fleet = Fleet::new(vec![s, other]);
+    // The same relation in a database that is visited is another series.
+    fleet.cells()[0]
+        .publish_roamed(vec![CollectorState { datname: Some("x".into()), ..twice(&[("public.a", 9.0)]) }]);
+    assert_eq!(
+        lines(&page(&fleet, S(101)), "pg_table_dead_tuples{"),
+        [
+            r#"pg_table_dead_tuples{cluster="c",db="a",relation="public.b"} 1"#,
+            r#"pg_table_dead_tuples{cluster="c",db="a",relation="public.a"} 3"#,
+            r#"pg_table_dead_tuples{cluster="c",db="a",relation="public.c"} 6"#,
+            r#"pg_table_dead_tuples{cluster="c",db="a",datname="x",relation="public.a"} 9"#,
+            r#"pg_table_dead_tuples{cluster="c",db="b",relation="public.a"} 7"#,
+        ]
+    );
+}

@@ -59,7 +59,7 @@ const OPERATIONS: Desc = Desc::gauge(
 const RATIO: Desc = Desc::gauge(
     "pg_progress_ratio",
     "Share (0 to 1) of its present phase that a long command has done; where several do the same, of the one furthest behind.",
-    &["command", "relation"],
+    &["command", "datname", "relation"],
 );
 
 /// All phases of a vacuum, so that a phase that nobody is in is 0.
@@ -101,9 +101,12 @@ pub const REGISTERED: Registered = Registered {
     row_schema: || schemars::schema_for!(Vec<Row>),
 };
 
+/// Command, database and relation, as the labels of a ratio.
+type Key = (String, String, String);
+
 /// See the module's head.
 struct Progress {
-    top: TopN<(String, String)>,
+    top: TopN<Key>,
     at_work: bool,
     /// Whether the first statement has been answered.
     asked: bool,
@@ -181,27 +184,30 @@ impl Progress {
         let mut ranked: Vec<&Row> = rows.iter().filter(|r| r.ratio().is_some()).collect();
         ranked.sort_by(|a, b| b.running_seconds.unwrap_or(0.0).total_cmp(&a.running_seconds.unwrap_or(0.0)));
         let shown = self.top.keep(ranked.iter().map(|r| r.key()));
-        let mut ratios = BTreeMap::<(String, String), f64>::new();
+        let mut ratios = BTreeMap::<Key, f64>::new();
         for (key, ratio) in ranked.iter().filter_map(|r| Some((r.key(), r.ratio()?))) {
             if shown.contains(&key) {
                 ratios.entry(key).and_modify(|least| *least = least.min(ratio)).or_insert(ratio);
             }
         }
-        for ((command, relation), ratio) in ratios {
-            out.push(&RATIO, &[&command, &relation], ratio);
+        for ((command, datname, relation), ratio) in ratios {
+            out.push(&RATIO, &[&command, &datname, &relation], ratio);
         }
     }
 }
 
 impl Row {
-    fn key(&self) -> (String, String) {
-        let relation = match (&self.schema, &self.relation, &self.datname, self.relation_oid) {
-            (Some(schema), Some(relation), ..) => label::relation(schema, relation),
+    /// The figures belong to the server and are shown under each of its entries: only with its
+    /// database does a relation's name say which one it is.
+    fn key(&self) -> Key {
+        let relation = match (&self.schema, &self.relation, self.relation_oid) {
+            (Some(schema), Some(relation), _) => label::relation(schema, relation),
             // In another database its name cannot be read.
-            (.., Some(datname), Some(oid)) => format!("{}:{oid}", label::name(datname)),
+            (.., Some(oid)) => format!("oid:{oid}"),
             _ => String::new(),
         };
-        (label::name(&self.command), relation)
+        let datname = self.datname.as_deref().map_or_else(String::new, label::name);
+        (label::name(&self.command), datname, relation)
     }
 
     /// The total is an estimate that may be passed.

@@ -23,6 +23,10 @@ pub struct Row {
     pub boot_value: Option<String>,
     /// Whether the configuration file holds another value, which a restart would bring.
     pub pending_restart: bool,
+    /// Whether the role or the database that pgmon connects with has a value of its own (ALTER ROLE ...
+    /// SET, ALTER DATABASE ... SET): then the server's cannot be read, and this one is neither exported
+    /// nor watched for changes.
+    pub overridden: bool,
     /// Whether the value is withheld because it may hold credentials (commands, connection strings).
     pub hidden: bool,
     /// Tells hidden values apart.
@@ -105,7 +109,7 @@ impl Collector for Settings {
             // Another server's settings are not changed ones.
             *self = Self { server: cx.facts.system_identifier.clone(), ..Self::default() };
         }
-        for row in rows {
+        for row in rows.iter_mut().filter(|r| !r.overridden) {
             let now = known(row);
             let Some(first) = self.first.get(row.name.as_str()) else {
                 self.first.insert(row.name.as_str().into(), now);
@@ -128,18 +132,18 @@ impl Collector for Settings {
     fn samples(&mut self, rows: &[Row], cx: &Cx, out: &mut Families) -> Vec<Blind> {
         out.push(&CHANGED, &[], rows.iter().filter(|r| r.changed_at.is_some()).count() as f64);
         out.push(&PENDING_RESTART, &[], rows.iter().filter(|r| r.pending_restart).count() as f64);
-        for row in rows {
+        for row in rows.iter().filter(|r| !r.overridden) {
             let Some((desc, value)) = exported::desc(&row.name).zip(row.setting.as_deref()) else { continue };
             out.push_opt(desc, &[], exported::value(value, row.unit.as_deref()));
         }
-        if cx.facts.has(Need::Monitor) {
+        if cx.facts.has(Need::ReadAllSettings) {
             return Vec::new();
         }
         vec![Blind {
             collector: Self::SPEC.name,
-            needs: Need::Monitor.label(),
+            needs: Need::ReadAllSettings.label(),
             effect: Self::SPEC.blind_effect.into(),
-            remedy: Some(Need::Monitor.remedy(&cx.facts)),
+            remedy: Some(Need::ReadAllSettings.remedy(&cx.facts)),
         }]
     }
 }

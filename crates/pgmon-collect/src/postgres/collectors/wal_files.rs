@@ -40,7 +40,7 @@ impl Collector for WalFiles {
         queries: &[pg(12, include_str!("wal_files/pg12.sql"))],
         follow_ups: &[],
         families: &[&FILES, &BYTES, &READY],
-        needs: &[Need::Monitor],
+        needs: &[Need::WalDirectory],
         blind_effect: "the size of the WAL directory and the archiver's queue",
     };
 

@@ -173,10 +173,12 @@ fn audit_checks(audit: &Audit, facts: &Facts, subject: &Subject) -> Vec<Check> {
 }
 
 fn monitor(facts: &Facts, disables: Vec<String>) -> Check {
-    if facts.has(Need::Monitor) {
-        return ok("pg_monitor", "granted");
-    }
-    Check::new("pg_monitor", Status::Warn, "not granted: other sessions and most statistics are hidden")
+    let detail = match (facts.has(Need::Monitor), facts.has(Need::WalDirectory)) {
+        (true, true) => return ok("pg_monitor", "granted"),
+        (true, false) => "not granted, only pg_read_all_stats: the WAL directory is hidden",
+        (false, _) => "not granted: other sessions and most statistics are hidden",
+    };
+    Check::new("pg_monitor", Status::Warn, detail)
         .disables(disables)
         .remedy(RemedyScope::Role, Need::Monitor.remedy(facts))
 }

@@ -122,6 +122,28 @@ on_each_major! {
 }
 
 on_each_major! {
+    async fn a_role_that_sees_sessions_only_lacks_the_rest_of_pg_monitor(major: Major) -> Result<()> {
+        let server = Server::start(major).await?;
+        server.create_database("shop").await?;
+        server.create_role("pgmon").await?;
+        server.exec("shop", "GRANT pg_read_all_stats TO pgmon").await?;
+        let report = Report { databases: vec![look(&server, "pgmon", "shop").await?] };
+        let found = &report.databases[0];
+        let monitor = find(found, "pg_monitor");
+        assert_eq!(monitor.status, Status::Warn, "{monitor:?}");
+        for collector in ["settings: ", "wal_files: "] {
+            assert!(monitor.disables.iter().any(|d| d.starts_with(collector)), "{monitor:?}");
+        }
+        assert!(!monitor.disables.iter().any(|d| d.starts_with("connections: ")), "{monitor:?}");
+        assert_eq!(status(found, "collectors"), Status::Ok, "{}", report.text());
+        psql(&server, &report.sql())?;
+        let mended = look(&server, "pgmon", "shop").await?;
+        assert_eq!(status(&mended, "pg_monitor"), Status::Ok);
+        Ok(())
+    }
+}
+
+on_each_major! {
     async fn a_right_role_on_a_right_server_has_nothing_to_mend(major: Major) -> Result<()> {
         let server = Server::builder(major).statements().setting("track_io_timing", "on").start().await?;
         server.create_database("shop").await?;

@@ -10,6 +10,15 @@ SELECT pg_catalog.current_setting('server_version_num')::int4 AS version_num,
        COALESCE((SELECT pg_catalog.bool_or(pg_catalog.pg_has_role(r.oid, 'USAGE'))
                    FROM pg_catalog.pg_roles AS r
                   WHERE r.rolname IN ('pg_monitor', 'pg_read_all_stats')), false)::bool AS monitor,
+       -- Granted to pg_monitor, not to pg_read_all_stats; a server may have given or taken the right itself.
+       COALESCE((SELECT pg_catalog.bool_and(pg_catalog.has_function_privilege(p.oid, 'EXECUTE'))
+                   FROM pg_catalog.pg_proc AS p
+                   JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+                  WHERE p.proname IN ('pg_ls_waldir', 'pg_ls_archive_statusdir')
+                    AND n.nspname = 'pg_catalog'), false)::bool AS wal_directory,
+       COALESCE((SELECT pg_catalog.bool_or(pg_catalog.pg_has_role(r.oid, 'USAGE'))
+                   FROM pg_catalog.pg_roles AS r
+                  WHERE r.rolname IN ('pg_monitor', 'pg_read_all_settings')), false)::bool AS read_all_settings,
        COALESCE((SELECT pg_catalog.bool_or(pg_catalog.pg_has_role(r.oid, 'USAGE'))
                    FROM pg_catalog.pg_roles AS r
                   WHERE r.rolname = 'pg_read_all_data'), false)::bool AS read_all_data,

@@ -59,17 +59,17 @@ on_each_major! {
         );
         let hostile = label::relation("public", "a \"b\"\n");
         for relation in [hostile.as_str(), "public.auto"] {
-            let ratio = busy.value("pg_progress_ratio", &["vacuum", relation]).unwrap();
+            let ratio = busy.value("pg_progress_ratio", &["vacuum", "shop", relation]).unwrap();
             assert!((0.0..1.0).contains(&ratio), "{relation} {ratio}");
         }
-        assert_eq!(busy.value("pg_progress_ratio", &["create index concurrently", "public.indexed"]), Some(0.0));
+        assert_eq!(busy.value("pg_progress_ratio", &["create index concurrently", "shop", "public.indexed"]), Some(0.0));
         let build = busy.data.as_array().unwrap().iter().find(|r| r["unit"] == "lockers").unwrap();
         assert_eq!((&build["blocked"], &build["datname"]), (&true.into(), &"shop".into()));
 
         // From another database a relation has an oid and no name.
         let mut other = Probe::new(&server.dsn_as("pgmon", &password, "postgres"), REGISTERED).await;
         let oid: i64 = server.query("shop", "SELECT 'auto'::regclass::oid::int8").await?;
-        let ratio = other.round().await.value("pg_progress_ratio", &["vacuum", &format!("shop:{oid}")]);
+        let ratio = other.round().await.value("pg_progress_ratio", &["vacuum", "shop", &format!("oid:{oid}")]);
         assert!(ratio.is_some());
         vacuum.abort();
         index.abort();
@@ -151,6 +151,25 @@ fn several_on_one_relation_make_one_series_and_the_number_is_bounded() {
     ];
     assert_eq!(
         ratios(&mut progress, &rows),
-        [("base backup/".into(), 1.0.into()), ("copy from/public.a".into(), 0.05.into())]
+        [("base backup//".into(), 1.0.into()), ("copy from/shop/public.a".into(), 0.05.into())]
     );
+}
+
+#[test]
+fn relations_of_different_databases_are_told_apart() {
+    let mut progress = Progress::new(&Settings::default());
+    let here = row("vacuum", Some("t"), 1, Some(10), 1.0);
+    let there = |datname: &str| Row {
+        datname: Some(datname.into()),
+        relation_oid: Some(16_432),
+        schema: None,
+        relation: None,
+        ..here.clone()
+    };
+    let mut out = Families::new();
+    // Databases that came from one template have the same oids.
+    progress.ratios(&[here.clone(), there("till"), there("stock")], &mut out);
+    let labels = |s: pgmon_core::metric::Sample| s.labels.join("/");
+    let found: Vec<String> = out.into_vec().into_iter().flat_map(|f| f.samples).map(labels).collect();
+    assert_eq!(found, ["vacuum/shop/public.t", "vacuum/stock/oid:16432", "vacuum/till/oid:16432"]);
 }

@@ -83,6 +83,24 @@ fn another_server_and_a_new_setting_are_no_changes() {
 }
 
 #[test]
+fn what_only_our_sessions_have_is_neither_exported_nor_a_change() {
+    let mut collector = Settings::new(&Limits::default());
+    let ours = |value: &str| Row { overridden: true, ..row("work_mem", value, Some("kB")) };
+    for (seconds, mut rows) in [
+        (0, [row("work_mem", "4096", Some("kB"))]),
+        (10, [ours("65536")]),
+        (20, [ours("1024")]),
+        (30, [row("work_mem", "4096", Some("kB"))]),
+    ] {
+        let families = round(&mut collector, &mut rows, &at(seconds));
+        assert_eq!(number(&families, "pg_settings_changed_since_start", &[]), Some(0.0), "{seconds}");
+        let exported = number(&families, "pg_settings_work_mem_bytes", &[]);
+        assert_eq!(exported.is_some(), !rows[0].overridden, "{seconds}");
+        assert_eq!(rows[0].changed_at, None);
+    }
+}
+
+#[test]
 fn values_come_in_base_units() {
     assert_eq!(exported::value("16384", Some("8kB")), Some(134_217_728.0));
     assert_eq!(exported::value("4", Some("32kB")), Some(131_072.0));
@@ -175,8 +193,70 @@ fn changes_are_found_and_secrets_stay_on_the_server() {
 
         let dsn = server.dsn_as("nobody", &nobody, "postgres");
         let round = Probe::new(&dsn, single::<Settings>()).await.round().await;
-        assert_eq!(round.blind[0].needs, "pg_monitor");
+        assert_eq!(round.blind[0].needs, "pg_read_all_settings");
         assert!(!round.data.to_string().contains("hunter"));
         assert!(round.value("pg_settings_max_connections", &[]).is_some());
+    });
+}
+
+#[test]
+fn settings_of_our_role_and_database_are_not_taken_for_the_servers() {
+    on_all_majors(async |major| {
+        let server = Server::start(major).await.unwrap();
+        server.create_database("shop").await.unwrap();
+        server.create_database("till").await.unwrap();
+        let password = server.create_monitor("pgmon", Tier::T0).await.unwrap();
+        for sql in [
+            "ALTER ROLE pgmon SET statement_timeout = '7s'",
+            "ALTER ROLE pgmon IN DATABASE shop SET lock_timeout = '3s'",
+            "ALTER DATABASE shop SET work_mem = '64MB'",
+            // Other people's.
+            "ALTER DATABASE till SET temp_buffers = '64MB'",
+            "ALTER ROLE postgres SET maintenance_work_mem = '1GB'",
+            "ALTER ROLE pgmon IN DATABASE till SET random_page_cost = 1",
+        ] {
+            server.exec("postgres", sql).await.unwrap();
+        }
+        let dsn = server.dsn_as("pgmon", &password, "shop");
+        let round = Probe::new(&dsn, single::<Settings>()).await.round().await;
+        let overridden: Vec<&str> = (round.data.as_array().unwrap().iter())
+            .filter(|r| r["overridden"] == true)
+            .map(|r| r["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(overridden, ["lock_timeout", "statement_timeout", "work_mem"], "{major}");
+        for absent in ["lock_timeout_seconds", "statement_timeout_seconds", "work_mem_bytes"] {
+            assert_eq!(round.value(&format!("pg_settings_{absent}"), &[]), None, "{absent} on {major}");
+        }
+        assert_eq!(round.value("pg_settings_temp_buffers_bytes", &[]), Some(8_388_608.0));
+        assert_eq!(round.value("pg_settings_maintenance_work_mem_bytes", &[]), Some(67_108_864.0));
+        assert_eq!(round.value("pg_settings_random_page_cost", &[]), Some(4.0));
+    });
+}
+
+#[test]
+fn a_role_that_sees_sessions_only_is_blind_for_settings_and_the_wal_directory() {
+    use crate::postgres::collector::Need;
+    use crate::postgres::collectors::wal_files::WalFiles;
+    use crate::postgres::facts::Choice;
+    on_all_majors(async |major| {
+        let server = Server::start(major).await.unwrap();
+        let password = server.create_role("stats").await.unwrap();
+        server.exec("postgres", "GRANT pg_read_all_stats TO stats").await.unwrap();
+        let dsn = server.dsn_as("stats", &password, "postgres");
+        let mut settings = Probe::new(&dsn, single::<Settings>()).await;
+        assert!(settings.facts.has(Need::Monitor), "{major}");
+        assert_eq!(settings.round().await.blind[0].needs, "pg_read_all_settings", "{major}");
+        let mut files = Probe::new(&dsn, single::<WalFiles>()).await;
+        assert_eq!(files.choice(), Choice::Blind(vec![Need::WalDirectory]), "{major}");
+        assert_eq!(Need::WalDirectory.remedy(&files.facts), "GRANT pg_monitor TO \"stats\";");
+
+        // What the remedies say mends it.
+        for need in [Need::WalDirectory, Need::ReadAllSettings] {
+            server.exec("postgres", &need.remedy(&files.facts)).await.unwrap();
+        }
+        files.refresh().await;
+        assert!(files.round().await.value("pg_wal_directory_files", &[]).is_some(), "{major}");
+        settings.refresh().await;
+        assert_eq!(settings.round().await.blind, [], "{major}");
     });
 }
