@@ -191,14 +191,14 @@ fn a_sender_with_two_slots_is_one_row() {
         let mut socket = tokio::net::UnixStream::connect(path).await.unwrap();
         let parameters =
             b"user\0postgres\0database\0postgres\0replication\0database\0application_name\0two\0\0";
-        socket.write_u32(8 + parameters.len() as u32).await.unwrap();
+        socket.write_u32(8 + u32::try_from(parameters.len()).unwrap()).await.unwrap();
         socket.write_u32(3 << 16).await.unwrap();
         socket.write_all(parameters).await.unwrap();
         ready(&mut socket).await;
         for slot in ["b", "a"] {
             let sql = format!("CREATE_REPLICATION_SLOT {slot} TEMPORARY LOGICAL test_decoding");
             socket.write_u8(b'Q').await.unwrap();
-            socket.write_u32(5 + sql.len() as u32).await.unwrap();
+            socket.write_u32(5 + u32::try_from(sql.len()).unwrap()).await.unwrap();
             socket.write_all(sql.as_bytes()).await.unwrap();
             socket.write_u8(0).await.unwrap();
             ready(&mut socket).await;
