@@ -47,6 +47,8 @@ pub struct Facts {
     pub database_oid: i64,
     /// Our role.
     pub role: String,
+    /// Its oid.
+    pub role_oid: i64,
     /// Whether our role is a superuser.
     pub superuser: bool,
     /// Whether it sees other sessions and all statistics (`pg_monitor` or `pg_read_all_stats`).
@@ -98,6 +100,7 @@ impl Facts {
             database: row.try_get("database")?,
             database_oid: row.try_get("database_oid")?,
             role: row.try_get("role")?,
+            role_oid: row.try_get("role_oid")?,
             superuser: row.try_get("superuser")?,
             monitor: row.try_get("monitor")?,
             wal_directory: row.try_get("wal_directory")?,

@@ -181,6 +181,7 @@ pub(crate) fn cx(major: u16, mono: Duration) -> Cx {
         database: "shop".into(),
         database_oid: 16_384,
         role: "pgmon".into(),
+        role_oid: 16_400,
         superuser: false,
         monitor: true,
         wal_directory: true,

@@ -13,6 +13,8 @@ mod tests;
 pub struct Row {
     /// `archive_mode`: `off`, `on`, `always`.
     pub mode: String,
+    /// Whether this server archives: with `on` a standby does not.
+    pub active: bool,
     /// Files archived.
     pub archived: i64,
     /// Attempts that failed.
@@ -25,7 +27,7 @@ pub struct Row {
     pub last_failed_wal: Option<String>,
     /// How long ago, seconds.
     pub last_failed_age_seconds: Option<f64>,
-    /// Whether nothing was archived since the last failure.
+    /// Whether nothing was archived since the last failure, although it should be.
     pub failing: bool,
     /// Complete WAL segments past the last archived one; absent if that is not known.
     pub backlog_segments: Option<i64>,
@@ -52,7 +54,7 @@ const FAILED_AGE: Desc = Desc::gauge(
 );
 const FAILING: Desc = Desc::gauge(
     "pg_archiver_failing",
-    "1 if the last attempt to archive failed, otherwise 0; absent while archiving is off.",
+    "1 if the last attempt to archive failed, otherwise 0; absent while archiving is off, as on a standby unless archive_mode is always.",
     &[],
 );
 const BACKLOG: Desc = Desc::gauge(
@@ -92,7 +94,7 @@ impl Collector for Archiver {
             out.push(&FAILED, &[], row.failed as f64);
             out.push_opt(&ARCHIVED_AGE, &[], row.last_archived_age_seconds.map(|s| s.max(0.0)));
             out.push_opt(&FAILED_AGE, &[], row.last_failed_age_seconds.map(|s| s.max(0.0)));
-            if enabled {
+            if row.active {
                 out.push(&FAILING, &[], f64::from(u8::from(row.failing)));
             }
             out.push_opt(&BACKLOG, &[], row.backlog_segments.map(|n| n as f64));

@@ -32,6 +32,10 @@ pub struct Row {
     pub tup_updated: i64,
     /// Rows deleted.
     pub tup_deleted: i64,
+    /// Temporary files written.
+    pub temp_files: i64,
+    /// What was written to them, bytes.
+    pub temp_bytes: i64,
     /// Queries cancelled on a standby because they conflicted with the replay.
     pub conflicts: i64,
     /// Deadlocks.
@@ -104,6 +108,14 @@ const FETCHED: Desc =
 const INSERTED: Desc = of_database("pg_stat_database_tup_inserted_total", "Rows inserted in a database.");
 const UPDATED: Desc = of_database("pg_stat_database_tup_updated_total", "Rows updated in a database.");
 const DELETED: Desc = of_database("pg_stat_database_tup_deleted_total", "Rows deleted in a database.");
+const TEMP_FILES: Desc = of_database(
+    "pg_stat_database_temp_files_total",
+    "Temporary files that queries of a database wrote, for example for sorts and hashes.",
+);
+const TEMP_BYTES: Desc = of_database(
+    "pg_stat_database_temp_bytes_total",
+    "Bytes that queries of a database wrote to temporary files.",
+);
 const CONFLICTS: Desc = of_database(
     "pg_stat_database_conflicts_total",
     "Queries of a standby's database that were cancelled because they conflicted with the replay.",
@@ -195,6 +207,8 @@ impl Collector for Database {
             &INSERTED,
             &UPDATED,
             &DELETED,
+            &TEMP_FILES,
+            &TEMP_BYTES,
             &CONFLICTS,
             &DEADLOCKS,
             &CHECKSUM_FAILURES,
@@ -247,7 +261,7 @@ impl Collector for Database {
     }
 }
 
-fn counters(row: &Row) -> [(&'static Desc, Option<i64>); 18] {
+fn counters(row: &Row) -> [(&'static Desc, Option<i64>); 20] {
     [
         (&COMMITS, Some(row.xact_commit)),
         (&ROLLBACKS, Some(row.xact_rollback)),
@@ -258,6 +272,8 @@ fn counters(row: &Row) -> [(&'static Desc, Option<i64>); 18] {
         (&INSERTED, Some(row.tup_inserted)),
         (&UPDATED, Some(row.tup_updated)),
         (&DELETED, Some(row.tup_deleted)),
+        (&TEMP_FILES, Some(row.temp_files)),
+        (&TEMP_BYTES, Some(row.temp_bytes)),
         (&CONFLICTS, Some(row.conflicts)),
         (&DEADLOCKS, Some(row.deadlocks)),
         (&CHECKSUM_FAILURES, row.checksum_failures),

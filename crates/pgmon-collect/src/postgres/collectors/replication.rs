@@ -68,7 +68,7 @@ pub struct Row {
 
 const SENDERS: Desc = Desc::gauge(
     "pg_replication_senders",
-    "WAL senders: connected replicas, subscribers, pg_receivewal and base backups.",
+    "WAL senders: connected replicas, subscribers, pg_receivewal and base backups; also those of initial table copies, which have no further series.",
     &[],
 );
 const MAX_SENDERS: Desc = Desc::gauge("pg_max_wal_senders", "The setting max_wal_senders.", &[]);
@@ -157,6 +157,16 @@ fn names(rows: &[Row]) -> Vec<String> {
         .collect()
 }
 
+/// Whether it serves the initial copy of a table, which ends by itself. A subscription names each of them
+/// anew: `pg_<oid>_sync_<oid>_<system identifier>`, before 14 `<slot>_<oid>_sync_<oid>`.
+fn is_table_copy(row: &Row) -> bool {
+    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    let parts = row.application_name.as_deref().and_then(|name| name.rsplit_once("_sync_"));
+    parts.is_some_and(|(before, after)| {
+        before.rsplit_once('_').is_some_and(|(_, oid)| digits(oid)) && after.split('_').all(digits)
+    })
+}
+
 impl Collector for Replication {
     type Row = Row;
 
@@ -192,7 +202,7 @@ impl Collector for Replication {
     fn samples(&mut self, rows: &[Row], cx: &Cx, out: &mut Families) -> Vec<Blind> {
         out.push(&SENDERS, &[], rows.len() as f64);
         out.push_opt(&MAX_SENDERS, &[], cx.facts.setting("max_wal_senders"));
-        for row in rows {
+        for row in rows.iter().filter(|row| !is_table_copy(row)) {
             let replica = row.replica.as_str();
             out.push_opt(&LAG_SECONDS, &[replica], row.lag_seconds);
             out.push_opt(&LAG_BYTES, &[replica], row.lag_bytes.map(|b| b as f64));

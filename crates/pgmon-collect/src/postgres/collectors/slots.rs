@@ -24,7 +24,8 @@ pub struct Row {
     pub temporary: bool,
     /// Whether somebody streams from it.
     pub active: bool,
-    /// WAL from where it may still be needed up to the server's position, bytes; absent if it reserves none.
+    /// WAL from where it may still be needed up to the server's position, bytes; absent if it reserves none or was
+    /// invalidated.
     pub retained_bytes: Option<i64>,
     /// WAL that the consumer of a logical slot has not confirmed, bytes.
     pub unconfirmed_bytes: Option<i64>,
@@ -40,7 +41,7 @@ pub struct Row {
     pub invalidation_reason: Option<String>,
     /// Whether standbys are to have it too (17+).
     pub failover: Option<bool>,
-    /// Whether it was copied from the primary (17+).
+    /// Whether it is a standby's copy of the primary's, which nobody can use as yet (17+).
     pub synced: Option<bool>,
     /// Transactions spilled to disk while decoding.
     pub spilled_transactions: Option<i64>,
@@ -69,17 +70,17 @@ const SLOTS: Desc = Desc::gauge("pg_replication_slots", "Replication slots that 
 const MAX_SLOTS: Desc = Desc::gauge("pg_max_replication_slots", "The setting max_replication_slots.", &[]);
 const ACTIVE: Desc = Desc::gauge(
     "pg_replication_slot_active",
-    "1 if somebody streams from the slot, otherwise 0; temporary slots (also of initial table copies) share one series.",
+    "1 if somebody streams from the slot, otherwise 0; temporary slots (also of initial table copies) share one series; absent for slots that a standby synchronizes from its primary.",
     &["slot"],
 );
 const RETAINED: Desc = Desc::gauge(
     "pg_replication_slot_retained_bytes",
-    "WAL from where the slot may still need it up to the server's position, bytes; absent if it reserves none.",
+    "WAL from where the slot may still need it up to the server's position, bytes; absent if it reserves none or was invalidated.",
     &["slot"],
 );
 const UNCONFIRMED: Desc = Desc::gauge(
     "pg_replication_slot_unconfirmed_bytes",
-    "WAL that the consumer of a logical slot has not confirmed, bytes.",
+    "WAL that the consumer of a logical slot has not confirmed, bytes; absent if the slot was invalidated.",
     &["slot"],
 );
 const SAFE: Desc = Desc::gauge(
@@ -215,7 +216,10 @@ impl Collector for Slots {
         for row in lasting {
             let slot = label::name(&row.slot_name);
             let slot = slot.as_str();
-            out.push(&ACTIVE, &[slot], flag(row.active));
+            // Nobody can stream from a standby's copy of the primary's slot: that is no fault of it.
+            if row.synced != Some(true) {
+                out.push(&ACTIVE, &[slot], flag(row.active));
+            }
             // The position is not read at the same instant as the slots: never below 0.
             out.push_opt(&RETAINED, &[slot], row.retained_bytes.map(|b| b.max(0) as f64));
             out.push_opt(&UNCONFIRMED, &[slot], row.unconfirmed_bytes.map(|b| b.max(0) as f64));

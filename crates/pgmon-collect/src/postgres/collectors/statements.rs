@@ -13,6 +13,7 @@ use crate::postgres::collector::{
     Cx, Need, Outcome, Query, Registered, Scope, Settings, Spec, Statement, Steps, ext,
 };
 use crate::postgres::decode::Time;
+use crate::postgres::facts::Facts;
 use crate::postgres::origin::Origin;
 use crate::postgres::session::QueryError;
 use entry::{Entry, Figures};
@@ -24,7 +25,7 @@ use ranking::{Candidate, Ranking};
 use sqlx::Row as _;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgRow};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use texts::Texts;
@@ -136,6 +137,9 @@ enum Phase {
 
 struct Statements {
     before: Option<Before>,
+    /// The counters that the last round showed, by query id. A statement's entries are dropped one by one,
+    /// and their sum goes down then: the counters must not.
+    exported: BTreeMap<i64, Figures>,
     ranking: Ranking,
     texts: Texts,
     info: Info,
@@ -153,6 +157,7 @@ impl Statements {
     fn new(settings: &Settings) -> Self {
         Self {
             before: None,
+            exported: BTreeMap::new(),
             ranking: Ranking::new(settings.top_queries),
             texts: Texts::default(),
             info: Info::default(),
@@ -186,6 +191,25 @@ impl Statements {
     fn blind(&self, need: &str, effect: &str, remedy: Option<String>) -> Blind {
         Blind { collector: SPEC.name, needs: need.to_owned(), effect: effect.to_owned(), remedy }
     }
+}
+
+/// The user whose entries are left out: our own, as watching takes six statements for each of ours, which
+/// would be most of what a quiet database does. A superuser's are not ours alone.
+fn own_userid(facts: &Facts) -> Option<i64> {
+    (!facts.superuser).then_some(facts.role_oid)
+}
+
+/// The setting that keeps statements from being counted, if there is one, and what would change that.
+fn uncounted(facts: &Facts) -> Option<(&'static str, &'static str)> {
+    let is = |name: &str, value: &str| facts.settings.get(name).is_some_and(|(v, _)| v == value);
+    if is("pg_stat_statements.track", "none") {
+        let remedy = "ALTER SYSTEM SET pg_stat_statements.track = 'top'; SELECT pg_reload_conf();";
+        return Some(("pg_stat_statements.track", remedy));
+    }
+    // From 14 on the library counts only what has a query id. Not `auto`: that the library wants them is
+    // settled at the server's start, and forgotten if the setting is off then.
+    let remedy = "ALTER SYSTEM SET compute_query_id = 'on'; SELECT pg_reload_conf();";
+    is("compute_query_id", "off").then_some(("compute_query_id", remedy))
 }
 
 /// The round before, if its figures may be compared with this one's.
@@ -257,6 +281,9 @@ impl Steps for Statements {
                     self.missing = missing(&error);
                     return if self.missing.is_some() { Ok(None) } else { Err(error) };
                 }
+                if let Some(own) = own_userid(&cx.facts) {
+                    self.now.retain(|e| i64::from(e.key.userid) != own);
+                }
                 self.now.sort_unstable_by_key(|e| e.key);
                 self.phase = Phase::Info;
                 if let Some(statement) = self.ask_info(cx) {
@@ -294,11 +321,10 @@ impl Steps for Statements {
         let before = comparable(self.before.as_ref(), &self.info, cx);
         let seconds = before.map(|b| cx.mono.saturating_sub(b.at).as_secs_f64());
         let overall = families::Overall::of(&self.now, before);
-        let tracks = cx.facts.settings.get("pg_stat_statements.track").map(|(value, _)| value.as_str());
-        if tracks == Some("none") && overall.as_ref().is_none_or(|o| o.calls == 0.0) {
+        let idle = overall.as_ref().is_none_or(|o| o.calls == 0.0);
+        if let Some((setting, remedy)) = uncounted(&cx.facts).filter(|_| idle) {
             // That nothing was counted does not mean that nothing ran.
-            let remedy = "ALTER SYSTEM SET pg_stat_statements.track = 'top'; SELECT pg_reload_conf();";
-            blind.push(self.blind("pg_stat_statements.track", SPEC.blind_effect, Some(remedy.into())));
+            blind.push(self.blind(setting, SPEC.blind_effect, Some(remedy.into())));
         } else if let (Some(overall), Some(seconds)) = (&overall, seconds) {
             overall.push(seconds, &mut out);
         }
@@ -308,10 +334,16 @@ impl Steps for Statements {
         }
         let detail = families::Detail::of(&self.now, &cx.facts);
         let mut rows = Vec::with_capacity(self.shown.len());
+        let mut exported = BTreeMap::new();
         for (queryid, entries) in by_statement(&self.now).filter(|(id, _)| self.shown.contains(id)) {
             let (total, interval, times) = sum(entries, before);
+            let counters = match (interval, self.exported.get(&queryid)) {
+                (Some(interval), Some(last)) => last.grown(interval, total),
+                _ => total,
+            };
+            exported.insert(queryid, counters);
             let mut label = itoa::Buffer::new();
-            families::push(label.format(queryid), &total, &detail, &mut out);
+            families::push(label.format(queryid), &counters, &detail, &mut out);
             let interval = interval.zip(seconds).zip(overall.as_ref());
             let interval = interval.map(|((figures, seconds), overall)| families::Interval {
                 figures,
@@ -324,6 +356,7 @@ impl Steps for Statements {
         let load = |r: &Row| (r.time_share.unwrap_or(0.0), r.time_seconds);
         rows.sort_by(|a, b| load(b).partial_cmp(&load(a)).unwrap_or(std::cmp::Ordering::Equal));
         families::push_info(&self.info, &cx.facts, &mut out);
+        self.exported = exported;
         self.before = Some(Before {
             origin: Origin::of(&cx.facts),
             stats_reset: self.info.stats_reset,

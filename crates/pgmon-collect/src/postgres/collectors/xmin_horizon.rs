@@ -59,6 +59,13 @@ impl Collector for XminHorizon {
         Self
     }
 
+    fn complete(&mut self, rows: &mut [Row], _cx: &Cx) {
+        for row in rows {
+            // What began while we looked is younger than we are: it holds nothing back.
+            row.xid_age = row.xid_age.max(0);
+        }
+    }
+
     fn samples(&mut self, rows: &[Row], cx: &Cx, out: &mut Families) -> Vec<Blind> {
         let sees_sessions = cx.facts.has(Need::Monitor);
         for (holder, needs_monitor) in HOLDERS {

@@ -6,6 +6,7 @@ SELECT pg_catalog.current_setting('server_version_num')::int4 AS version_num,
        pg_catalog.current_database()::text AS database,
        d.oid::int8 AS database_oid,
        current_user::text AS role,
+       (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user)::int8 AS role_oid,
        (SELECT r.rolsuper FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user)::bool AS superuser,
        COALESCE((SELECT pg_catalog.bool_or(pg_catalog.pg_has_role(r.oid, 'USAGE'))
                    FROM pg_catalog.pg_roles AS r

@@ -6,7 +6,8 @@ SELECT s.mode,
        s.last_archived_age_seconds,
        s.last_failed_wal,
        s.last_failed_age_seconds,
-       s.failing,
+       s.active,
+       (s.active AND s.failing)::bool AS failing,
        -- Segments are archived in order, so the name of the last one tells how many are left; the name
        -- of a timeline's history or of a backup's label tells nothing.
        CASE WHEN s.active AND s.last_archived_wal ~ '^[0-9A-F]{24}$'

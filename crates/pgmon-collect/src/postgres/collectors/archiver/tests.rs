@@ -22,6 +22,24 @@ async fn command(server: &Server, command: &str) {
 }
 
 #[test]
+fn a_standby_that_does_not_archive_does_not_fail() {
+    on_all_majors(async |major| {
+        let server = Server::builder(major)
+            .setting("archive_mode", "on")
+            .setting("archive_command", "/bin/true")
+            .start()
+            .await
+            .unwrap();
+        let replica = server.replica("r").setting("archive_mode", "on").await.unwrap();
+        let round = Probe::new(&replica.dsn("postgres"), single::<Archiver>()).await.round().await;
+        assert_eq!(round.value("pg_archiver_enabled", &[]), Some(1.0), "{major}");
+        assert_eq!(round.value("pg_archiver_failing", &[]), None, "{major}");
+        let round = Probe::new(&server.dsn("postgres"), single::<Archiver>()).await.round().await;
+        assert_eq!(round.value("pg_archiver_failing", &[]), Some(0.0), "{major}");
+    });
+}
+
+#[test]
 fn a_failing_command_is_seen_and_its_backlog_counted() {
     on_all_majors(async |major| {
         let server = Server::builder(major)

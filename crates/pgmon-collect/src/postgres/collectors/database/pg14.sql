@@ -11,6 +11,8 @@ SELECT d.datname::text AS datname,
        d.tup_inserted::int8 AS tup_inserted,
        d.tup_updated::int8 AS tup_updated,
        d.tup_deleted::int8 AS tup_deleted,
+       d.temp_files::int8 AS temp_files,
+       d.temp_bytes::int8 AS temp_bytes,
        d.conflicts::int8 AS conflicts,
        d.deadlocks::int8 AS deadlocks,
        d.checksum_failures::int8 AS checksum_failures,
@@ -33,3 +35,4 @@ SELECT d.datname::text AS datname,
        (CASE WHEN r.standby AND d.datid <> 0 THEN pg_catalog.pg_stat_get_db_conflict_startup_deadlock(d.datid) END)::int8 AS conflicts_deadlock
   FROM pg_catalog.pg_stat_database AS d
  CROSS JOIN (SELECT pg_catalog.pg_is_in_recovery() AS standby) AS r
+ ORDER BY 1

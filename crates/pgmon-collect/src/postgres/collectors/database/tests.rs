@@ -96,11 +96,15 @@ fn every_database_is_counted_as_the_server_counts_it() {
         let work = "CREATE TABLE t (n int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000); \
                     UPDATE t SET n = -n WHERE n <= 30; DELETE FROM t WHERE n > 900";
         server.exec(STRANGE, work).await.unwrap();
+        let spill = "SET work_mem = '64kB'; SELECT count(*) FROM (SELECT n FROM generate_series(1, 200000) n ORDER BY -n) s";
+        server.exec(STRANGE, spill).await.unwrap();
         assert!(server.exec(STRANGE, "INSERT INTO t VALUES (500)").await.is_err());
         deadlock(&server, STRANGE).await;
         // Up to 14 the figures arrive a moment later.
         let here = "FROM pg_stat_database WHERE datname = E'we\"ird\\ndätabase'";
-        let arrived = format!("SELECT deadlocks = 1 AND tup_deleted >= 100 AND tup_inserted >= 1001 {here}");
+        let arrived = format!(
+            "SELECT deadlocks = 1 AND tup_deleted >= 100 AND tup_inserted >= 1001 AND temp_files > 0 {here}"
+        );
         server.wait_until("postgres", &arrived).await.unwrap();
 
         // Without any grant the same is seen.
@@ -120,6 +124,8 @@ fn every_database_is_counted_as_the_server_counts_it() {
                 ("tup_inserted", "pg_stat_database_tup_inserted_total"),
                 ("tup_updated", "pg_stat_database_tup_updated_total"),
                 ("tup_deleted", "pg_stat_database_tup_deleted_total"),
+                ("temp_files", "pg_stat_database_temp_files_total"),
+                ("temp_bytes", "pg_stat_database_temp_bytes_total"),
                 ("deadlocks", "pg_stat_database_deadlocks_total"),
                 ("checksum_failures", "pg_stat_database_checksum_failures_total"),
             ] {
@@ -127,6 +133,12 @@ fn every_database_is_counted_as_the_server_counts_it() {
                 let truth: f64 = server.query("postgres", &truth).await.unwrap();
                 assert_eq!(round.value(family, &[datname]), Some(truth), "{family} on {major} as {role}");
             }
+            assert!(round.value("pg_stat_database_temp_files_total", &[datname]) >= Some(1.0));
+            assert!(round.value("pg_stat_database_temp_bytes_total", &[datname]) > Some(1e6));
+            let rows = round.data.as_array().unwrap();
+            let names: Vec<_> = rows.iter().filter_map(|r| r["datname"].as_str()).collect();
+            let ours: Vec<_> = names.iter().filter(|n| n.is_ascii()).collect();
+            assert_eq!(ours, [&"postgres", &"template0", &"template1"], "in the order of their names");
             // What is done to catalogs counts as well.
             assert!(round.value("pg_stat_database_tup_updated_total", &[datname]) >= Some(30.0));
             assert_eq!(round.value("pg_database_numbackends", &[datname]), Some(0.0));

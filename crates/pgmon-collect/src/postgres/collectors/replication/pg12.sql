@@ -24,5 +24,11 @@ SELECT w.pid::int4 AS pid,
                    THEN GREATEST(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn())
                    ELSE pg_catalog.pg_current_wal_lsn() END AS lsn) AS p
   LEFT JOIN LATERAL pg_catalog.pg_stat_get_activity(w.pid) AS a ON true
-  LEFT JOIN pg_catalog.pg_get_replication_slots() AS s ON s.active_pid = w.pid
+  -- A session may own several temporary slots: one row each sender, with the lasting slot if there is one.
+  LEFT JOIN LATERAL (
+       SELECT g.slot_name, g.slot_type
+         FROM pg_catalog.pg_get_replication_slots() AS g
+        WHERE g.active_pid = w.pid
+        ORDER BY g.temporary, g.slot_name
+        LIMIT 1) AS s ON true
  ORDER BY application_name, a.backend_start, w.pid

@@ -5,7 +5,9 @@ use crate::postgres::facts::Choice;
 use crate::postgres::testing::{Probe, Round, cx, number, on_all_majors};
 use pgmon_core::metric::{Families, Family};
 use pgmon_testkit::{Fault, Major, Server, Tier, workload};
+use std::collections::BTreeSet;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const SECONDS: &str = "pg_replication_lag_seconds";
 const BYTES: &str = "pg_replication_lag_bytes";
@@ -146,6 +148,67 @@ fn replicas_have_distinct_names() {
         ]
     );
     assert!(names[8].starts_with("ha_ck___~"), "{}", names[8]);
+}
+
+#[test]
+fn initial_copies_of_tables_have_no_series() {
+    let mut c = Replication::new(&Settings::default());
+    let named = |name: &str| Row { application_name: Some(name.into()), ..row(1000, 900, None) };
+    let rows = &mut [
+        named("pg_16394_sync_16389_7361200000000000000"),
+        named("orders_16394_sync_16390"),
+        // Not quite such names.
+        named("shop_sync_2"),
+        named("pg_1_sync_x"),
+    ];
+    let families = round(&mut c, 0, rows);
+    assert_eq!(number(&families, "pg_replication_senders", &[]), Some(4.0));
+    for family in families.iter().filter(|f| f.desc.name != "pg_replication_senders") {
+        let labels: BTreeSet<&str> = family.samples.iter().map(|s| &*s.labels[0]).collect();
+        assert_eq!(labels, BTreeSet::from(["pg_1_sync_x", "shop_sync_2"]), "{}", family.desc.name);
+    }
+}
+
+/// Reads messages of the protocol until the server is ready.
+async fn ready(socket: &mut tokio::net::UnixStream) {
+    loop {
+        let kind = socket.read_u8().await.unwrap();
+        let length = socket.read_u32().await.unwrap() as usize - 4;
+        let mut body = vec![0; length];
+        socket.read_exact(&mut body).await.unwrap();
+        assert_ne!(kind, b'E', "{}", String::from_utf8_lossy(&body));
+        if kind == b'Z' {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_sender_with_two_slots_is_one_row() {
+    on_all_majors(async |major| {
+        let server = Server::builder(major).setting("wal_level", "logical").start().await.unwrap();
+        let path = server.socket_dir().join(format!(".s.PGSQL.{}", server.port()));
+        let mut socket = tokio::net::UnixStream::connect(path).await.unwrap();
+        let parameters =
+            b"user\0postgres\0database\0postgres\0replication\0database\0application_name\0two\0\0";
+        socket.write_u32(8 + u32::try_from(parameters.len()).unwrap()).await.unwrap();
+        socket.write_u32(3 << 16).await.unwrap();
+        socket.write_all(parameters).await.unwrap();
+        ready(&mut socket).await;
+        for slot in ["b", "a"] {
+            let sql = format!("CREATE_REPLICATION_SLOT {slot} TEMPORARY LOGICAL test_decoding");
+            socket.write_u8(b'Q').await.unwrap();
+            socket.write_u32(5 + u32::try_from(sql.len()).unwrap()).await.unwrap();
+            socket.write_all(sql.as_bytes()).await.unwrap();
+            socket.write_u8(0).await.unwrap();
+            ready(&mut socket).await;
+        }
+        let mut probe = Probe::new(&server.dsn("postgres"), single::<Replication>()).await;
+        let round = probe.round().await;
+        assert_eq!(round.value("pg_replication_senders", &[]), Some(1.0), "{major}");
+        assert_eq!(round.data[0]["slot_name"], "a", "{major}");
+        assert_eq!(round.data[0]["replica"], "two");
+    });
 }
 
 /// Rounds until the figure is 0: also an idle server writes something of its own now and then.

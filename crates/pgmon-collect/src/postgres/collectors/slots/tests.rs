@@ -6,6 +6,7 @@ use pgmon_testkit::{Server, workload};
 use std::time::Duration;
 
 const ACTIVE: &str = "pg_replication_slot_active";
+const UNCONFIRMED: &str = "pg_replication_slot_unconfirmed_bytes";
 const RETAINED: &str = "pg_replication_slot_retained_bytes";
 
 fn row(name: &str, active: bool, retained: i64) -> Row {
@@ -66,6 +67,53 @@ fn slots_that_come_and_go_share_one_series() {
 }
 
 #[test]
+fn a_copy_on_a_standby_is_not_called_inactive() {
+    let copy = Row { synced: Some(true), ..row("copy", false, 5) };
+    let families = round(&[copy, Row { synced: Some(false), ..row("own", false, 6) }]);
+    assert_eq!(number(&families, ACTIVE, &["copy"]), None);
+    assert_eq!(number(&families, RETAINED, &["copy"]), Some(5.0));
+    assert_eq!(number(&families, ACTIVE, &["own"]), Some(0.0));
+}
+
+#[test]
+fn a_slot_whose_rows_were_removed_holds_back_nothing() {
+    on_all_majors(async |major| {
+        // Logical slots of standbys.
+        if major.0 < 16 {
+            return;
+        }
+        let server = Server::builder(major).setting("wal_level", "logical").start().await.unwrap();
+        let replica = server.replica("r").await.unwrap();
+        replica.wait_caught_up().await.unwrap();
+        // It waits for a snapshot of the primary's transactions.
+        let create =
+            replica.exec("postgres", "SELECT pg_create_logical_replication_slot('s', 'test_decoding')");
+        let snapshots = async {
+            for _ in 0..10 {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                server.exec("postgres", "SELECT pg_log_standby_snapshot()").await.unwrap();
+            }
+        };
+        let (created, ()) = tokio::join!(create, snapshots);
+        created.unwrap();
+        let mut probe = Probe::new(&replica.dsn("postgres"), single::<Slots>()).await;
+        let round = probe.round().await;
+        assert!(round.value(RETAINED, &["s"]).is_some() && round.value(UNCONFIRMED, &["s"]).is_some());
+
+        server.exec("postgres", "CREATE TABLE t (i int)").await.unwrap();
+        server.exec("postgres", "DROP TABLE t").await.unwrap();
+        server.exec("postgres", "VACUUM FULL pg_class").await.unwrap();
+        replica.wait_until("postgres", "SELECT conflicting FROM pg_replication_slots").await.unwrap();
+        let truth = "SELECT restart_lsn IS NOT NULL FROM pg_replication_slots";
+        assert!(replica.query::<bool>("postgres", truth).await.unwrap(), "it looks as if it held WAL");
+        let round = probe.round().await;
+        assert_eq!(round.value("pg_replication_slot_invalid", &["s"]), Some(1.0), "{major}");
+        assert_eq!(round.value(RETAINED, &["s"]), None, "{major}");
+        assert_eq!(round.value(UNCONFIRMED, &["s"]), None, "{major}");
+    });
+}
+
+#[test]
 fn a_slot_that_nobody_uses_holds_back_wal() {
     on_all_majors(async |major| {
         let mut builder = Server::builder(major).setting("wal_level", "logical");
@@ -123,6 +171,8 @@ fn a_slot_that_nobody_uses_holds_back_wal() {
 
         // It is past what may be kept: its WAL is gone, and so is what it was for.
         if major.0 >= 13 {
+            let create = "SELECT pg_create_logical_replication_slot('unread', 'test_decoding')";
+            server.exec("postgres", create).await.unwrap();
             for _ in 0..4 {
                 workload::wal_burst(&server, "postgres", 1).await.unwrap();
                 server.exec("postgres", "SELECT pg_switch_wal()").await.unwrap();
@@ -131,7 +181,15 @@ fn a_slot_that_nobody_uses_holds_back_wal() {
             let lost = "SELECT wal_status = 'lost' FROM pg_replication_slots WHERE slot_name = 'forgotten'";
             server.wait_until("postgres", lost).await.unwrap();
             let round = probe.round().await;
-            assert_eq!(round.value("pg_replication_slot_invalid", &["forgotten"]), Some(1.0));
+            for slot in ["forgotten", "unread"] {
+                assert_eq!(
+                    round.value("pg_replication_slot_invalid", &[slot]),
+                    Some(1.0),
+                    "{slot} on {major}"
+                );
+                assert_eq!(round.value(RETAINED, &[slot]), None, "{slot} on {major}");
+                assert_eq!(round.value(UNCONFIRMED, &[slot]), None, "{slot} on {major}");
+            }
             assert_eq!(round.value("pg_replication_slot_wal_status", &["forgotten", "lost"]), Some(1.0));
             assert_eq!(round.value("pg_replication_slot_invalid", &["empty"]), Some(0.0));
             let forgotten = &round.data[2];

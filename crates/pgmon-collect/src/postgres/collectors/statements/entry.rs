@@ -38,6 +38,17 @@ impl Figures {
     }
 }
 
+impl Figures {
+    /// These and what came on top of them. What was not known until now begins with the total.
+    pub fn grown(mut self, interval: Self, total: Self) -> Self {
+        self += interval;
+        let known = |sum: f64, total: f64| if sum.is_nan() { total } else { sum };
+        self.plan_ms = known(self.plan_ms, total.plan_ms);
+        self.wal_bytes = known(self.wal_bytes, total.wal_bytes);
+        self
+    }
+}
+
 impl AddAssign for Figures {
     fn add_assign(&mut self, other: Self) {
         self.calls += other.calls;

@@ -9,20 +9,24 @@ use std::sync::Arc;
 
 const QPS: Desc = Desc::gauge(
     "pg_qps",
-    "Statements a second that clients ran in this database over the last interval, as pg_stat_statements counted them.",
+    "Statements a second that clients ran in this database over the last interval, as pg_stat_statements counted them; without those of pgmon's own role, unless that is a superuser.",
     &[],
 );
 const MEAN: Desc = Desc::gauge(
     "pg_query_latency_seconds_mean",
-    "Mean execution time in seconds of the statements that clients ran in this database over the last interval; absent without any.",
+    "Mean execution time in seconds of the statements that clients ran in this database over the last interval; without those of pgmon's own role, unless that is a superuser; absent without any.",
     &[],
 );
 const P95: Desc = Desc::gauge(
     "pg_query_latency_seconds_p95",
-    "Estimate in seconds of the 95th percentile of execution times over the last interval: each statement's are taken to be log-normal with the mean and deviation that it had in the interval, weighted by its calls; absent without any.",
+    "Estimate in seconds of the 95th percentile of execution times over the last interval: each statement's are taken to be log-normal with the mean and deviation that it had in the interval, weighted by its calls; without those of pgmon's own role, unless that is a superuser; absent without any.",
     &[],
 );
-const CALLS: Desc = Desc::counter("pg_stmt_calls_total", "Calls of a top statement.", &["queryid"]);
+const CALLS: Desc = Desc::counter(
+    "pg_stmt_calls_total",
+    "Calls of a top statement by all roles but pgmon's own (unless that is a superuser); it grows also when the server drops a part of the entries.",
+    &["queryid"],
+);
 const TIME: Desc = Desc::counter(
     "pg_stmt_time_seconds_total",
     "Execution time of a top statement in seconds.",

@@ -80,8 +80,54 @@ fn an_entry_that_was_dropped_and_made_again_counts_from_its_making() {
     // 1 came to fewer calls, 2 is gone, 3 came to more since it was made, 4 is new.
     let families = round(&mut s, &[entry(1, 7.0, 1.0), again, entry(4, 3.0, 1.0)], &at(10));
     assert_eq!(qps(&families), Some(16.0));
-    assert_eq!(number(&families, "pg_stmt_calls_total", &["1"]), Some(7.0));
+    assert_eq!(number(&families, "pg_stmt_calls_total", &["1"]), Some(107.0));
     assert_eq!(number(&families, "pg_stmt_calls_total", &["2"]), None);
+}
+
+#[test]
+fn a_counter_does_not_go_down_when_one_of_its_entries_is_dropped() {
+    let mut s = new(50);
+    let of = |userid, calls| {
+        let mut e = entry(1, calls, 1.0);
+        e.key.userid = userid;
+        e
+    };
+    let mut calls = |entries: &[Entry], seconds, reset: Option<i64>| {
+        s.info.stats_reset = reset.map(|t| jiff::Timestamp::from_second(t).unwrap());
+        number(&round(&mut s, entries, &at(seconds)), "pg_stmt_calls_total", &["1"])
+    };
+    assert_eq!(calls(&[of(10, 100.0), of(11, 50.0)], 0, None), Some(150.0));
+    assert_eq!(calls(&[of(10, 110.0)], 60, None), Some(160.0));
+    assert_eq!(calls(&[of(10, 110.0), of(11, 3.0)], 120, None), Some(163.0));
+    assert_eq!(calls(&[of(10, 4.0)], 180, Some(150)), Some(4.0), "all was reset");
+    assert_eq!(calls(&[of(10, 5.0)], 240, Some(150)), Some(5.0));
+}
+
+#[test]
+fn what_was_not_known_before_begins_with_its_total() {
+    let unknown = Figures { wal_bytes: f64::NAN, calls: 5.0, ..Figures::default() };
+    let total = Figures { wal_bytes: 70.0, calls: 6.0, ..Figures::default() };
+    let interval = Figures { wal_bytes: f64::NAN, calls: 1.0, ..Figures::default() };
+    assert_eq!(unknown.grown(interval, total), total);
+}
+
+#[test]
+fn our_own_statements_do_not_count() {
+    let own = |calls| {
+        let mut e = entry(2, calls, 1.0);
+        e.key.userid = 16_400;
+        e
+    };
+    let mut s = new(50);
+    round(&mut s, &[entry(1, 5.0, 1.0), own(100.0)], &at(0));
+    let families = round(&mut s, &[entry(1, 25.0, 1.0), own(900.0)], &at(10));
+    assert_eq!(qps(&families), Some(2.0));
+    assert_eq!(number(&families, "pg_stmt_calls_total", &["2"]), None);
+    // A superuser's may be anybody's.
+    let mut cx = at(20);
+    Arc::make_mut(&mut cx.facts).superuser = true;
+    let families = round(&mut s, &[entry(1, 25.0, 1.0), own(900.0)], &cx);
+    assert_eq!(number(&families, "pg_stmt_calls_total", &["2"]), Some(900.0));
 }
 
 #[test]

@@ -40,4 +40,6 @@ SELECT u.datname,
         GROUP BY s.subname
        HAVING pg_catalog.count(*) = 1
        ) AS u ON u.subname = w.subname
+ -- On a standby no worker ever runs: the subscriptions there are those of the primary.
+ WHERE NOT pg_catalog.pg_is_in_recovery()
  ORDER BY 1, 2, w.subid

@@ -32,4 +32,6 @@ SELECT d.datname::text AS datname,
          FROM pg_catalog.pg_stat_subscription AS v
         GROUP BY v.subid, v.subname
        ) AS w ON w.subid = u.oid
+ -- On a standby no worker ever runs: the subscriptions there are those of the primary.
+ WHERE NOT pg_catalog.pg_is_in_recovery()
  ORDER BY 1, 2

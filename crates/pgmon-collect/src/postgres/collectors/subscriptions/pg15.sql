@@ -33,4 +33,6 @@ SELECT d.datname::text AS datname,
         GROUP BY v.subid, v.subname
        ) AS w ON w.subid = u.oid
   LEFT JOIN LATERAL pg_catalog.pg_stat_get_subscription_stats(u.oid) AS t ON true
+ -- On a standby no worker ever runs: the subscriptions there are those of the primary.
+ WHERE NOT pg_catalog.pg_is_in_recovery()
  ORDER BY 1, 2

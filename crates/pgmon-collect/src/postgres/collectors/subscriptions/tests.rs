@@ -41,6 +41,25 @@ fn a_name_that_two_databases_use_is_two_series() {
 }
 
 #[test]
+fn on_a_standby_nothing_is_down() {
+    on_all_majors(async |major| {
+        let server = Server::start(major).await.unwrap();
+        let subscribe = "CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p \
+                         WITH (connect = false)";
+        server.exec("postgres", subscribe).await.unwrap();
+        let replica = server.replica("r").await.unwrap();
+        replica.wait_caught_up().await.unwrap();
+        let there: bool =
+            replica.query("postgres", "SELECT count(*) = 1 FROM pg_subscription").await.unwrap();
+        assert!(there);
+        let mut probe = Probe::new(&replica.dsn("postgres"), single::<Subscriptions>()).await;
+        assert_eq!(probe.round().await.families, [], "{major}");
+        let mut probe = Probe::new(&server.dsn("postgres"), single::<Subscriptions>()).await;
+        assert_eq!(probe.round().await.value(UP, &["postgres", "s"]), Some(0.0), "{major}");
+    });
+}
+
+#[test]
 fn a_subscription_that_cannot_apply_is_seen() {
     on_all_majors(async |major| {
         let server = Server::builder(major)

@@ -23,6 +23,18 @@ fn the_oldest_of_each_kind_is_exported_and_none_is_zero() {
 }
 
 #[test]
+fn what_is_younger_than_our_look_holds_nothing() {
+    let mut rows = [row("backend", -3)];
+    let mut collector = XminHorizon::new(&Settings::default());
+    let cx = cx(17, Duration::ZERO);
+    let mut out = Families::new();
+    collector.complete(&mut rows, &cx);
+    collector.samples(&rows, &cx, &mut out);
+    assert_eq!(number(&out.into_vec(), "pg_xmin_age", &["backend"]), Some(0.0));
+    assert_eq!(rows[0].xid_age, 0);
+}
+
+#[test]
 fn sessions_that_are_hidden_are_unknown_and_not_zero() {
     let mut cx = cx(18, Duration::ZERO);
     Arc::make_mut(&mut cx.facts).monitor = false;
