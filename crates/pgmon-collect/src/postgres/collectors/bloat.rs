@@ -91,7 +91,7 @@ const MAX_WAL_BYTES: u64 = 16 << 20;
 /// Whether hint bits are logged here. What is not known counts as logged; a standby writes none.
 fn hints_are_logged(cx: &Cx) -> bool {
     let off = |name| cx.facts.setting_on(name) == Some(false);
-    !cx.facts.in_recovery && !(off("data_checksums") && off("wal_log_hints"))
+    !(cx.facts.in_recovery || (off("data_checksums") && off("wal_log_hints")))
 }
 
 /// What the statement that is running returns.
