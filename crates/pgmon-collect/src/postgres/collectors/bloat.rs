@@ -82,6 +82,18 @@ struct Can {
     index: bool,
 }
 
+/// What a round may make the server write to its WAL, bytes. Reading a row that nobody has read since it was
+/// written marks its page (hint bits). With checksums or `wal_log_hints` the first mark on a page since a
+/// checkpoint logs the whole page, also in a transaction that is READ ONLY. There is no key for this: a
+/// monitor has no business writing, and VACUUM leaves nothing to mark.
+const MAX_WAL_BYTES: u64 = 16 << 20;
+
+/// Whether hint bits are logged here. What is not known counts as logged; a standby writes none.
+fn hints_are_logged(cx: &Cx) -> bool {
+    let off = |name| cx.facts.setting_on(name) == Some(false);
+    !(cx.facts.in_recovery || (off("data_checksums") && off("wal_log_hints")))
+}
+
 /// What the statement that is running returns.
 #[derive(Clone, Copy)]
 enum Running {
@@ -133,6 +145,7 @@ impl Bloat {
         self.resting.retain(|_, rounds| *rounds > 0);
         let bloat = &cx.settings.bloat;
         let mut left = bloat.max_bytes;
+        let mut wal_left = if hints_are_logged(cx) { MAX_WAL_BYTES } else { u64::MAX };
         for (at, (candidate, fate)) in self.found.iter_mut().enumerate() {
             let with = match (candidate.kind.as_str(), bloat.exact) {
                 ("index", _) if self.can.index => ("pgstatindex", INDEX),
@@ -148,11 +161,17 @@ impl Bloat {
                 continue;
             }
             let pages = u64::try_from(candidate.pages).unwrap_or(0);
+            let unseen = u64::try_from(candidate.unseen_pages.unwrap_or(0)).unwrap_or(0);
+            let Some(wal_rest) = wal_left.checked_sub(unseen.saturating_mul(cx.facts.block_size.into()))
+            else {
+                *fate = Fate::Not("measuring would write WAL: VACUUM it first");
+                continue;
+            };
             let Some(rest) = left.checked_sub(pages.saturating_mul(cx.facts.block_size.into())) else {
                 *fate = Fate::Not("it does not fit into bloat.max_bytes");
                 continue;
             };
-            left = rest;
+            (left, wal_left) = (rest, wal_rest);
             self.queue.push_back((at, with.0, with.1));
         }
     }

@@ -13,7 +13,7 @@ use sqlx::postgres::PgArguments;
 #[cfg(test)]
 mod tests;
 
-/// A table; ages are absent if it never happened since the statistics began.
+/// A table; ages are absent if it never happened since the statistics began, and on a standby.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 pub struct Row {
     /// Its oid.
@@ -86,7 +86,25 @@ impl Collector for Freshness {
         Ok(args)
     }
 
-    fn samples(&mut self, rows: &[Row], _cx: &Cx, out: &mut Families) -> Vec<Blind> {
+    fn complete(&mut self, rows: &mut [Row], cx: &Cx) {
+        for row in rows.iter_mut().filter(|_| cx.facts.in_recovery) {
+            row.last_autovacuum_age_seconds = None;
+            row.last_vacuum_age_seconds = None;
+            row.last_autoanalyze_age_seconds = None;
+            row.last_analyze_age_seconds = None;
+        }
+    }
+
+    fn samples(&mut self, rows: &[Row], cx: &Cx, out: &mut Families) -> Vec<Blind> {
+        if cx.facts.in_recovery {
+            // What happened on the primary is not told here, and what happened here before is old.
+            return vec![Blind {
+                collector: Self::SPEC.name,
+                needs: "primary".into(),
+                effect: Self::SPEC.blind_effect.into(),
+                remedy: None,
+            }];
+        }
         let shown = self.top.keep(rows.iter().map(|r| r.oid));
         for row in rows.iter().filter(|r| shown.contains(&r.oid)) {
             let relation = label::relation(&row.schema, &row.name);

@@ -12,6 +12,8 @@ use pgmon_core::snapshot::{Blind, Loop};
 use sqlx::Arguments as _;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::PgArguments;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 #[cfg(test)]
 mod tests;
@@ -50,11 +52,15 @@ pub struct Row {
     pub estimated_bytes: i64,
     /// Bytes as measured; only of the largest.
     pub bytes: Option<i64>,
+    /// Growth since the last round, bytes per second; negative if it shrank.
+    #[sqlx(skip)]
+    pub growth_bytes_per_second: Option<f64>,
     /// Scans since the statistics were reset; absent if the server does not count.
     pub scans: Option<i64>,
     /// Seconds since the last scan (16+); absent if there was none.
     pub scanned_seconds_ago: Option<f64>,
-    /// Seconds since the database's statistics were reset; absent if they never were.
+    /// Seconds since the statistics of this database began: were reset, were lost in a crash, or the server was
+    /// promoted while pgmon watched. Absent if unknown, and on a standby.
     pub stats_age_seconds: Option<f64>,
     /// Whether queries may use it.
     pub is_valid: bool,
@@ -102,11 +108,21 @@ pub struct Row {
 }
 
 const SIZE: Desc = Desc::gauge("pg_index_size_bytes", "Bytes of an index (pg_relation_size).", &["index"]);
+const GROWTH: Desc = Desc::gauge(
+    "pg_index_growth_bytes_per_second",
+    "Change of an index's size since the round before, bytes per second; negative if it shrank.",
+    &["index"],
+);
+const STATISTICS_AGE: Desc = Desc::gauge(
+    "pg_index_statistics_age_seconds",
+    "Time since this database's statistics began (reset, lost in a crash, or a promotion that pgmon saw), seconds: an index is unused only if they are old enough to tell; absent on a standby, which counts its own reads only.",
+    &[],
+);
 const SCANS: Desc =
     Desc::counter("pg_index_scans_total", "Scans of an index on this server (idx_scan).", &["index"]);
 const UNUSED: Desc = Desc::gauge(
     "pg_unused_indexes",
-    "Indexes that were never scanned on this server and that no constraint, replica identity, foreign key or partitioned index needs.",
+    "Indexes without a scan on this server since its statistics began (pg_index_statistics_age_seconds) that no constraint, replica identity, foreign key or partitioned index needs.",
     &[],
 );
 const UNUSED_BYTES: Desc = Desc::gauge(
@@ -133,7 +149,14 @@ const PREFIX: Desc = Desc::gauge(
 /// See the module's head.
 pub struct Indexes {
     top: TopN<i64>,
+    /// By oid: when it was measured last, and its size then.
+    before: BTreeMap<i64, (Duration, i64)>,
+    /// When the server was last seen as a standby.
+    standby_at: Option<Duration>,
 }
+
+/// An index that could not be measured for a while keeps its last size for so many intervals.
+const REMEMBER_INTERVALS: u32 = 6;
 
 impl Collector for Indexes {
     type Row = Row;
@@ -149,13 +172,23 @@ impl Collector for Indexes {
             pg(16, include_str!("indexes/pg16.sql")),
         ],
         follow_ups: &[],
-        families: &[&SIZE, &SCANS, &UNUSED, &UNUSED_BYTES, &INVALID, &DUPLICATE, &PREFIX],
+        families: &[
+            &SIZE,
+            &GROWTH,
+            &SCANS,
+            &STATISTICS_AGE,
+            &UNUSED,
+            &UNUSED_BYTES,
+            &INVALID,
+            &DUPLICATE,
+            &PREFIX,
+        ],
         needs: &[],
         blind_effect: "sizes and use of indexes",
     };
 
     fn new(settings: &Settings) -> Self {
-        Self { top: TopN::new(settings.top_indexes) }
+        Self { top: TopN::new(settings.top_indexes), before: BTreeMap::new(), standby_at: None }
     }
 
     fn args(&self, _cx: &Cx) -> Result<PgArguments, BoxDynError> {
@@ -166,19 +199,37 @@ impl Collector for Indexes {
 
     fn complete(&mut self, rows: &mut [Row], cx: &Cx) {
         let counted = cx.facts.setting_on("track_counts") != Some(false);
+        if cx.facts.in_recovery {
+            self.standby_at = Some(cx.mono);
+        }
+        // The reads of the others do not count for a server that was a standby until lately.
+        let primary_for = self.standby_at.map(|at| cx.mono.saturating_sub(at).as_secs_f64());
         for row in rows {
             row.index = label::relation(&row.schema, &row.name);
+            row.stats_age_seconds = row
+                .stats_age_seconds
+                .filter(|_| counted && !cx.facts.in_recovery)
+                .map(|age| primary_for.map_or(age, |limit| age.min(limit)).max(0.0));
+            if let Some(bytes) = row.bytes {
+                let before = self.before.insert(row.oid, (cx.mono, bytes));
+                row.growth_bytes_per_second = before.and_then(|(at, then)| {
+                    let seconds = cx.mono.saturating_sub(at).as_secs_f64();
+                    (seconds > 0.0).then(|| (bytes as f64 - then as f64) / seconds)
+                });
+            }
             if !counted {
                 row.scans = None;
                 row.is_unused = false;
             }
         }
+        self.before.retain(|_, (at, _)| cx.mono.saturating_sub(*at) <= cx.interval * REMEMBER_INTERVALS);
     }
 
     fn samples(&mut self, rows: &[Row], cx: &Cx, out: &mut Families) -> Vec<Blind> {
         let shown = self.top.keep(rows.iter().filter(|r| r.is_large).map(|r| r.oid));
         for row in rows.iter().filter(|r| shown.contains(&r.oid)) {
             out.push_opt(&SIZE, &[&row.index], row.bytes.map(|b| b as f64));
+            out.push_opt(&GROWTH, &[&row.index], row.growth_bytes_per_second);
             out.push_opt(&SCANS, &[&row.index], row.scans.map(|n| n as f64));
         }
         let first = rows.first();
@@ -193,6 +244,7 @@ impl Collector for Indexes {
                 remedy: Some("ALTER SYSTEM SET track_counts = on;\nSELECT pg_reload_conf();".into()),
             }];
         }
+        out.push_opt(&STATISTICS_AGE, &[], first.and_then(|r| r.stats_age_seconds));
         out.push(&UNUSED, &[], first.map_or(0.0, |r| r.unused_count as f64));
         out.push(&UNUSED_BYTES, &[], first.map_or(0.0, |r| r.unused_bytes));
         Vec::new()

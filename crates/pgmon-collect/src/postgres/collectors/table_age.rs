@@ -7,6 +7,7 @@ use pgmon_core::metric::{Desc, Families};
 use pgmon_core::snapshot::{Blind, Loop};
 use sqlx::Arguments as _;
 use sqlx::postgres::PgArguments;
+use std::collections::BTreeSet;
 
 /// One table.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
@@ -47,6 +48,9 @@ const RATIO: Desc = Desc::gauge(
     &["relation"],
 );
 
+/// The label of temporary tables.
+const TEMPORARY: &str = "pg_temp.(temporary)";
+
 /// See the module's head.
 pub struct TableAge {
     top: TopN<String>,
@@ -78,10 +82,24 @@ impl Collector for TableAge {
     }
 
     fn samples(&mut self, rows: &[Row], _cx: &Cx, out: &mut Families) -> Vec<Blind> {
-        let labels: Vec<String> =
-            rows.iter().map(|r| label::relation(&r.schema_name, &r.table_name)).collect();
-        let shown = self.top.keep(labels.iter().cloned());
-        for (row, relation) in rows.iter().zip(&labels).filter(|(_, label)| shown.contains(*label)) {
+        // Names of temporary tables come and go with sessions: all of them are one series, the worst.
+        let mut seen = BTreeSet::new();
+        let labelled: Vec<(&Row, String)> = rows
+            .iter()
+            .map(|r| {
+                (
+                    r,
+                    if r.temporary {
+                        TEMPORARY.into()
+                    } else {
+                        label::relation(&r.schema_name, &r.table_name)
+                    },
+                )
+            })
+            .filter(|(_, relation)| seen.insert(relation.clone()))
+            .collect();
+        let shown = self.top.keep(labelled.iter().map(|(_, relation)| relation.clone()));
+        for (row, relation) in labelled.iter().filter(|(_, relation)| shown.contains(relation)) {
             out.push(&XID_AGE, &[relation], row.xid_age as f64);
             out.push_opt(&MXID_AGE, &[relation], row.mxid_age.map(|age| age as f64));
             out.push(&RATIO, &[relation], row.ratio);

@@ -8,6 +8,8 @@ use pgmon_core::snapshot::{Blind, Loop};
 use sqlx::Arguments as _;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::PgArguments;
+use std::collections::BTreeMap;
+use std::time::Duration;
 use trigger::{Triggers, pressure};
 
 #[cfg(test)]
@@ -15,6 +17,8 @@ mod tests;
 mod trigger;
 
 /// A table, with what happened to it since its statistics were reset.
+///
+/// A standby counts its own scans and nothing else: there all that tells of changes and vacuums is absent.
 #[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 pub struct Row {
     /// Its oid.
@@ -48,7 +52,7 @@ pub struct Row {
     /// Dead tuples of its TOAST table.
     pub toast_dead_tuples: Option<i64>,
     /// Tuples changed since the last analyze.
-    pub modified_since_analyze: i64,
+    pub modified_since_analyze: Option<i64>,
     /// Tuples inserted since the last vacuum (13+).
     pub inserted_since_vacuum: Option<i64>,
     /// Whether autovacuum comes at all, by the server's settings and the table's options.
@@ -67,13 +71,13 @@ pub struct Row {
     #[sqlx(skip)]
     pub analyze_pressure: Option<f64>,
     /// Tuples inserted.
-    pub tuples_inserted: i64,
+    pub tuples_inserted: Option<i64>,
     /// Tuples updated.
-    pub tuples_updated: i64,
+    pub tuples_updated: Option<i64>,
     /// Tuples deleted.
-    pub tuples_deleted: i64,
+    pub tuples_deleted: Option<i64>,
     /// Tuples updated within their page, without touching an index (HOT).
-    pub tuples_hot_updated: i64,
+    pub tuples_hot_updated: Option<i64>,
     /// Tuples whose new version went to another page (16+).
     pub tuples_newpage_updated: Option<i64>,
     /// HOT updates of all updates, 0-1; absent if there were none.
@@ -83,18 +87,18 @@ pub struct Row {
     pub seq_scans: i64,
     /// Tuples that sequential scans read.
     pub seq_tuples_read: i64,
-    /// Index scans; absent without an index.
+    /// Index scans; absent without an index. Those of an index that was dropped since stay counted.
     pub idx_scans: Option<i64>,
     /// Tuples that index scans fetched.
     pub idx_tuples_fetched: Option<i64>,
     /// Vacuums by hand.
-    pub vacuums: i64,
+    pub vacuums: Option<i64>,
     /// Vacuums by autovacuum.
-    pub autovacuums: i64,
+    pub autovacuums: Option<i64>,
     /// Analyzes by hand.
-    pub analyzes: i64,
+    pub analyzes: Option<i64>,
     /// Analyzes by autovacuum.
-    pub autoanalyzes: i64,
+    pub autoanalyzes: Option<i64>,
     /// Seconds since the last vacuum by hand; absent if there was none.
     pub vacuumed_seconds_ago: Option<f64>,
     /// Seconds since the last vacuum by autovacuum; absent if there was none.
@@ -148,11 +152,14 @@ const SEQ_READ: Desc = Desc::counter(
     "Tuples that sequential scans of a table read (seq_tup_read).",
     RELATION,
 );
-const IDX_SCANS: Desc =
-    Desc::counter("pg_table_idx_scans_total", "Index scans of a table (idx_scan).", RELATION);
+const IDX_SCANS: Desc = Desc::counter(
+    "pg_table_idx_scans_total",
+    "Index scans of a table (idx_scan); those of dropped indexes stay counted while pgmon runs.",
+    RELATION,
+);
 const IDX_FETCHED: Desc = Desc::counter(
     "pg_table_idx_tuples_fetched_total",
-    "Tuples that index scans of a table fetched (idx_tup_fetch).",
+    "Tuples that index scans of a table fetched (idx_tup_fetch); those of dropped indexes stay counted while pgmon runs.",
     RELATION,
 );
 const INSERTED: Desc =
@@ -170,6 +177,74 @@ const HOT: Desc = Desc::counter(
 /// See the module's head.
 pub struct Tables {
     top: TopN<i64>,
+    /// By oid: the scans of indexes that are gone.
+    scans: BTreeMap<i64, Scans>,
+    /// When the server that they belong to started.
+    started_at: Option<jiff::Timestamp>,
+}
+
+/// A relation that fell out of the ranking is remembered for so many intervals.
+const REMEMBER_INTERVALS: u32 = 6;
+
+/// What a table's indexes had counted when it was seen last. The server adds up the indexes that are there
+/// now: without the others a counter would go down at DROP INDEX and look as if it had begun anew.
+#[derive(Default)]
+struct Scans {
+    seen: Duration,
+    seq: (i64, i64),
+    idx: [Carried; 2],
+}
+
+/// A sum, and what is added to it so that it does not go down.
+#[derive(Default)]
+struct Carried {
+    last: i64,
+    gone: i64,
+}
+
+impl Carried {
+    fn next(&mut self, sum: i64) -> i64 {
+        self.gone = self.gone.saturating_add(self.last.saturating_sub(sum).max(0));
+        self.last = sum;
+        sum.saturating_add(self.gone)
+    }
+}
+
+impl Tables {
+    /// Adds the scans of indexes that were dropped.
+    fn carry(&mut self, row: &mut Row, at: Duration) {
+        let scans = self.scans.entry(row.oid).or_default();
+        let seq = (row.seq_scans, row.seq_tuples_read);
+        if seq.0 < scans.seq.0 || seq.1 < scans.seq.1 {
+            // No index took part in these: the statistics were reset.
+            *scans = Scans::default();
+        }
+        (scans.seen, scans.seq) = (at, seq);
+        let [of_scans, of_fetched] = &mut scans.idx;
+        row.idx_scans = row.idx_scans.map(|n| of_scans.next(n));
+        row.idx_tuples_fetched = row.idx_tuples_fetched.map(|n| of_fetched.next(n));
+    }
+}
+
+impl Row {
+    /// Leaves what a standby knows: its own scans and the catalog.
+    fn forget_changes(&mut self) {
+        *self = Self {
+            oid: self.oid,
+            schema: std::mem::take(&mut self.schema),
+            name: std::mem::take(&mut self.name),
+            relation: std::mem::take(&mut self.relation),
+            pages: self.pages,
+            frozen_pages: self.frozen_pages,
+            estimated_rows: self.estimated_rows,
+            options: self.options.take(),
+            seq_scans: self.seq_scans,
+            seq_tuples_read: self.seq_tuples_read,
+            idx_scans: self.idx_scans,
+            idx_tuples_fetched: self.idx_tuples_fetched,
+            ..Self::default()
+        };
+    }
 }
 
 impl Collector for Tables {
@@ -209,7 +284,7 @@ impl Collector for Tables {
     };
 
     fn new(settings: &Settings) -> Self {
-        Self { top: TopN::new(settings.top_relations) }
+        Self { top: TopN::new(settings.top_relations), scans: BTreeMap::new(), started_at: None }
     }
 
     fn args(&self, _cx: &Cx) -> Result<PgArguments, BoxDynError> {
@@ -220,8 +295,16 @@ impl Collector for Tables {
 
     fn complete(&mut self, rows: &mut [Row], cx: &Cx) {
         let server = Triggers::of_server(&cx.facts);
+        if self.started_at.replace(cx.facts.started_at) != Some(cx.facts.started_at) {
+            self.scans.clear();
+        }
         for row in rows {
             row.relation = label::relation(&row.schema, &row.name);
+            self.carry(row, cx.mono);
+            if cx.facts.in_recovery {
+                row.forget_changes();
+                continue;
+            }
             row.counts_known = counts_known(row);
             // What autovacuum goes by, even if it is not all that there is.
             let counted_dead = row.dead_tuples.unwrap_or(0);
@@ -232,8 +315,10 @@ impl Collector for Tables {
                 let all = live.saturating_add(dead);
                 (all > 0).then(|| dead as f64 / all as f64 * 100.0)
             });
-            row.hot_ratio = (row.tuples_updated > 0)
-                .then(|| (row.tuples_hot_updated as f64 / row.tuples_updated as f64).min(1.0));
+            row.hot_ratio = row
+                .tuples_hot_updated
+                .zip(row.tuples_updated.filter(|n| *n > 0))
+                .map(|(hot, all)| (hot as f64 / all as f64).min(1.0));
             let Some(server) = &server else { continue };
             let own = server.with(row.options.as_deref().unwrap_or_default());
             let (rows, trigger) = (row.estimated_rows, own.vacuum(row.estimated_rows));
@@ -246,8 +331,9 @@ impl Collector for Tables {
             row.vacuum_pressure = Some(pressure(counted_dead, trigger));
             row.insert_pressure =
                 row.inserted_since_vacuum.zip(own.insert(rows, unfrozen)).map(|(n, t)| pressure(n, t));
-            row.analyze_pressure = Some(pressure(row.modified_since_analyze, own.analyze(rows)));
+            row.analyze_pressure = row.modified_since_analyze.map(|n| pressure(n, own.analyze(rows)));
         }
+        self.scans.retain(|_, s| cx.mono.saturating_sub(s.seen) <= cx.interval * REMEMBER_INTERVALS);
     }
 
     fn samples(&mut self, rows: &[Row], cx: &Cx, out: &mut Families) -> Vec<Blind> {
@@ -268,15 +354,24 @@ impl Collector for Tables {
             out.push_opt(&PRESSURE, &label, row.vacuum_pressure);
             out.push_opt(&INSERT_PRESSURE, &label, row.insert_pressure);
             out.push_opt(&ANALYZE_PRESSURE, &label, row.analyze_pressure);
-            out.push(&MODIFIED, &label, row.modified_since_analyze as f64);
+            out.push_opt(&MODIFIED, &label, row.modified_since_analyze.map(|n| n as f64));
             out.push(&SEQ_SCANS, &label, row.seq_scans as f64);
             out.push(&SEQ_READ, &label, row.seq_tuples_read as f64);
             out.push_opt(&IDX_SCANS, &label, row.idx_scans.map(|n| n as f64));
             out.push_opt(&IDX_FETCHED, &label, row.idx_tuples_fetched.map(|n| n as f64));
-            out.push(&INSERTED, &label, row.tuples_inserted as f64);
-            out.push(&UPDATED, &label, row.tuples_updated as f64);
-            out.push(&DELETED, &label, row.tuples_deleted as f64);
-            out.push(&HOT, &label, row.tuples_hot_updated as f64);
+            out.push_opt(&INSERTED, &label, row.tuples_inserted.map(|n| n as f64));
+            out.push_opt(&UPDATED, &label, row.tuples_updated.map(|n| n as f64));
+            out.push_opt(&DELETED, &label, row.tuples_deleted.map(|n| n as f64));
+            out.push_opt(&HOT, &label, row.tuples_hot_updated.map(|n| n as f64));
+        }
+        if cx.facts.in_recovery {
+            return vec![Blind {
+                collector: Self::SPEC.name,
+                needs: "primary".into(),
+                effect: "changes, dead tuples and vacuums of tables: a standby counts its own scans only"
+                    .into(),
+                remedy: None,
+            }];
         }
         Vec::new()
     }
@@ -288,9 +383,11 @@ impl Collector for Tables {
 /// they have not if none was inserted, if the catalog knows of more rows than were inserted, or if more
 /// were deleted than inserted.
 fn counts_known(row: &Row) -> bool {
-    let counted = row.vacuums + row.autovacuums + row.analyzes + row.autoanalyzes > 0;
-    let seen_all = row.tuples_inserted > 0
-        && row.tuples_deleted <= row.tuples_inserted
-        && row.estimated_rows.is_none_or(|rows| rows * 0.9 <= row.tuples_inserted as f64);
+    let counted =
+        [row.vacuums, row.autovacuums, row.analyzes, row.autoanalyzes].into_iter().any(|n| n > Some(0));
+    let (inserted, deleted) = (row.tuples_inserted.unwrap_or(0), row.tuples_deleted.unwrap_or(0));
+    let seen_all = inserted > 0
+        && deleted <= inserted
+        && row.estimated_rows.is_none_or(|rows| rows * 0.9 <= inserted as f64);
     counted || seen_all
 }

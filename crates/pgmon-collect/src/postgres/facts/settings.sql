@@ -15,6 +15,6 @@ SELECT s.name::text AS name,
         'track_activities', 'track_counts', 'track_io_timing', 'track_wal_io_timing', 'track_functions',
         'track_activity_query_size', 'compute_query_id', 'shared_preload_libraries',
         'pg_stat_statements.max', 'pg_stat_statements.track',
-        'data_checksums', 'archive_mode', 'wal_level', 'wal_segment_size', 'hot_standby', 'hot_standby_feedback',
+        'data_checksums', 'wal_log_hints', 'archive_mode', 'wal_level', 'wal_segment_size', 'hot_standby', 'hot_standby_feedback',
         'max_slot_wal_keep_size', 'checkpoint_timeout', 'max_wal_size', 'cluster_name')
  ORDER BY 1

@@ -9,10 +9,21 @@ WITH can AS (
       WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'),
      candidates AS (
     (SELECT 'table' AS kind, c.oid AS relid, n.nspname AS schema_name, c.relname AS name, NULL::name AS table_name, c.relpages,
-            c.reltuples, c.relnatts, c.reloptions, 100 AS default_fillfactor, false AS deduplicates
+            c.reltuples, c.relnatts, c.reloptions, 100 AS default_fillfactor, false AS deduplicates,
+            -- Pages on which reading may leave a mark (a hint bit) that is logged: at most those that were not
+            -- all-visible when they were counted, two for each tuple that changed since, and those with dead
+            -- ones; at most all there are, with what was added since. All, if nobody counted on record.
+            CASE WHEN c.relpersistence = 'u' THEN 0
+                 WHEN pg_catalog.pg_stat_get_vacuum_count(c.oid) + pg_catalog.pg_stat_get_autovacuum_count(c.oid)
+                    + pg_catalog.pg_stat_get_analyze_count(c.oid) + pg_catalog.pg_stat_get_autoanalyze_count(c.oid) = 0
+                 THEN g.pages
+                 ELSE LEAST(g.pages, GREATEST(c.relpages - c.relallvisible, 0) + 2 * s.changed + s.dead) END AS unseen_pages
        FROM pg_catalog.pg_class AS c
        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
        JOIN pg_catalog.pg_am AS m ON m.oid = c.relam AND m.amname = 'heap'
+      CROSS JOIN LATERAL (SELECT pg_catalog.pg_stat_get_mod_since_analyze(c.oid) AS changed,
+                                 pg_catalog.pg_stat_get_dead_tuples(c.oid) AS dead) AS s
+      CROSS JOIN LATERAL (SELECT c.relpages + (s.changed + s.dead) / GREATEST(c.reltuples / GREATEST(c.relpages, 1), 1) AS pages) AS g
       WHERE c.relkind IN ('r', 'm')
         AND c.relpages >= $1::int8
         -- An unlogged table has no content on a standby; a temporary one is its own session's.
@@ -22,7 +33,7 @@ WITH can AS (
       LIMIT $2::int8)
       UNION ALL
     (SELECT 'index', c.oid, n.nspname, c.relname, t.relname, c.relpages, c.reltuples, c.relnatts, c.reloptions, 90,
-            NOT i.indisunique AND i.indnatts = i.indnkeyatts AND pg_catalog.current_setting('server_version_num')::int4 >= 130000
+            NOT i.indisunique AND i.indnatts = i.indnkeyatts AND pg_catalog.current_setting('server_version_num')::int4 >= 130000, NULL
        FROM pg_catalog.pg_class AS c
        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
        JOIN pg_catalog.pg_am AS m ON m.oid = c.relam AND m.amname = 'btree'
@@ -46,6 +57,7 @@ SELECT can.approx::bool AS can_approx,
        c.name::text AS name,
        c.table_name::text AS table_name,
        c.relpages::int8 AS pages,
+       c.unseen_pages::int8 AS unseen_pages,
        c.reltuples::float8 AS rows,
        c.relnatts::int4 AS attributes,
        COALESCE(o.fillfactor::float8, c.default_fillfactor)::float8 AS fillfactor,

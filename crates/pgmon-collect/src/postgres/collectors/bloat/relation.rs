@@ -40,6 +40,8 @@ pub(super) struct Candidate {
     pub(super) name: String,
     pub(super) table_name: Option<String>,
     pub(super) pages: i64,
+    /// Pages of a table on which reading may set hint bits.
+    pub(super) unseen_pages: Option<i64>,
     pub(super) rows: f64,
     pub(super) attributes: i32,
     pub(super) fillfactor: f64,

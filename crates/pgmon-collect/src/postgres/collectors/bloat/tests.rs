@@ -87,6 +87,7 @@ fn candidate(relid: i64, pages: i64) -> (Candidate, Fate) {
         name: format!("t{relid}"),
         table_name: None,
         pages,
+        unseen_pages: Some(0),
         rows: 1.0,
         attributes: 1,
         fillfactor: 100.0,
@@ -113,6 +114,80 @@ fn the_budget_is_kept_and_the_largest_that_fit_are_measured() {
     assert_eq!(measured(&mut bloat, &found), [2, 4]);
     assert!(matches!(bloat.found[0].1, Fate::Not("it does not fit into bloat.max_bytes")));
     assert!(matches!(bloat.found[4].1, Fate::Not(_)), "60 + 40 is all");
+}
+
+#[test]
+fn wal_has_a_budget_of_its_own_where_hints_are_logged() {
+    let with = |change: &dyn Fn(&mut crate::postgres::facts::Facts)| {
+        let mut bloat = Bloat::new(&Settings::default());
+        bloat.can = Can { approx: true, exact: true, index: true };
+        // 8, 24 and 8 MiB of pages that nobody has read.
+        for (relid, unseen) in [(1, 1024), (2, 3072), (3, 1024), (4, 1)] {
+            let (candidate, fate) = candidate(relid, 5000 - relid);
+            bloat.found.push((Candidate { unseen_pages: Some(unseen), ..candidate }, fate));
+        }
+        let mut cx = cx(18, Duration::ZERO);
+        change(Arc::make_mut(&mut cx.facts));
+        bloat.choose(&cx);
+        bloat.queue.iter().map(|(at, ..)| bloat.found[*at].0.relid).collect::<Vec<_>>()
+    };
+    let set = |name: &'static str, value: &'static str| (name.to_owned(), (value.to_owned(), None));
+    assert_eq!(with(&|_| ()), [1, 3], "what is not known counts as logged");
+    let off = [set("data_checksums", "off"), set("wal_log_hints", "off")];
+    assert_eq!(with(&|f| f.settings = off.clone().into()), [1, 2, 3, 4]);
+    let hints = [set("data_checksums", "off"), set("wal_log_hints", "on")];
+    assert_eq!(with(&|f| f.settings = hints.clone().into()), [1, 3]);
+    assert_eq!(with(&|f| f.in_recovery = true), [1, 2, 3, 4]);
+}
+
+#[test]
+fn measuring_writes_next_to_no_wal() {
+    on_all_majors(async |major| {
+        let mut builder = Server::builder(major).setting("autovacuum", "off").setting("max_wal_size", "4GB");
+        if major.0 < 18 {
+            builder = builder.initdb_arg("--data-checksums");
+        }
+        let server = builder.start().await.unwrap();
+        server.create_extension("postgres", "pgstattuple").await.unwrap();
+        let t1 = server.create_monitor("reader", Tier::T1).await.unwrap();
+        let dsn = server.dsn_as("reader", &t1, "postgres");
+        let rows = "SELECT i, repeat('x', 1000) FROM generate_series(1, 40000) i";
+        for sql in [
+            // Counted in full, then written anew: every page is to be marked, and the catalog says that none is.
+            "CREATE TABLE rewritten (id int, filler text)",
+            &format!("INSERT INTO rewritten {rows}"),
+            "VACUUM ANALYZE rewritten",
+            "DELETE FROM rewritten",
+            // Counted while small, then loaded.
+            "CREATE TABLE loaded (id int, filler text)",
+            "INSERT INTO loaded SELECT i, repeat('x', 1000) FROM generate_series(1, 400) i",
+            "VACUUM ANALYZE loaded",
+            &format!("INSERT INTO loaded {rows}"),
+            "CREATE TABLE calm (id int, filler text)",
+            &format!("INSERT INTO calm {rows}"),
+            "VACUUM ANALYZE calm",
+        ] {
+            server.exec("postgres", sql).await.unwrap();
+        }
+        let counted =
+            "SELECT bool_and(n_mod_since_analyze >= 40000) FROM pg_stat_user_tables WHERE relname <> 'calm'";
+        server.wait_until("postgres", counted).await.unwrap();
+        for exact in [false, true] {
+            server.exec("postgres", "CHECKPOINT").await.unwrap();
+            let lsn = "SELECT (pg_current_wal_insert_lsn() - '0/0')::float8";
+            let before: f64 = server.query("postgres", lsn).await.unwrap();
+            let with = settings(BloatSettings { exact, ..Settings::default().bloat });
+            let round = Probe::with(&dsn, REGISTERED, with).await.round().await;
+            let written = server.query::<f64>("postgres", lsn).await.unwrap() - before;
+            assert!(written < f64::from(17 << 20), "{written} bytes of WAL on {major}, exact: {exact}");
+            for name in ["rewritten", "loaded"] {
+                let why = &find(&round, name).unwrap()["not_measured"];
+                assert_eq!(why, "measuring would write WAL: VACUUM it first", "{name} on {major}");
+            }
+            let calm = find(&round, "calm").unwrap();
+            assert!(calm["not_measured"].is_null(), "{calm} on {major}");
+        }
+    });
 }
 
 #[test]

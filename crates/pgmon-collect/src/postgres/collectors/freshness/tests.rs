@@ -106,6 +106,36 @@ fn ages_are_those_of_the_server() {
     });
 }
 
+#[test]
+fn a_table_that_was_only_loaded_ranks_by_its_rows() {
+    on_all_majors(async |major| {
+        let server = Server::builder(major).setting("autovacuum", "off").start().await.unwrap();
+        for sql in [
+            "CREATE TABLE small AS SELECT 1 AS i",
+            "VACUUM ANALYZE small",
+            "CREATE TABLE loaded AS SELECT generate_series(1, 20000) AS i",
+        ] {
+            server.exec("postgres", sql).await.unwrap();
+        }
+        let counted = "SELECT n_live_tup = 20000 FROM pg_stat_user_tables WHERE relname = 'loaded'";
+        server.wait_until("postgres", counted).await.unwrap();
+        let round = Probe::new(&server.dsn("postgres"), single::<Freshness>()).await.round().await;
+        assert_eq!(round.data[0]["name"], "loaded", "{major}");
+    });
+}
+
+#[test]
+fn a_standby_cannot_tell() {
+    let mut cx = cx(18, Duration::ZERO);
+    std::sync::Arc::make_mut(&mut cx.facts).in_recovery = true;
+    let mut collector = Freshness::new(&Settings::default());
+    let (mut rows, mut out) = ([row(16_384, "orders", 10)], Families::new());
+    collector.complete(&mut rows, &cx);
+    let blind = collector.samples(&rows, &cx, &mut out);
+    assert_eq!((blind[0].needs.as_str(), out.into_vec()), ("primary", vec![]));
+    assert_eq!(rows[0].last_autovacuum_age_seconds, None);
+}
+
 #[tokio::test]
 async fn two_thousand_tables_cost_little() {
     let server = Server::start(Major::NEWEST).await.unwrap();

@@ -146,7 +146,12 @@ SELECT x.oid::int8 AS oid,
              THEN pg_catalog.pg_relation_size(x.oid::regclass, 'main') END)::int8 AS bytes,
        x.scans::int8 AS scans,
        NULL::float8 AS scanned_seconds_ago,
-       (SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_stat_get_db_stat_reset_time(d.oid))
+       -- Statistics begin with a reset, or where the server lost them (a crash): then the server-wide ones, which
+       -- are lost with them, begin anew as well.
+       (SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp() - GREATEST(
+                   pg_catalog.pg_stat_get_db_stat_reset_time(d.oid),
+                   LEAST(pg_catalog.pg_stat_get_bgwriter_stat_reset_time(),
+                         (SELECT a.stats_reset FROM pg_catalog.pg_stat_get_archiver() AS a))))
           FROM pg_catalog.pg_database AS d
          WHERE d.datname = pg_catalog.current_database())::float8 AS stats_age_seconds,
        x.indisvalid::bool AS is_valid,

@@ -44,6 +44,57 @@ fn a_server_that_does_not_count_has_no_unused_index() {
     assert_eq!(number(&families, "pg_index_size_bytes", &["."]), Some(8192.0));
 }
 
+#[test]
+fn growth_needs_two_rounds_and_the_statistics_are_as_old_as_the_role() {
+    let mut collector = Indexes::new(&Settings::default());
+    let mut round = |seconds: u64, bytes: Option<i64>, standby: bool| {
+        let mut cx = cx(17, Duration::from_secs(seconds));
+        Arc::make_mut(&mut cx.facts).in_recovery = standby;
+        let mut rows =
+            [super::Row { is_large: true, bytes, stats_age_seconds: Some(1e6), ..super::Row::default() }];
+        let mut out = Families::new();
+        collector.complete(&mut rows, &cx);
+        assert_eq!(collector.samples(&rows, &cx, &mut out), []);
+        let families = out.into_vec();
+        (
+            number(&families, "pg_index_growth_bytes_per_second", &["."]),
+            number(&families, "pg_index_statistics_age_seconds", &[]),
+        )
+    };
+    assert_eq!(round(0, Some(8192), false), (None, Some(1e6)));
+    assert_eq!(round(10, Some(16_384), false), (Some(819.2), Some(1e6)));
+    assert_eq!(round(20, None, true), (None, None), "locked, and a standby by now");
+    assert_eq!(round(30, Some(0), true), (Some(-819.2), None));
+    assert_eq!(round(40, Some(0), false), (Some(0.0), Some(10.0)), "promoted");
+}
+
+#[test]
+fn lost_statistics_are_young() {
+    on_all_majors(async |major| {
+        let server = Server::builder(major).setting("autovacuum", "off").start().await.unwrap();
+        server.exec("postgres", "CREATE TABLE t (a int PRIMARY KEY)").await.unwrap();
+        server.exec("postgres", "INSERT INTO t SELECT generate_series(1, 100)").await.unwrap();
+        let monitor = server.create_monitor("pgmon", Tier::T0).await.unwrap();
+        let dsn = server.dsn_as("pgmon", &monitor, "postgres");
+        let age = async || {
+            let round = Probe::new(&dsn, single::<Indexes>()).await.round().await;
+            round.value("pg_index_statistics_age_seconds", &[]).unwrap()
+        };
+        let first = age().await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        // A clean restart keeps them.
+        server.restart().await.unwrap();
+        let kept = age().await;
+        assert!(kept >= first + 1.5, "{kept} after {first} on {major}");
+        server.kill().await.unwrap();
+        server.start_again().await.unwrap();
+        let lost = age().await;
+        let up = "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8";
+        let up: f64 = server.query("postgres", up).await.unwrap();
+        assert!(lost <= up, "{lost} on {major}, which is up for {up}");
+    });
+}
+
 /// Every reason for which an index must stay, and every kind of one that may go.
 const SETUP: &str = "
     CREATE TABLE customer (id int PRIMARY KEY, mail text UNIQUE, r int4range, EXCLUDE USING gist (r WITH &&));

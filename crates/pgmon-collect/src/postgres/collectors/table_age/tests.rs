@@ -35,6 +35,19 @@ fn a_table_at_the_edge_of_the_ranking_stays() {
 }
 
 #[test]
+fn temporary_tables_are_one_series_and_the_worst_counts() {
+    let temporary = |schema: &str, age| Row { schema_name: schema.into(), temporary: true, ..row("t", age) };
+    let rows = [temporary("pg_temp_3", 90), row("a", 80), temporary("pg_temp_71", 70), row("b", 60)];
+    let mut collector = TableAge::new(&Settings { top_relations: 3, ..Settings::default() });
+    let mut out = Families::new();
+    collector.samples(&rows, &cx(18, Duration::ZERO), &mut out);
+    let families = out.into_vec();
+    let shown: Vec<&str> = families[0].samples.iter().map(|s| &*s.labels[0]).collect();
+    assert_eq!(shown, ["pg_temp.(temporary)", "public.a", "public.b"]);
+    assert_eq!(number(&families, "pg_table_xid_age", &["pg_temp.(temporary)"]), Some(90.0));
+}
+
+#[test]
 fn the_tables_own_limits_rank_them() {
     on_all_majors(async |major| {
         let server = Server::start(major).await.unwrap();
@@ -80,6 +93,7 @@ fn the_tables_own_limits_rank_them() {
             assert_eq!(round.value("pg_table_xid_age", &[table]), Some(truth), "{table} on {major}");
             assert_eq!(round.value("pg_table_mxid_age", &[table]), Some(0.0));
         }
+        // The temporary one is there as well.
         let all = "SELECT count(*)::int4 FROM pg_class WHERE relkind IN ('r', 'm')";
         let all: i32 = server.query("postgres", all).await.unwrap();
         assert_eq!(round.samples("pg_table_xid_age").len(), usize::try_from(all).unwrap());

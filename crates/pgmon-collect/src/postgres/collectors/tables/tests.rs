@@ -32,7 +32,7 @@ fn row(live: i64, dead: i64) -> Row {
         live_tuples: Some(live),
         dead_tuples: Some(dead),
         estimated_rows: Some(live as f64),
-        autovacuums: 1,
+        autovacuums: Some(1),
         ..Row::default()
     }
 }
@@ -66,7 +66,7 @@ fn percent_is_of_all_tuples() {
 #[test]
 fn pressure_is_against_the_tables_own_trigger() {
     let (row_, families, _) = round(
-        Row { modified_since_analyze: 525, inserted_since_vacuum: Some(600), ..row(10_000, 1025) },
+        Row { modified_since_analyze: Some(525), inserted_since_vacuum: Some(600), ..row(10_000, 1025) },
         &at(17),
     );
     assert_eq!(number(&families, "pg_table_autovacuum_pressure", T), Some(0.5));
@@ -86,7 +86,8 @@ fn pressure_is_against_the_tables_own_trigger() {
 #[test]
 fn after_a_crash_nothing_is_made_up() {
     // A million rows, the statistics gone, then a thousand updates.
-    let lost = Row { autovacuums: 0, estimated_rows: Some(1e6), tuples_updated: 1000, ..row(0, 1000) };
+    let lost =
+        Row { autovacuums: Some(0), estimated_rows: Some(1e6), tuples_updated: Some(1000), ..row(0, 1000) };
     let (row_, families, _) = round(lost.clone(), &at(17));
     assert!(!row_.counts_known);
     for family in ["pg_table_pct_dead", "pg_table_dead_tuples", "pg_table_live_tuples"] {
@@ -98,17 +99,17 @@ fn after_a_crash_nothing_is_made_up() {
     let (row_, _, _) = round(Row { estimated_rows: None, ..lost.clone() }, &at(17));
     assert!(!row_.counts_known);
     // An analyze counts the table anew.
-    let (row_, _, _) = round(Row { autoanalyzes: 1, ..lost.clone() }, &at(17));
+    let (row_, _, _) = round(Row { autoanalyzes: Some(1), ..lost.clone() }, &at(17));
     assert!(row_.counts_known);
     // A few rows came since: they are not all.
-    let (row_, _, _) = round(Row { tuples_inserted: 10, live_tuples: Some(10), ..lost }, &at(17));
+    let (row_, _, _) = round(Row { tuples_inserted: Some(10), live_tuples: Some(10), ..lost }, &at(17));
     assert!(!row_.counts_known);
     // A table that was loaded and indexed, then emptied, and never vacuumed: counted from its first row on.
     let young = Row {
-        autovacuums: 0,
+        autovacuums: Some(0),
         estimated_rows: Some(1e5),
-        tuples_inserted: 100_000,
-        tuples_deleted: 99_000,
+        tuples_inserted: Some(100_000),
+        tuples_deleted: Some(99_000),
         ..row(1000, 99_000)
     };
     let (_, families, _) = round(young, &at(17));
@@ -125,8 +126,69 @@ fn a_server_that_does_not_count_is_blind() {
 }
 
 #[test]
+fn a_dropped_index_takes_no_scans_with_it() {
+    let mut collector = Tables::new(&Settings::default());
+    let mut shown = |idx: Option<i64>, seq: i64, cx: &Cx| {
+        let mut rows = [Row { idx_scans: idx, idx_tuples_fetched: idx, seq_scans: seq, ..row(9, 0) }];
+        collector.complete(&mut rows, cx);
+        assert_eq!(rows[0].idx_scans, rows[0].idx_tuples_fetched);
+        rows[0].idx_scans
+    };
+    let mut cx = at(17);
+    assert_eq!(shown(Some(100), 5, &cx), Some(100));
+    assert_eq!(shown(Some(10), 5, &cx), Some(100), "one was dropped");
+    assert_eq!(shown(Some(15), 6, &cx), Some(105));
+    assert_eq!(shown(None, 6, &cx), None, "the last one was dropped");
+    assert_eq!(shown(Some(0), 6, &cx), Some(105), "and another made");
+    assert_eq!(shown(Some(2), 0, &cx), Some(2), "the statistics were reset");
+    assert_eq!(shown(Some(9), 0, &cx), Some(9));
+    Arc::make_mut(&mut cx.facts).started_at += jiff::SignedDuration::from_secs(60);
+    assert_eq!(shown(Some(3), 0, &cx), Some(3), "another server, or its statistics lost");
+}
+
+#[test]
+fn a_standby_shows_its_own_scans_only() {
+    on_all_majors(async |major| {
+        let server = Server::builder(major).setting("autovacuum", "off").start().await.unwrap();
+        for sql in [
+            "CREATE TABLE busy (id int PRIMARY KEY)",
+            "INSERT INTO busy SELECT generate_series(1, 2000)",
+            "DELETE FROM busy WHERE id > 1000",
+        ] {
+            server.exec("postgres", sql).await.unwrap();
+        }
+        let monitor = server.create_monitor("pgmon", Tier::T0).await.unwrap();
+        let replica = server.replica("standby").await.unwrap();
+        replica.wait_caught_up().await.unwrap();
+        replica.exec("postgres", "SELECT count(*) FROM busy").await.unwrap();
+        let seen = "SELECT seq_scan = 1 FROM pg_stat_user_tables WHERE relname = 'busy'";
+        replica.wait_until("postgres", seen).await.unwrap();
+        let dsn = replica.dsn_as("pgmon", &monitor, "postgres");
+        let round = Probe::new(&dsn, single::<Tables>()).await.round().await;
+        assert_eq!(round.blind[0].needs, "primary");
+        let mut names: Vec<&str> = round.families.iter().map(|f| f.desc.name).collect();
+        names.sort_unstable();
+        let scans = [
+            "pg_table_idx_scans_total",
+            "pg_table_idx_tuples_fetched_total",
+            "pg_table_seq_scans_total",
+            "pg_table_seq_tuples_read_total",
+        ];
+        assert_eq!(names, scans, "{major}");
+        assert_eq!(round.value("pg_table_seq_scans_total", &["public.busy"]), Some(1.0));
+        let row = round.data.as_array().unwrap().iter().find(|r| r["name"] == "busy").unwrap();
+        for unknown in
+            ["tuples_inserted", "modified_since_analyze", "vacuums", "vacuum_trigger", "dead_tuples"]
+        {
+            assert!(row[unknown].is_null(), "{unknown} on {major}");
+        }
+    });
+}
+
+#[test]
 fn hot_ratio() {
-    let (row_, _, _) = round(Row { tuples_updated: 8, tuples_hot_updated: 6, ..row(9, 0) }, &at(17));
+    let (row_, _, _) =
+        round(Row { tuples_updated: Some(8), tuples_hot_updated: Some(6), ..row(9, 0) }, &at(17));
     assert_eq!(row_.hot_ratio, Some(0.75));
     assert_eq!(round(row(9, 0), &at(17)).0.hot_ratio, None);
 }
