@@ -156,6 +156,10 @@ impl Bloat {
                     continue;
                 }
             };
+            if !bloat.measure {
+                *fate = Fate::Not("bloat.sampling_mode is statistics");
+                continue;
+            }
             if self.resting.contains_key(&candidate.relid) {
                 *fate = Fate::Not("it took too long before");
                 continue;
