@@ -38,6 +38,10 @@ const FACTS_EVERY: Duration = Duration::from_secs(3600);
 /// The same while something cannot be seen: somebody may be about to grant it.
 const FACTS_EVERY_WHILE_BLIND: Duration = Duration::from_secs(600);
 
+/// A statement of the facts or the audit may take this long: on a catalog of many thousand tables the
+/// first one is slow, and without them nothing is watched.
+const LEARN_WITHIN: Duration = Duration::from_secs(15);
+
 /// A connection is replaced without a pause at most this often.
 const AT_ONCE_APART: Duration = Duration::from_secs(60);
 
@@ -216,7 +220,7 @@ impl Driver {
 
     /// Reads the facts and audits the role; on another server than before, everything begins anew.
     async fn learn(&mut self, session: &mut Session) -> Result<(), Rejection> {
-        let limit = self.shared.plan.statement_timeout.max(Duration::from_secs(1));
+        let limit = self.shared.plan.statement_timeout.max(LEARN_WITHIN);
         let facts = Facts::read(session, limit).await?;
         if facts.version.major() < PgVersion::OLDEST_MAJOR {
             return Err(Rejection::Down(format!(

@@ -73,10 +73,15 @@ impl QueryError {
 impl From<sqlx::Error> for QueryError {
     fn from(error: sqlx::Error) -> Self {
         match error {
-            sqlx::Error::Database(e) => Self::Server {
-                sqlstate: e.code().map(Into::into).unwrap_or_default(),
-                message: e.message().to_owned(),
-            },
+            sqlx::Error::Database(e) => {
+                let sqlstate: String = e.code().map(Into::into).unwrap_or_default();
+                let mut message = e.message().to_owned();
+                // invalid_sql_statement_name, duplicate_prepared_statement
+                if matches!(sqlstate.as_str(), "26000" | "42P05") {
+                    message.push_str(" (behind a pooler in transaction mode? set pooled: true)");
+                }
+                Self::Server { sqlstate, message }
+            }
             e @ (sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::ColumnNotFound(_)
             | sqlx::Error::ColumnIndexOutOfBounds { .. }
