@@ -10,12 +10,15 @@ use super::connect::{self, Route};
 use super::driver::Shared;
 use super::engine::{Engine, Limits, Step};
 use super::facts::Facts;
+use super::run::panic_text;
 use super::session::{Guard, QueryError, Session};
 use crate::poller::fleet::Cell;
+use futures::FutureExt as _;
 use pgmon_config::Entry;
-use pgmon_core::snapshot::{CollectorState, Loop, LoopState, Up};
+use pgmon_core::snapshot::{Blind, CollectorState, Loop, LoopState, Outcome, Up};
 use sqlx::Row as _;
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +26,9 @@ const DATABASES: &str = include_str!("roamer/databases.sql");
 
 /// The statement that the roamer itself runs: name and text.
 pub const STATEMENTS: &[(&str, &[Query])] = &[("databases", &[pg(12, DATABASES)])];
+
+/// Under this name a database that is not looked at appears among the collectors.
+const COLLECTOR: &str = "discover";
 
 /// How long to wait before looking again whether the entry's own connection works.
 const NOT_YET: Duration = Duration::from_secs(1);
@@ -34,6 +40,8 @@ pub struct Roamer {
     route: Route,
     cell: Arc<Cell>,
     visits: BTreeMap<String, Visit>,
+    /// Databases that were not looked at, and why.
+    troubles: BTreeMap<String, CollectorState>,
 }
 
 /// What is kept of one database between two visits.
@@ -46,7 +54,14 @@ struct Visit {
 impl Roamer {
     /// The roamer of an entry; its results go to the entry's cell.
     pub fn new(shared: Arc<Shared>, entry: Entry, cell: Arc<Cell>) -> Self {
-        Self { route: Route::new(&entry.connect), shared, entry, cell, visits: BTreeMap::new() }
+        Self {
+            route: Route::new(&entry.connect),
+            shared,
+            entry,
+            cell,
+            visits: BTreeMap::new(),
+            troubles: BTreeMap::new(),
+        }
     }
 
     /// Runs until the process stops.
@@ -63,13 +78,18 @@ impl Roamer {
         loop {
             if self.cell.snapshot().up != Up::Up {
                 self.visits.clear();
+                self.troubles.clear();
                 self.publish();
                 timer.sleep_until(timer.mono() + NOT_YET).await;
                 continue;
             }
             let started = timer.mono();
-            if let Err(error) = self.tour().await {
+            let tour = AssertUnwindSafe(self.tour()).catch_unwind().await;
+            if let Err(error) = tour.unwrap_or_else(|panic| Err(QueryError::Lost(panic_text(&*panic)))) {
                 tracing::warn!(cluster = %self.entry.cluster, db = %self.entry.db, "discover: {error}");
+                // Nothing was listed: try again soon, not in a storage interval.
+                timer.sleep_until(timer.mono() + self.shared.plan.interval(Loop::HotPath)).await;
+                continue;
             }
             // A tenth of jitter, so that servers that were configured together do not stay in step.
             let pause = self.shared.plan.interval(Loop::Storage).mul_f64(0.95 + 0.1 * fastrand::f64());
@@ -79,26 +99,62 @@ impl Roamer {
 
     /// Visits every database once.
     async fn tour(&mut self) -> Result<(), QueryError> {
-        let names = self.databases().await?;
-        self.visits.retain(|name, _| names.contains(name));
-        for name in names {
-            if let Err(error) = self.visit(&name).await {
+        let databases = self.databases().await?;
+        self.visits.retain(|name, _| databases.iter().any(|(n, may_connect)| n == name && *may_connect));
+        self.troubles.retain(|name, _| databases.iter().any(|(n, _)| n == name));
+        for (name, may_connect) in databases {
+            if !may_connect {
+                self.troubled(&name, Outcome::Blind);
+            } else if let Err(error) = self.visit(&name).await {
                 tracing::warn!(cluster = %self.entry.cluster, db = %self.entry.db, datname = name, "discover: {error}");
                 if let Some(visit) = self.visits.get_mut(&name) {
                     visit.engine.fail(&error);
                 }
+                let sqlstate = error.sqlstate().map(str::to_owned);
+                self.troubled(&name, Outcome::Failed { sqlstate, message: format!("{name}: {error}") });
+            } else {
+                self.troubles.remove(&name);
             }
             self.publish();
         }
         Ok(())
     }
 
-    async fn databases(&mut self) -> Result<Vec<String>, QueryError> {
+    /// Notes that a database was not looked at, so that `/healthz` and the metrics say so.
+    fn troubled(&mut self, name: &str, outcome: Outcome) {
+        let blind = matches!(outcome, Outcome::Blind).then(|| Blind {
+            collector: COLLECTOR,
+            needs: "CONNECT".into(),
+            effect: format!("database {name}: nothing in it is looked at"),
+            remedy: Some(format!(
+                "GRANT CONNECT ON DATABASE {} TO {};",
+                super::quote_ident(name),
+                super::quote_ident(&self.entry.connect.user)
+            )),
+        });
+        let errors = self.troubles.get(name).map_or(0, |t| t.errors);
+        let state = CollectorState {
+            collector: COLLECTOR,
+            in_loop: Loop::Storage,
+            server_wide: false,
+            datname: Some(name.into()),
+            at: self.shared.timer.wall(),
+            duration: Duration::ZERO,
+            errors: errors + u64::from(matches!(outcome, Outcome::Failed { .. })),
+            outcome,
+            blind: blind.into_iter().collect(),
+            stride: 1,
+            good: None,
+        };
+        self.troubles.insert(name.to_owned(), state);
+    }
+
+    async fn databases(&mut self) -> Result<Vec<(String, bool)>, QueryError> {
         let _permit = self.shared.permits.acquire(&connect::address(&self.entry.connect)).await;
         let mut session = self.connect(&self.route.clone()).await?;
         let rows = session.fetch(DATABASES, self.shared.plan.statement_timeout).await;
         session.close().await;
-        rows?.iter().map(|row| row.try_get("datname").map_err(QueryError::from)).collect()
+        rows?.iter().map(|row| Ok((row.try_get("datname")?, row.try_get("may_connect")?))).collect()
     }
 
     async fn connect(&mut self, route: &Route) -> Result<Session, QueryError> {
@@ -122,6 +178,8 @@ impl Roamer {
         let audit = Audit::read(session, &facts, limit).await?;
         if audit.can_write() && plan.enforce_read_only {
             let rights = audit.rights_text().join("; ");
+            // Nothing that was read before stays.
+            self.visits.remove(name);
             return Err(QueryError::protocol(&format!("left alone, the role can write in it: {rights}")));
         }
         let facts = Arc::new(facts);
@@ -161,7 +219,8 @@ impl Roamer {
     }
 
     fn publish(&self) {
-        let states: Vec<CollectorState> = self.visits.values().flat_map(|v| v.engine.states(false)).collect();
+        let visited = self.visits.values().flat_map(|v| v.engine.states(false));
+        let states: Vec<CollectorState> = visited.chain(self.troubles.values().cloned()).collect();
         if !(states.is_empty() && self.cell.roamed().is_empty()) {
             self.cell.publish_roamed(states);
         }

@@ -17,6 +17,8 @@ on_each_major! { [pg12 12, pg18 18]
             server.create_database(&name).await?;
             server.exec(&name, "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 100); ANALYZE").await?;
         }
+        server.create_database("closed").await?;
+        server.exec("postgres", "REVOKE CONNECT ON DATABASE closed FROM PUBLIC").await?;
         let password = server.create_monitor("pgmon", Tier::T1).await?;
         let dsn = server.dsn_as("pgmon", &password, "shop");
         let agent = Agent::start(&[("PGMON_DATABASES", &format!("[{{dsn: '{dsn}', discover: true}}]"))]);
@@ -29,6 +31,9 @@ on_each_major! { [pg12 12, pg18 18]
             assert_eq!(page.value("pgmon_loop_degraded", &[("loop", name)]), Some(0.0), "{name}: {}", agent.log());
             assert_eq!(page.value("pgmon_errors_total", &[("loop", name)]), Some(0.0), "{name}: {}", agent.log());
         }
+        // A database that cannot be looked at is told of, with what would help.
+        assert!(page.all("pgmon_blind").any(|s| s.label("collector") == Some("discover") && s.label("needs") == Some("CONNECT")));
+        assert!(agent.get("/healthz").text().contains("GRANT CONNECT ON DATABASE \\\"closed\\\" TO"), "{}", agent.get("/healthz").text());
         // Bounded: Top-N, not every table.
         assert!(page.all("pg_relation_size_bytes").filter(|s| s.label("datname") == Some("shop")).count() <= 100);
         let connections: i64 =
