@@ -161,5 +161,8 @@ async fn the_directory_is_measured() {
     // The directories are not for everybody: blind, not 0.
     let password = server.create_role("stranger").await.unwrap();
     let dsn = server.dsn_as("stranger", &password, "postgres");
-    assert_eq!(Probe::new(&dsn, single::<WalFiles>()).await.choice(), Choice::Blind(vec![Need::Monitor]));
+    assert_eq!(
+        Probe::new(&dsn, single::<WalFiles>()).await.choice(),
+        Choice::Blind(vec![Need::WalDirectory])
+    );
 }
