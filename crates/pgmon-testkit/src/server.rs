@@ -140,10 +140,25 @@ impl Server {
     }
 
     /// Starts the server after [`Server::stop`] or [`Server::kill`], on the same port and data.
+    ///
+    /// Processes of a server that was killed may hold its shared memory for a moment longer: then it is
+    /// tried again.
     pub async fn start_again(&self) -> Result<()> {
         if self.pid().is_some() {
             bail!("the server runs already");
         }
+        for _ in 0..20 {
+            match self.launch().await {
+                Err(error) if format!("{error:#}").contains("pre-existing shared memory block") => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                result => return result,
+            }
+        }
+        self.launch().await
+    }
+
+    async fn launch(&self) -> Result<()> {
         let log = OpenOptions::new().create(true).append(true).open(self.log_path())?;
         // Left by a server that was killed; we know that no other one works on our directory.
         let _ = fs::remove_file(self.pid_file());
