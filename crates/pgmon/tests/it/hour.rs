@@ -145,6 +145,8 @@ on_each_major! {
         server.exec("shop", "CHECKPOINT").await?;
         let rig = Rig::start(&server.dsn_as("pgmon", &password, "shop")).await;
         server.exec("shop", "SELECT pg_stat_statements_reset()").await?;
+        // What the sessions before counted arrives when the server likes (up to 14, twice a second).
+        tokio::time::sleep(Duration::from_millis(1500)).await;
         let before = traces(&server).await?;
         for _ in 0..720 {
             rig.advance(Duration::from_secs(5)).await;
