@@ -223,6 +223,7 @@ impl Roamer {
                 continue;
             }
             let dropped = visit.engine.dropped;
+            let mut lost = None;
             let limits = Limits { budget: state.budget, statement: state.budget };
             let mut round = visit.engine.begin(state.name, false, timer);
             loop {
@@ -230,13 +231,17 @@ impl Roamer {
                     Step::Continue => {}
                     Step::Over => break,
                     Step::Lost(error) => {
-                        visit.engine.abandon(round);
-                        return Err(error);
+                        lost = Some(error);
+                        break;
                     }
                 }
             }
-            visit.engine.end(round, state, timer);
             self.dropped += visit.engine.dropped.saturating_sub(dropped);
+            if let Some(error) = lost {
+                visit.engine.abandon(round);
+                return Err(error);
+            }
+            visit.engine.end(round, state, timer);
         }
         Ok(())
     }

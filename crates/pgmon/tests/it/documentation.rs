@@ -21,8 +21,7 @@ This page is written from the code by a test (`UPDATE_DOCS=1 script/test documen
 - A figure that is unknown is absent. It is never 0. `pgmon_blind` says what is missing and what it needs.
 - Figures of scope *server* are collected once per server and shown under each of its entries. Figures of
   scope *database* are collected in the entry's database and, with `discover: true`, in the server's others
-  (there every ten minutes at most, the `storage` interval). Figures of scope *entry* are of the entry's own
-  database alone.
+  (there no more often than the `storage` loop). Figures of scope *entry* are of the entry's own database alone.
 - A counter ends in `_total`. Two gauges do as well, because the document that defines them names them so.
 - All values of a database leave the page when it has not answered for three `hot_path` intervals.
 ";
