@@ -1,6 +1,7 @@
 //! The latest snapshots of everything that is watched, for readers.
 
 use arc_swap::ArcSwap;
+use pgmon_core::name::Name;
 use pgmon_core::snapshot::{CollectorState, Snapshot};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,7 +33,7 @@ pub struct Cell {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Failed runs by collector, of those that ever failed.
-    pub errors: BTreeMap<&'static str, u64>,
+    pub errors: BTreeMap<Name, u64>,
     /// Samples left out because a family had too many series.
     pub dropped: u64,
 }
@@ -48,7 +49,7 @@ enum Source {
 #[derive(Debug, Default)]
 struct Ledger {
     totals: Totals,
-    errors: BTreeMap<(Source, Option<Arc<str>>, &'static str), u64>,
+    errors: BTreeMap<(Source, Option<Arc<str>>, Name), u64>,
     dropped: BTreeMap<Source, u64>,
 }
 
@@ -56,12 +57,12 @@ impl Ledger {
     /// Adds what was counted since the last call.
     fn book(&mut self, source: Source, states: &[CollectorState], dropped: u64) {
         for state in states {
-            let key = (source, state.datname.clone(), state.collector);
+            let key = (source, state.datname.clone(), state.collector.clone());
             if state.errors == 0 && !self.errors.contains_key(&key) {
                 continue;
             }
             let before = self.errors.insert(key, state.errors).unwrap_or(0);
-            *self.totals.errors.entry(state.collector).or_default() += growth(before, state.errors);
+            *self.totals.errors.entry(state.collector.clone()).or_default() += growth(before, state.errors);
         }
         let before = self.dropped.insert(source, dropped).unwrap_or(0);
         self.totals.dropped += growth(before, dropped);
@@ -189,7 +190,7 @@ mod tests {
 
     fn state(collector: &'static str, datname: Option<&str>, errors: u64) -> CollectorState {
         CollectorState {
-            collector,
+            collector: collector.into(),
             in_loop: pgmon_core::snapshot::Loop::Storage,
             server_wide: false,
             datname: datname.map(Into::into),
@@ -200,6 +201,7 @@ mod tests {
             blind: Vec::new(),
             stride: 1,
             good: None,
+            custom: None,
         }
     }
 
@@ -209,9 +211,11 @@ mod tests {
         let mut last = Totals::default();
         let mut book = |source, states: &[CollectorState], dropped, errors: u64, left_out: u64| {
             ledger.book(source, states, dropped);
-            let total = ledger.totals.errors.get("tables").copied().unwrap_or(0);
+            let total = ledger.totals.errors.get(&"tables".into()).copied().unwrap_or(0);
             assert_eq!((total, ledger.totals.dropped), (errors, left_out));
-            assert!(last.errors.get("tables").is_none_or(|l| *l <= total) && last.dropped <= left_out);
+            assert!(
+                last.errors.get(&"tables".into()).is_none_or(|l| *l <= total) && last.dropped <= left_out
+            );
             last = ledger.totals.clone();
         };
         book(Source::Own, &[state("tables", None, 2)], 0, 2, 0);

@@ -66,7 +66,7 @@ impl Engine {
                 steps: (registered.make)(&settings),
                 choice: Choice::Unsupported,
                 state: CollectorState {
-                    collector: registered.spec.name,
+                    collector: registered.spec.name.into(),
                     in_loop: registered.spec.in_loop,
                     server_wide: registered.spec.scope == Scope::Server,
                     datname: datname.clone().filter(|_| registered.spec.scope == Scope::Database),
@@ -77,6 +77,7 @@ impl Engine {
                     blind: Vec::new(),
                     stride: 1,
                     good: None,
+                    custom: None,
                 },
                 stride: 1,
                 skip: 0,
@@ -229,7 +230,7 @@ impl Engine {
         slot.state.outcome = Outcome::Blind;
         slot.state.good = None;
         slot.state.blind = vec![Blind {
-            collector: spec.name,
+            collector: spec.name.into(),
             needs: "privilege".to_owned(),
             effect: format!("{}: {error}", spec.blind_effect),
             remedy: None,
@@ -243,7 +244,7 @@ impl Engine {
 
 fn blind(registered: Registered, need: Need, facts: &Facts) -> Blind {
     Blind {
-        collector: registered.spec.name,
+        collector: registered.spec.name.into(),
         needs: need.label(),
         effect: registered.spec.blind_effect.to_owned(),
         remedy: Some(need.remedy(facts)),

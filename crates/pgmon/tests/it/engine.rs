@@ -222,7 +222,7 @@ on_each_major! { [pg14 14]
         let entry = format!("[{{dsn: '{}', discover: true}}]", server.dsn_as("pgmon", &password, "own"));
         let rig = Rig::with(&[("PGMON_DATABASES", &entry), ("PGMON_LIMITS_SERIES_PER_FAMILY", "20")]).await;
         let cell = &rig.fleet.cells()[0];
-        let discover = || cell.totals().errors.get("discover").copied().unwrap_or(0);
+        let discover = || cell.totals().errors.get(&"discover".into()).copied().unwrap_or(0);
         rig.until("all were visited", 5, || discover() == 1 && cell.roamed().iter().any(|c| c.good.is_some())).await;
         let totals = cell.totals();
         assert!(totals.dropped > cell.snapshot().dropped, "{totals:?}");
