@@ -82,7 +82,7 @@ fn help_schema_completions_and_manual_are_there() {
     // A sentence, whatever its figures are called.
     let sql = text(&run(&["sql"]).stdout);
     assert!(
-        sql.contains("not seen without: what the sessions that block") && !sql.contains("no what"),
+        sql.contains("not seen without: what autovacuum") && !sql.contains("no what"),
         "{sql}"
     );
     let wrong = run(&["sql", "lokcs"]);
