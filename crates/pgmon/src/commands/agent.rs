@@ -124,7 +124,7 @@ async fn all_refused(fleet: &Fleet) -> String {
                 for right in rights {
                     text.push_str(&format!("  - {right}\n"));
                 }
-                text.push_str(&format!("A role of the right kind:\n{remedy}\n"));
+                text.push_str(&format!("To mend it, paste into psql:\n{remedy}\n"));
             }
         }
         if !snapshots.is_empty() && snapshots.iter().all(|s| matches!(s.up, Up::Refused { .. })) {
