@@ -53,6 +53,8 @@ pub struct Overrides {
     pub cluster: Option<String>,
     /// `--bind`
     pub bind: Option<String>,
+    /// A file with queries, in the place of all others.
+    pub queries_file: Option<String>,
 }
 
 /// A configuration that is fit for use.

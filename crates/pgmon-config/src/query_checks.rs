@@ -70,7 +70,7 @@ pub(crate) fn check(
         check.times();
         check.places(entries);
     }
-    families(root, &checked, faults);
+    families(root, &checked, faults, warnings);
 }
 
 struct Check<'c> {
@@ -281,7 +281,12 @@ impl Check<'_> {
 }
 
 /// Checks that what has one name is one thing.
-fn families(root: &Node, checked: &[(String, &Node, Query)], faults: &mut Vec<Diagnostic>) {
+fn families(
+    root: &Node,
+    checked: &[(String, &Node, Query)],
+    faults: &mut Vec<Diagnostic>,
+    warnings: &mut Vec<Diagnostic>,
+) {
     let mut known: BTreeMap<String, (usize, MetricSpec)> = BTreeMap::new();
     let line = |n: usize| match checked.get(n) {
         Some((pointer, ..)) => root.locate(pointer).0.to_string(),
@@ -333,10 +338,17 @@ fn families(root: &Node, checked: &[(String, &Node, Query)], faults: &mut Vec<Di
                 && let Some((pointer, ..)) = checked.get(*other)
             {
                 let pointer = join(pointer, "name");
-                let message = format!("{part} is a part of the {} {name} ({})", spec.kind.as_str(), line(*n));
+                let message = match spec.kind {
+                    MetricType::Counter => {
+                        format!("OpenMetrics has one name for {part} and {name} ({})", line(*n))
+                    }
+                    kind => format!("{part} is a part of the {} {name} ({})", kind.as_str(), line(*n)),
+                };
                 let mut fault = root.locate(&pointer).0.says(&pointer, message);
                 fault.hint = Some("give one another name".to_owned());
-                faults.push(fault);
+                // The classic format has no trouble with it, and SitRep accepted it.
+                let harmless = spec.kind == MetricType::Counter;
+                if harmless { &mut *warnings } else { &mut *faults }.push(fault);
             }
         }
     }

@@ -28,4 +28,4 @@ mod take;
 mod tests;
 
 pub use definition::{Definition, QuerySet, Refused};
-pub use runner::{Custom, Defaults, Place, Ran};
+pub use runner::{Custom, Defaults, Place};

@@ -47,7 +47,11 @@ async fn watch_and_serve(loaded: Loaded) -> anyhow::Result<Code> {
     let address = listener.local_addr().context("the listener has no address")?;
     warn_of_open_doors(&entries, &address);
 
-    let plan = Plan::new(&config);
+    let queries = super::queries(&config);
+    for refused in &queries.refused {
+        tracing::error!(query = refused.name, at = refused.at, "refused: {}", refused.reason);
+    }
+    let plan = Plan::new(&config).with_queries(Arc::new(queries));
     let timer: Arc<dyn Timer> = Arc::new(SystemClock::new());
     let fleet = Arc::new(Fleet::new(entries.iter().map(|e| plan.pending(&e.cluster, &e.db)).collect()));
     let (stop, stopped) = watch::channel(false);

@@ -127,8 +127,10 @@ impl Custom {
         let label: Option<Arc<str>> = self.place.discover.then(|| datname.into());
         let mut before = std::mem::take(&mut self.slots);
         for definition in &self.definitions {
-            let here =
-                if definition.server_wide { !self.place.visited } else { self.place.meets(definition) };
+            let here = match definition.server_wide {
+                true => !self.place.visited,
+                false => self.place.meets(definition, datname),
+            };
             let taken = self.slots.iter().any(|slot| slot.definition.name == definition.name);
             if !here || taken || !definition.runs_on(major) {
                 continue;
@@ -314,7 +316,7 @@ impl Slot {
             Err(Failure::Query(error)) => {
                 let slow = error.sqlstate() == Some(CANCELLED);
                 let hint = if slow { format!("; it may take {limit:?}") } else { String::new() };
-                self.failed(error.sqlstate().map(str::to_owned), format!("{error}{hint}"));
+                self.failed(error.sqlstate().map(str::to_owned), format!("{}{hint}", without_values(&error)));
                 if slow {
                     self.stretch_to(self.stride * 2, defaults);
                 } else if !error.is_lock_timeout() {
@@ -364,7 +366,7 @@ impl Slot {
         };
         let left = limit.saturating_sub(clock.mono().saturating_sub(started)).max(limit / 10);
         let mut rows = Rows::default();
-        sender.send(session, shape.sql.clone(), left, |row| rows.push(row, &shape)).await?;
+        sender.send(session, Statement::plain(shape.sql.clone()), left, |row| rows.push(row, &shape)).await?;
         rows.finish(&definition, &shape).map_err(Failure::Result)
     }
 
@@ -409,6 +411,17 @@ impl Slot {
     }
 }
 
+/// What a server says of a value that does not fit repeats the value; that is data, and no page's business.
+fn without_values(error: &QueryError) -> String {
+    match error {
+        QueryError::Server { sqlstate, message } if sqlstate.starts_with("22") => {
+            let what = message.split([':', '"']).next().unwrap_or_default().trim_end();
+            format!("{what} (SQLSTATE {sqlstate}; the value is not repeated here)")
+        }
+        error => error.to_string(),
+    }
+}
+
 /// Sends statements of one run, and notes them.
 struct Sender<'s> {
     definition: &'s Definition,
@@ -421,12 +434,13 @@ impl Sender<'_> {
     async fn send(
         &mut self,
         session: &mut Session,
-        sql: String,
+        statement: Statement,
         limit: Duration,
         mut on_row: impl FnMut(&sqlx::postgres::PgRow) -> Result<(), sqlx::Error> + Send,
     ) -> Result<(), QueryError> {
         let (started_at, started) = (self.clock.wall(), self.clock.mono());
-        let statement = Statement::plain(sql.clone()).in_path(self.definition.search_path.to_string());
+        let sql = statement.sql.clone();
+        let statement = statement.in_path(self.definition.search_path.to_string());
         let run = AssertUnwindSafe(session.run(statement, limit, |row| on_row(&row))).catch_unwind();
         let result = match run.await {
             Ok(result) => result,
@@ -434,7 +448,7 @@ impl Sender<'_> {
         };
         self.executed.push(Executed {
             collector: self.definition.collector.clone(),
-            sql: sql.into(),
+            sql,
             pg_major: self.major,
             started_at,
             duration_ms: self.clock.mono().saturating_sub(started).as_secs_f64() * 1e3,

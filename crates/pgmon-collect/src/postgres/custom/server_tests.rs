@@ -63,7 +63,7 @@ fn failure(state: &CollectorState) -> &str {
 const VALUES: &[(&str, &str, &str)] = &[
     ("int2", "7::int2", "7"),
     ("int4", "-7::int4", "-7"),
-    ("int8", "9007199254740991::int8", "9.007199254740991e15"),
+    ("int8", "9007199254740991::int8", "9007199254740991.0"),
     ("numeric", "12345678901234567890.125::numeric", "1.2345678901234567e19"),
     ("numeric_nan", "'NaN'::numeric", ""),
     ("float4", "1.5::float4", "1.5"),
@@ -271,6 +271,7 @@ fn one_that_fails_does_not_spoil_the_rest() {
              - {name: slow, help: G., timeout: 200ms, query: 'SELECT count(*) FROM generate_series(1, 1000000000)'}\n\
              - {name: unlabelled, help: G., labels: [nothing], query: SELECT 1 AS one}\n\
              - {name: wordy, help: G., value_field: x, query: \"SELECT 'abc' AS x\"}\n\
+             - {name: leaky, help: G., query: \"SELECT ('hunter' || n)::int AS n FROM generate_series(1, 2) AS n\"}\n\
              - {name: nothing, help: G., query: SELECT 1 AS n WHERE false}\n\
              - {name: also_good, help: G., query: SELECT 2}\n",
         );
@@ -287,6 +288,10 @@ fn one_that_fails_does_not_spoil_the_rest() {
             ("slow", "statement timeout"),
             ("unlabelled", "the result has no column nothing; it has one (int4)"),
             ("wordy", "column x has a text that is no number"),
+            (
+                "leaky",
+                "invalid input syntax for type integer (SQLSTATE 22P02; the value is not repeated here)",
+            ),
         ] {
             let message = failure(&states[name]);
             assert!(message.contains(wanted), "{major} {name}: {message}");
@@ -316,7 +321,7 @@ fn one_that_fails_does_not_spoil_the_rest() {
 
 #[tokio::test]
 async fn versions_and_databases_choose() {
-    let server = Server::start(Major::V17).await.unwrap();
+    let server = Server::start(Major::NEWEST).await.unwrap();
     let set = queries(
         "- {name: a, help: A., query: SELECT 1, max_version: 16}\n\
          - {name: a, help: A., query: SELECT 2, min_version: 17}\n\
@@ -329,12 +334,12 @@ async fn versions_and_databases_choose() {
     let states = bench.run().await;
     assert_eq!(states.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
     assert_eq!(shown(&states["a"]), ["a 2"]);
-    assert_eq!(bench.custom.left_out().count(), 4);
+    assert_eq!(bench.custom.left_out().count(), 3);
 }
 
 #[tokio::test]
 async fn a_set_can_be_replaced_and_what_stays_keeps_its_state() {
-    let server = Server::start(Major::V18).await.unwrap();
+    let server = Server::start(Major::NEWEST).await.unwrap();
     let before = queries("- {name: a, help: A., query: SELECT 1}\n- {name: b, help: B., query: SELECT 2}\n");
     let mut bench = Bench::new(&server, "postgres", &before).await;
     bench.run().await;
@@ -351,7 +356,7 @@ async fn a_set_can_be_replaced_and_what_stays_keeps_its_state() {
 
 #[tokio::test]
 async fn a_locked_table_costs_its_own_query_the_lock_timeout() {
-    let server = Server::start(Major::V18).await.unwrap();
+    let server = Server::start(Major::NEWEST).await.unwrap();
     server.exec("postgres", COURSES).await.unwrap();
     let set = queries(
         "- {name: locked, help: L., query: SELECT count(*) FROM courses}\n- {name: free, help: F., query: SELECT 1}\n",
@@ -376,7 +381,7 @@ fn resident_kib() -> u64 {
 
 #[tokio::test]
 async fn a_result_of_a_million_rows_is_left_out_without_memory() {
-    let server = Server::start(Major::V18).await.unwrap();
+    let server = Server::start(Major::NEWEST).await.unwrap();
     let set = queries(
         "- {name: small, help: S., labels: [n], query: 'SELECT n, 1 AS v FROM generate_series(1, 1000) AS n'}\n\
          - {name: huge, help: H., labels: [even, n], query: \"SELECT n % 2 = 0 AS even, n, repeat('x', 100), 1 AS v FROM generate_series(1, 1000000) AS n\"}\n",
@@ -404,7 +409,7 @@ async fn a_result_of_a_million_rows_is_left_out_without_memory() {
 
 #[tokio::test]
 async fn names_are_looked_up_where_the_query_says() {
-    let server = Server::start(Major::V18).await.unwrap();
+    let server = Server::start(Major::NEWEST).await.unwrap();
     server
         .exec("postgres", "CREATE SCHEMA app; CREATE SCHEMA \"O'dd\"; CREATE TABLE app.t AS SELECT 1 AS n; CREATE TABLE \"O'dd\".t AS SELECT 2 AS n; CREATE TABLE public.t AS SELECT 3 AS n; CREATE SCHEMA postgres; CREATE TABLE postgres.u AS SELECT 4 AS n")
         .await
