@@ -12,9 +12,12 @@ mod env;
 mod example;
 mod files;
 mod interpolate;
+mod lists;
 mod load;
 mod normalise;
+mod pattern;
 mod pgpass;
+mod query_checks;
 mod schema;
 mod secret;
 mod sections;
@@ -31,10 +34,12 @@ pub use diagnostic::{ConfigErrors, Diagnostic};
 pub use dsn::{ConnectParts, ConnectSpec, Dsn, DsnError, Host, SslMode};
 pub use example::example;
 pub use load::{Entry, LoadOptions, Loaded, Overrides, Source};
-pub use schema::schema;
+pub use pattern::Patterns;
+pub use schema::{File, schema, schema_of};
 pub use secret::{REDACTED, Secret};
 pub use sections::{
     Alerts, Bloat, Budgets, Canary, Config, Database, History, Http, Limits, LogFormat, LogLevel, Logging,
-    Notifiers, SampleIntervals, SamplingMode, Security, Timeouts, Ui,
+    Metric, MetricShape, MetricSpec, MetricType, Notifiers, Query, QueryScope, SampleIntervals, SamplingMode,
+    Security, Timeouts, Ui, bound_of,
 };
 pub use span::{Span, SpanError};

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use crate::entries::Defaults;
-use crate::interpolate::interpolate;
+use crate::interpolate::{Dollar, Variables, interpolate};
 use crate::schema::Shape;
 use crate::tree::{Data, Node, Place, join};
 use crate::validate::validate;
-use crate::{Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Secret};
-use crate::{checks, entries, env, files, normalise, yaml};
+use crate::{Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Query, Secret};
+use crate::{checks, entries, env, files, lists, normalise, query_checks, yaml};
 
 /// The largest configuration file (bytes).
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -51,6 +53,8 @@ pub struct Overrides {
     pub cluster: Option<String>,
     /// `--bind`
     pub bind: Option<String>,
+    /// A file with queries, in the place of all others.
+    pub queries_file: Option<String>,
 }
 
 /// A configuration that is fit for use.
@@ -64,6 +68,8 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// Where the configuration comes from.
     pub source: Source,
+    /// The files of `databases_file` and `queries_file`.
+    pub list_files: Vec<PathBuf>,
 }
 
 /// Where a configuration comes from.
@@ -115,6 +121,16 @@ impl Config {
     }
 }
 
+impl Loaded {
+    /// What is watched and asked, in the form of SitRep's `/configz`: names of databases, and queries as
+    /// they were defined. There are no secrets in it.
+    pub fn configz(&self) -> Value {
+        let databases: Vec<&str> = self.entries.iter().map(|entry| entry.db.as_str()).collect();
+        let queries: Vec<Value> = self.config.queries.iter().map(Query::configz).collect();
+        json!({ "databases": databases, "customMetrics": queries })
+    }
+}
+
 impl LoadOptions {
     /// The file to read, and what named it.
     fn find(&self) -> Option<(PathBuf, Place)> {
@@ -128,7 +144,7 @@ impl LoadOptions {
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
+pub(crate) fn read(path: &Path) -> Result<String, String> {
     let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if metadata.is_dir() {
         return Err("it is a directory".to_owned());
@@ -148,17 +164,22 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions) -> Result<Loaded
     let Some(mut root) = parse(path, text, &mut faults) else { return Err(ConfigErrors(faults)) };
     normalise::rename_aliases(&mut root, shape, "", &mut faults);
     env::overlay(&mut root, shape, &options.env, &options.overrides, &mut faults, &mut warnings);
-    interpolate(&mut root, &options.env, "", &mut faults);
+    lists::overlay_sitrep(&mut root, &options.env);
+    let variables = Variables { env: &options.env, dollar: Dollar::Doubled };
+    interpolate(&mut root, shape, variables, "", &mut faults);
     normalise::fit(&mut root, shape, path.and_then(Path::parent));
+    let origins = lists::read_all(&mut root, shape, &options.env, &mut faults);
     files::read_all(&mut root, shape, "", &mut faults);
     validate(&root, shape, &mut faults);
     normalise::deprecated(&root, shape, "", &mut warnings);
 
     let entries = entries(&root, options, &mut faults, &mut warnings);
+    query_checks::check(&root, &entries, &mut faults, &mut warnings);
     let config = faults.is_empty().then(|| serde_json::from_value::<Config>(root.to_json()));
     let config = match config {
-        Some(Ok(config)) => {
+        Some(Ok(mut config)) => {
             checks::check(&config, &root, &mut faults, &mut warnings);
+            query_checks::locate(&mut config.queries, &root);
             config
         }
         Some(Err(_)) => {
@@ -168,15 +189,17 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions) -> Result<Loaded
         }
         None => Config::default(),
     };
+    origins.localise(&mut warnings);
     if faults.is_empty() {
         let source = path.map_or(Source::NoFile, |path| Source::File(path.to_owned()));
-        return Ok(Loaded { config, entries, warnings, source });
+        return Ok(Loaded { config, entries, warnings, source, list_files: origins.files });
     }
+    origins.localise(&mut faults);
     faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     Err(ConfigErrors(faults))
 }
 
-fn parse(path: Option<&Path>, text: &str, faults: &mut Vec<Diagnostic>) -> Option<Node> {
+pub(crate) fn parse(path: Option<&Path>, text: &str, faults: &mut Vec<Diagnostic>) -> Option<Node> {
     let file: Arc<str> = path.map(|path| path.display().to_string()).unwrap_or_default().into();
     let place = |line, column| match path {
         Some(_) => Place::File { file: file.clone(), line, column },
@@ -189,6 +212,12 @@ fn parse(path: Option<&Path>, text: &str, faults: &mut Vec<Diagnostic>) -> Optio
     Some(root)
 }
 
+/// Whether something is wrong at this place or below it.
+pub(crate) fn is_faulty(faults: &[Diagnostic], pointer: &str) -> bool {
+    let within = |rest: &str| rest.is_empty() || rest.starts_with('/') || rest == "_file";
+    faults.iter().any(|fault| fault.pointer.strip_prefix(pointer).is_some_and(within))
+}
+
 /// Resolves the databases whose keys are right, whatever is wrong elsewhere.
 fn entries(
     root: &Node,
@@ -196,10 +225,7 @@ fn entries(
     faults: &mut Vec<Diagnostic>,
     warnings: &mut Vec<Diagnostic>,
 ) -> Vec<Entry> {
-    let faulty = |pointer: &str| {
-        let within = |rest: &str| rest.is_empty() || rest.starts_with('/') || rest == "_file";
-        faults.iter().any(|fault| fault.pointer.strip_prefix(pointer).is_some_and(within))
-    };
+    let faulty = |pointer: &str| is_faulty(faults, pointer);
     // Without the right labels, entries would be taken for the same that are not.
     if faults.iter().any(|fault| fault.pointer.is_empty()) || faulty("/cluster") {
         return Vec::new();

@@ -6,11 +6,13 @@ use pgmon_collect::postgres::collector::Collector as _;
 use pgmon_collect::postgres::collectors::wraparound::Wraparound;
 use pgmon_core::label;
 use pgmon_core::metric::{Desc, Families, Family, FamilyDesc, Sample, Value};
-use pgmon_core::snapshot::{CollectorState, Outcome, Snapshot, Up};
+use pgmon_core::snapshot::{CollectorState, Outcome, Snapshot, Up, query_name};
 use pgmon_core::text::{Format, Writer};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+mod queries;
 
 const UP: Desc =
     Desc::gauge("pg_up", "Whether the database answers and its role is one that pgmon uses: 1 or 0.", &[]);
@@ -108,10 +110,22 @@ pub const OF_A_DATABASE: &[&Desc] = &[
     &COLLECTOR_DURATION,
     &COLLECTOR_ERRORS,
     &BLIND,
+    &queries::SUCCESS,
+    &queries::DURATION,
+    &queries::ERRORS,
+    &queries::SERIES,
+    &queries::RESULTS_DROPPED,
+    &queries::OVER_LIMIT,
 ];
 
 /// Families of the process.
 pub const OF_THE_PROCESS: &[&Desc] = &[&BUILD];
+
+/// Whether a family of this name is one that pgmon fills itself: no query of the configuration may.
+pub fn is_ours(name: &str) -> bool {
+    let mut ours = OF_A_DATABASE.iter().chain(OF_THE_PROCESS).chain(process::FAMILIES);
+    name.starts_with("pgmon_") || ours.any(|desc| desc.name == name)
+}
 
 /// Labels that come before a sample's own.
 #[derive(Clone, Copy)]
@@ -318,7 +332,7 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState], totals: &Totals) -> Vec
             out.push(&LAST, name, at.as_microsecond() as f64 / 1e6);
         }
     }
-    for c in &s.collectors {
+    for c in s.collectors.iter().filter(|c| c.custom.is_none()) {
         let name = &[c.collector.as_str()];
         match &c.outcome {
             Outcome::Ok | Outcome::Failed { .. } => {
@@ -332,9 +346,10 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState], totals: &Totals) -> Vec
         }
     }
     // Summed up: a collector runs in each of the databases, and may lack the same several times.
-    let mut errors: BTreeMap<&str, u64> = totals.errors.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+    let errors = totals.errors.iter().filter(|(name, _)| query_name(name).is_none());
+    let mut errors: BTreeMap<&str, u64> = errors.map(|(name, n)| (name.as_str(), *n)).collect();
     let mut blind = BTreeSet::<(&str, &str)>::new();
-    for c in s.collectors.iter().chain(roamed) {
+    for c in s.collectors.iter().chain(roamed).filter(|c| c.custom.is_none()) {
         errors.entry(&c.collector).or_default();
         blind.extend(c.blind.iter().map(|b| (c.collector.as_str(), b.needs.as_str())));
     }
@@ -344,6 +359,7 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState], totals: &Totals) -> Vec
     for (collector, needs) in blind {
         out.push(&BLIND, &[collector, needs], 1.0);
     }
+    queries::families(s, roamed, totals, &mut out);
     out.into_vec()
 }
 

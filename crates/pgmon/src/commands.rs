@@ -5,11 +5,14 @@ mod check_config;
 mod doctor;
 mod healthcheck;
 mod print;
+mod query;
 
-use crate::cli::{Cli, Command, SourceArgs};
+use crate::cli::{Cli, Command, QueryAction, SourceArgs};
 use crate::exit::Code;
-use pgmon_collect::postgres::denylist;
-use pgmon_config::{Config, LoadOptions, Loaded, Overrides, Secret};
+use pgmon_collect::postgres::custom::QuerySet;
+use pgmon_collect::postgres::{collectors, denylist};
+use pgmon_config::{Config, Diagnostic, LoadOptions, Loaded, Overrides, Secret};
+use pgmon_http::exposition;
 
 /// Does what the command line says.
 pub fn run(cli: Cli) -> anyhow::Result<Code> {
@@ -18,15 +21,19 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
     }
     match cli.command.unwrap_or(Command::Agent) {
         Command::Agent => with_config(&cli.source, agent::run),
-        Command::CheckConfig { show } => {
-            with_config(&cli.source, |loaded| Ok(check_config::run(&loaded, show)))
-        }
+        Command::CheckConfig { show, format } => match pgoptions() {
+            Some(code) => Ok(code),
+            None => check_config::run(load(&cli.source), show, format),
+        },
         Command::SetupSql { role, pg, databases, minimal } => {
             print::setup_sql(&role, pg, &databases, minimal)
         }
         Command::Doctor { format } => with_config(&cli.source, |loaded| doctor::run(loaded, format)),
         Command::Sql { collector, pg } => print::sql(collector.as_deref(), pg),
-        Command::Schema => print::schema(),
+        Command::Query { action: QueryAction::Test { file } } => {
+            with_config(&SourceArgs { queries: Some(file), ..cli.source }, |loaded| query::test(&loaded))
+        }
+        Command::Schema { of } => print::schema(of),
         Command::Completions { shell } => print::completions(shell),
         Command::Man => print::man(),
     }
@@ -36,25 +43,49 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
 /// poolers refuse them and sessions would no longer be as the server's settings have them.
 const PGOPTIONS: &str = "PGOPTIONS";
 
+/// Refuses to go on where the variable is set.
+fn pgoptions() -> Option<Code> {
+    std::env::var_os(PGOPTIONS).filter(|v| !v.is_empty())?;
+    eprintln!(
+        "error: {PGOPTIONS} is set: pgmon sends no start-up options; unset it (env -u {PGOPTIONS} pgmon ...)"
+    );
+    Some(Code::Usage)
+}
+
+/// What is wrong with the canary's statement.
+fn canary_fault(loaded: &Loaded) -> Option<Diagnostic> {
+    let canary = loaded.config.canary.statement.as_deref().filter(|_| loaded.config.canary.enabled)?;
+    let refusal = denylist::check(canary).err()?;
+    Some(Diagnostic {
+        file: String::new(),
+        line: None,
+        column: None,
+        pointer: "/canary/statement".to_owned(),
+        message: refusal.to_string(),
+        hint: None,
+    })
+}
+
+/// The queries of the configuration, checked.
+fn queries(config: &Config) -> QuerySet {
+    QuerySet::new(config, |name| collectors::has_family(name) || exposition::is_ours(name))
+}
+
 /// Loads the configuration, prints what is wrong with it, and goes on if nothing is.
 fn with_config(
     source: &SourceArgs,
     then: impl FnOnce(Loaded) -> anyhow::Result<Code>,
 ) -> anyhow::Result<Code> {
-    if std::env::var_os(PGOPTIONS).is_some_and(|v| !v.is_empty()) {
-        eprintln!(
-            "error: {PGOPTIONS} is set: pgmon sends no start-up options; unset it (env -u {PGOPTIONS} pgmon ...)"
-        );
-        return Ok(Code::Usage);
+    if let Some(code) = pgoptions() {
+        return Ok(code);
     }
     match load(source) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 eprintln!("warning: {warning}");
             }
-            let canary = loaded.config.canary.statement.as_deref().filter(|_| loaded.config.canary.enabled);
-            if let Some(Err(refusal)) = canary.map(denylist::check) {
-                eprintln!("error: canary.statement: {refusal}");
+            if let Some(fault) = canary_fault(&loaded) {
+                eprintln!("error: {fault}");
                 return Ok(Code::Usage);
             }
             then(loaded)
@@ -78,6 +109,7 @@ fn load(source: &SourceArgs) -> Result<Loaded, pgmon_config::ConfigErrors> {
             dsn: source.dsn.clone().map(Secret::new),
             cluster: source.cluster.clone(),
             bind: source.bind.clone(),
+            queries_file: source.queries.as_ref().map(|path| path.display().to_string()),
         },
         ..LoadOptions::default()
     })

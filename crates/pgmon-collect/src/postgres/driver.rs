@@ -5,6 +5,7 @@
 //! more than one statement.
 
 use super::connect::Route;
+use super::custom::Custom;
 use super::engine::{Engine, Limits, Round, Step};
 use super::plan::Plan;
 use super::run::panic_text;
@@ -29,6 +30,7 @@ use tracing::Instrument as _;
 
 mod admission;
 mod pulse;
+mod queries;
 mod report;
 
 pub(super) use admission::admit;
@@ -104,6 +106,10 @@ pub struct Driver {
     /// Pulses in a row that gave no result on the present connection.
     failed_pulses: u32,
     told: Told,
+    /// The queries of the configuration.
+    custom: Custom,
+    /// Whether a query was the last to run.
+    asked: bool,
 }
 
 impl Driver {
@@ -122,6 +128,8 @@ impl Driver {
             reconnected_at_once: None,
             failed_pulses: 0,
             told: Told::default(),
+            custom: queries::of(&shared.plan, &entry, now),
+            asked: false,
             shared,
             entry,
             index,
@@ -156,7 +164,7 @@ impl Driver {
                 // Rounds that were under way go on then.
                 Ended::Yielded => match self.most_urgent(self.shared.timer.mono()) {
                     Some(_) => self.shared.timer.mono(),
-                    None => self.next_due().0,
+                    None => self.next_work(),
                 },
                 Ended::Rejected(rejection) => self.down(rejection),
                 ended if self.may_reconnect_at_once(&ended) => {
@@ -213,19 +221,27 @@ impl Driver {
             }
             let urgent = self.most_urgent(now);
             // Who has nothing to do gives way at once, and who is never done after an interval.
+            let query = self.query_due().is_some_and(|due| due <= now);
             let had_its_turn =
                 now.saturating_sub(self.connected_at) >= self.shared.plan.interval(Loop::HotPath);
-            if (urgent.is_none() || had_its_turn) && permit.give_way() {
+            if ((urgent.is_none() && !query) || had_its_turn) && permit.give_way() {
                 return Ended::Yielded;
             }
+            if query && self.query_comes_first(urgent) {
+                match self.ask(session).await {
+                    Ok(()) => continue,
+                    Err(ended) => return ended,
+                }
+            }
             let Some(which) = urgent else {
-                let (due, _) = self.next_due();
+                let due = self.next_work();
                 tokio::select! {
                     () = self.shared.timer.sleep_until(due) => {}
                     () = permit.wanted() => {}
                 }
                 continue;
             };
+            self.asked = false;
             match self.advance(which, session).await {
                 Ok(()) => {}
                 Err(ended) => return ended,

@@ -1,6 +1,7 @@
 //! What the drivers take from the configuration.
 
 use super::collector::{BloatSettings, Settings};
+use super::custom::QuerySet;
 use pgmon_config::{Config, SamplingMode};
 use pgmon_core::snapshot::{Loop, LoopState, Snapshot, Up};
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub series_per_family: usize,
     /// What collectors look at.
     pub settings: Arc<Settings>,
+    /// The queries of the configuration.
+    pub queries: Arc<QuerySet>,
 }
 
 impl Plan {
@@ -59,7 +62,18 @@ impl Plan {
                     exact: matches!(config.bloat.sampling_mode, SamplingMode::Exact | SamplingMode::Detailed),
                 },
             }),
+            queries: Arc::default(),
         }
+    }
+
+    /// The same with the configuration's queries.
+    pub fn with_queries(self, queries: Arc<QuerySet>) -> Self {
+        Self { queries, ..self }
+    }
+
+    /// No single statement may take longer, as the most urgent loop waits for it.
+    pub fn longest_statement(&self) -> Duration {
+        self.interval(Loop::HotPath).max(self.statement_timeout)
     }
 
     /// The interval of a loop.

@@ -3,7 +3,9 @@
 mod dsn;
 mod environment;
 mod errors;
+mod lists;
 mod loading;
+mod queries;
 mod secrets;
 mod validation;
 

@@ -48,7 +48,11 @@ async fn watch_and_serve(loaded: Loaded) -> anyhow::Result<Code> {
     let address = listener.local_addr().context("the listener has no address")?;
     warn_of_open_doors(&entries, &address);
 
-    let plan = Plan::new(&config);
+    let queries = super::queries(&config);
+    for refused in &queries.refused {
+        tracing::error!(query = refused.name, at = refused.at, "refused: {}", refused.reason);
+    }
+    let plan = Plan::new(&config).with_queries(Arc::new(queries));
     let look =
         Look { version: crate::cli::VERSION, hide_postgres_defaults: config.ui.hide_postgres_defaults };
     let timer: Arc<dyn Timer> = Arc::new(SystemClock::new());
