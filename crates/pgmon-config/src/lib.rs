@@ -18,23 +18,30 @@ mod pgpass;
 mod schema;
 mod secret;
 mod sections;
+mod sitrep;
 mod span;
 mod suggest;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod validate;
+mod web_config;
 mod yaml;
 
 pub use byte_size::{ByteSize, ByteSizeError};
 pub use diagnostic::{ConfigErrors, Diagnostic};
 pub use dsn::{ConnectParts, ConnectSpec, Dsn, DsnError, Host, SslMode};
 pub use example::example;
+pub use files::read_secret;
 pub use load::{Entry, LoadOptions, Loaded, Overrides, Source};
 pub use schema::schema;
 pub use secret::{REDACTED, Secret};
 pub use sections::{
-    Alerts, Bloat, Budgets, Canary, Config, Database, History, Http, Limits, LogFormat, LogLevel, Logging,
-    Notifiers, SampleIntervals, SamplingMode, Security, Timeouts, Ui,
+    Alerts, ApiKey, Auth, BasicUser, Bloat, Budgets, Canary, ClientAuth, Config, Database, History, Http,
+    Limits, LogFormat, LogLevel, Logging, Notifiers, RateLimit, SampleIntervals, SamplingMode, Scope,
+    Security, Timeouts, Tls, TlsVersion, Ui, key_digest,
 };
 pub use span::{Span, SpanError};
+pub use web_config::{
+    ClientAuthType, HttpServerConfig, TlsServerConfig, ToolkitVersion, WebConfig, WebHeaders, WebRateLimit,
+};

@@ -57,7 +57,13 @@ impl<'s> Shape<'s> {
 
     /// The shape of one key, by its name.
     pub(crate) fn property(self, key: &str) -> Option<Shape<'s>> {
-        self.0.get("properties")?.get(key).map(Shape)
+        let own = self.0.get("properties").and_then(|properties| properties.get(key));
+        own.or_else(|| self.0.get("additionalProperties").filter(|any| any.is_object())).map(Shape)
+    }
+
+    /// The key that a bare text stands for, if a text may stand in the place of a section.
+    pub(crate) fn short(self) -> Option<&'s str> {
+        self.0.get("x-short").and_then(Value::as_str)
     }
 
     /// The shape of a list's items.

@@ -50,6 +50,9 @@ pub struct SourceArgs {
     /// Where to listen.
     #[arg(long, value_name = "ADDRESS:PORT", global = true)]
     pub bind: Option<String>,
+    /// Web configuration file of the Prometheus exporter toolkit: certificate, users, headers.
+    #[arg(long = "web.config.file", value_name = "FILE", global = true)]
+    pub web_config_file: Option<String>,
 }
 
 /// The subcommands.

@@ -78,6 +78,7 @@ fn load(source: &SourceArgs) -> Result<Loaded, pgmon_config::ConfigErrors> {
             dsn: source.dsn.clone().map(Secret::new),
             cluster: source.cluster.clone(),
             bind: source.bind.clone(),
+            web_config_file: source.web_config_file.clone(),
         },
         ..LoadOptions::default()
     })
