@@ -6,6 +6,7 @@ mod errors;
 mod http;
 mod loading;
 mod secrets;
+mod validation;
 
 use crate::{Config, ConfigErrors, LoadOptions, Loaded};
 
