@@ -82,6 +82,12 @@ const BLIND: Desc = Desc::gauge(
 );
 const BUILD: Desc = Desc::gauge("pgmon_build_info", "Always 1; the label is pgmon's version.", &["version"]);
 
+const EXPORTER_ERRORS: Desc = Desc::counter(
+    "exporter_errors_total",
+    "Collector runs and attempts to connect that failed, of all databases.",
+    &[],
+);
+
 /// Families of each watched database that no collector fills, in the order in which the documentation
 /// lists them.
 pub const OF_A_DATABASE: &[&Desc] = &[
@@ -109,7 +115,7 @@ pub const OF_A_DATABASE: &[&Desc] = &[
 ];
 
 /// Families of the process.
-pub const OF_THE_PROCESS: &[&Desc] = &[&BUILD];
+pub const OF_THE_PROCESS: &[&Desc] = &[&BUILD, &EXPORTER_ERRORS];
 
 /// Labels that come before a sample's own.
 #[derive(Clone, Copy)]
@@ -180,12 +186,29 @@ fn once<'a, 'p>(parts: &'p [Part<'a>]) -> impl Iterator<Item = (Before<'a>, &'a 
     })
 }
 
+/// What a page has besides the databases.
+pub struct Extras<'a> {
+    /// Adds families of the process.
+    pub families: &'a dyn Fn(&mut Families),
+    /// Labels that every sample gets.
+    pub labels: &'a [(String, String)],
+}
+
 /// Renders all databases at the monotonic time `now`; `capacity` is the expected size in bytes.
-pub fn render(fleet: &Fleet, now: Duration, version: &str, format: Format, capacity: usize) -> Page {
+pub fn render(
+    fleet: &Fleet,
+    now: Duration,
+    version: &str,
+    format: Format,
+    capacity: usize,
+    extras: &Extras<'_>,
+) -> Page {
     let views = views(fleet);
     let mut globals = Families::new();
     globals.push(&BUILD, &[version], 1.0);
     process::families(&mut globals);
+    (extras.families)(&mut globals);
+    globals.push(&EXPORTER_ERRORS, &[], errors(&views));
     let globals = globals.into_vec();
 
     let mut parts = Parts::default();
@@ -207,12 +230,22 @@ pub fn render(fleet: &Fleet, now: Duration, version: &str, format: Format, capac
             parts.add(place, before, &good.families);
         }
     }
-    let mut writer = Writer::new(format, capacity);
+    let mut writer = Writer::new(format, capacity).with_labels(extras.labels);
     for (desc, parts) in parts.0.values() {
         writer.family(desc, once(parts));
     }
     let (families, samples) = writer.counts();
     Page { text: writer.finish(), families, samples }
+}
+
+/// What failed so far, of all databases.
+fn errors(views: &[View]) -> f64 {
+    let of = |view: &View| {
+        let loops: u64 = view.snapshot.loops.iter().map(|l| l.errors).sum();
+        let roamed: u64 = view.roamed.iter().map(|c| c.errors).sum();
+        loops + roamed + view.snapshot.connect_errors
+    };
+    views.iter().map(of).sum::<u64>() as f64
 }
 
 impl View {

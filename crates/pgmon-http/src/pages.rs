@@ -4,8 +4,9 @@
 //! once a second and only in the formats that are asked for; when nobody has scraped for a while it
 //! stops, and the next scrape renders its own page.
 
-use crate::exposition::{self, Page};
-use arc_swap::ArcSwapOption;
+use crate::exposition::{self, Extras, Page};
+use crate::telemetry::Telemetry;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use flate2::{Compression, write::GzEncoder};
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
@@ -68,14 +69,35 @@ pub struct Pages {
     fleet: Arc<Fleet>,
     timer: Arc<dyn Timer>,
     version: &'static str,
+    telemetry: Arc<Telemetry>,
+    labels: ArcSwap<Vec<(String, String)>>,
     slots: [Slot; 4],
     rendering: Mutex<()>,
 }
 
 impl Pages {
     /// No page yet.
-    pub fn new(fleet: Arc<Fleet>, timer: Arc<dyn Timer>, version: &'static str) -> Self {
-        Self { fleet, timer, version, slots: Default::default(), rendering: Mutex::new(()) }
+    pub fn new(
+        fleet: Arc<Fleet>,
+        timer: Arc<dyn Timer>,
+        version: &'static str,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
+        let labels = ArcSwap::default();
+        Self {
+            fleet,
+            timer,
+            version,
+            telemetry,
+            labels,
+            slots: Default::default(),
+            rendering: Mutex::new(()),
+        }
+    }
+
+    /// Replaces the labels that every sample gets (`default_labels`).
+    pub fn set_default_labels(&self, labels: impl IntoIterator<Item = (String, String)>) {
+        self.labels.store(Arc::new(labels.into_iter().collect()));
     }
 
     /// The current page.
@@ -148,8 +170,10 @@ impl Pages {
             Some(last) if !variant.gzip => last.body.len() + last.body.len() / 16,
             _ => 64 << 10,
         };
+        let labels = self.labels.load();
+        let extras = Extras { families: &|out| self.telemetry.families(out), labels: labels.as_slice() };
         let Page { text, families, samples } =
-            exposition::render(&self.fleet, rendered, self.version, variant.format, capacity);
+            exposition::render(&self.fleet, rendered, self.version, variant.format, capacity, &extras);
         let body = if variant.gzip { gzip(&text) } else { text.into() };
         let ready = Arc::new(Ready { body, rendered, families, samples });
         slot.ready.store(Some(ready.clone()));

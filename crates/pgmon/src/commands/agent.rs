@@ -12,8 +12,7 @@ use pgmon_collect::postgres::roamer::Roamer;
 use pgmon_config::{Entry, Loaded, SslMode};
 use pgmon_core::clock::SystemClock;
 use pgmon_core::snapshot::Up;
-use pgmon_http::pages::Pages;
-use pgmon_http::server::{self, App};
+use pgmon_http::{Access, App, server};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -40,12 +39,19 @@ pub fn run(loaded: Loaded) -> anyhow::Result<Code> {
 
 async fn watch_and_serve(loaded: Loaded) -> anyhow::Result<Code> {
     let Loaded { config, entries, .. } = loaded;
+    let access = match Access::build(&config.http) {
+        Ok(access) => access,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Ok(Code::Usage);
+        }
+    };
     let bind = config.http.bind.clone();
     let listener = TcpListener::bind(&bind).await.with_context(|| {
         format!("cannot listen on {bind} (http.bind, --bind, PGMON_HTTP_BIND): is another pgmon running?")
     })?;
     let address = listener.local_addr().context("the listener has no address")?;
-    warn_of_open_doors(&entries, &address);
+    warn_of_open_doors(&entries, &address, &access);
 
     let plan = Plan::new(&config);
     let timer: Arc<dyn Timer> = Arc::new(SystemClock::new());
@@ -66,12 +72,8 @@ async fn watch_and_serve(loaded: Loaded) -> anyhow::Result<Code> {
         }
         drivers.spawn(Driver::new(shared.clone(), entry, index).run());
     }
-    let app = Arc::new(App {
-        pages: Pages::new(fleet.clone(), timer.clone(), crate::cli::VERSION),
-        fleet: fleet.clone(),
-        timer,
-        version: crate::cli::VERSION,
-    });
+    let app = Arc::new(App::new(fleet.clone(), timer, crate::cli::VERSION, access, address));
+    app.pages.set_default_labels(config.default_labels.clone());
     let mut server = tokio::spawn(server::serve(listener, app, stopped));
 
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
@@ -133,7 +135,7 @@ async fn all_refused(fleet: &Fleet) -> String {
     }
 }
 
-fn warn_of_open_doors(entries: &[Entry], address: &std::net::SocketAddr) {
+fn warn_of_open_doors(entries: &[Entry], address: &std::net::SocketAddr, access: &Access) {
     for entry in entries {
         let (cluster, db) = (&entry.cluster, &entry.db);
         if entry.connect.is_remote() && entry.connect.effective_sslmode() == SslMode::Disable {
@@ -143,7 +145,15 @@ fn warn_of_open_doors(entries: &[Entry], address: &std::net::SocketAddr) {
             );
         }
     }
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "listening beyond loopback without authentication: anybody who reaches it can read /metrics");
+    if !address.ip().is_loopback() && !access.asks_who_it_is() {
+        tracing::warn!(
+            %address,
+            "listening beyond loopback without authentication: anybody who reaches it can read /metrics (set http.auth)"
+        );
+    } else if !address.ip().is_loopback() && !access.encrypts() {
+        tracing::warn!(
+            %address,
+            "listening beyond loopback without TLS: keys and passwords cross the network in clear text (set http.tls, or put a proxy with TLS in front)"
+        );
     }
 }
