@@ -39,7 +39,7 @@ pub use secret::{REDACTED, Secret};
 pub use sections::{
     Alerts, ApiKey, Auth, BasicUser, Bloat, Budgets, Canary, ClientAuth, Config, Database, History, Http,
     Limits, LogFormat, LogLevel, Logging, Notifiers, RateLimit, SampleIntervals, SamplingMode, Scope,
-    Security, Timeouts, Tls, TlsVersion, Ui, key_digest,
+    Security, Timeouts, Tls, TlsVersion, Ui, key_digest, password_hash_fault,
 };
 pub use span::{Span, SpanError};
 pub use web_config::{

@@ -14,7 +14,7 @@ use crate::tls::{self, Tls};
 use axum::http::{HeaderName, HeaderValue};
 use keys::Key;
 use passwords::User;
-use pgmon_config::{Http, Scope, WebConfig, read_secret};
+use pgmon_config::{Http, Scope, WebConfig, password_hash_fault, read_secret};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -184,7 +184,12 @@ impl Reader {
         let mut users = Vec::new();
         for user in &http.auth.basic {
             let hash = match &user.password_hash_file {
-                Some(path) => self.secret(path.clone()).map(Into::into),
+                Some(path) => self.secret(path.clone()).map(|hash| {
+                    let fault =
+                        password_hash_fault(&hash).map(|fault| format!("{}: {fault}", path.display()));
+                    self.faults.extend(fault);
+                    hash.into()
+                }),
                 None => Some(user.password_hash.clone()),
             };
             match hash.and_then(|hash| User::new(&user.user, hash, user.scope)) {

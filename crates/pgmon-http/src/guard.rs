@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use pgmon_config::Scope;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The longest path with its query (bytes).
@@ -145,7 +146,13 @@ fn permit(
         }
         Identity::Nobody | Identity::Wrong(_) => match area {
             Area::Metrics => Ok(()),
-            Area::Configz | Area::Ui if app.loopback || access.allow_anonymous => Ok(()),
+            Area::Configz | Area::Ui if access.allow_anonymous => Ok(()),
+            Area::Configz | Area::Ui if app.loopback && is_local_name(headers) => Ok(()),
+            Area::Configz | Area::Ui if app.loopback => refuse(respond::error(
+                StatusCode::FORBIDDEN,
+                "pgmon has no authentication and was asked by a name that is not this machine's own",
+                "ask 127.0.0.1 or localhost, or set http.auth (or http.allow_anonymous: true)",
+            )),
             Area::Reload => refuse(respond::text(
                 StatusCode::FORBIDDEN,
                 "only from this machine, or with a key: set http.auth.api_keys with scope: admin",
@@ -202,7 +209,23 @@ fn challenge(access: &Access, area: Area, identity: &Identity, request: &Request
 /// Whether a request was made on this machine: not passed on by a proxy, nor made by another site's page.
 fn is_local(peer: &Peer, headers: &HeaderMap) -> bool {
     let passed_on = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
-    peer.is_loopback() && !passed_on.iter().any(|name| headers.contains_key(*name)) && same_origin(headers)
+    peer.is_loopback()
+        && !passed_on.iter().any(|name| headers.contains_key(*name))
+        && same_origin(headers)
+        && is_local_name(headers)
+}
+
+/// Whether a request was made by an address, `localhost` or a bare name. A page of another site can make a
+/// browser take this machine for that site's, by an entry in the DNS; it then asks by that site's name.
+fn is_local_name(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST) else { return true };
+    let Ok(host) = host.to_str() else { return false };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
+    name.parse::<IpAddr>().is_ok() || !name.contains('.') || name.ends_with(".localhost")
 }
 
 /// Whether a browser says that a page of pgmon's own asks, or no browser is at work.
@@ -263,36 +286,4 @@ fn finish(response: &mut Response, access: &Access) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
-    }
-
-    #[test]
-    fn a_request_of_another_site_is_told_from_ones_own() {
-        assert!(same_origin(&headers(&[])));
-        assert!(same_origin(&headers(&[("sec-fetch-site", "same-origin"), ("origin", "null")])));
-        assert!(same_origin(&headers(&[("origin", "https://pgmon:8181"), ("host", "pgmon:8181")])));
-        for other in [
-            &[("sec-fetch-site", "cross-site")][..],
-            &[("sec-fetch-site", "same-site")],
-            &[("origin", "null"), ("host", "pgmon:8181")],
-            &[("origin", "https://pgmon:8182"), ("host", "pgmon:8181")],
-            &[("origin", "https://pgmon:8181")],
-        ] {
-            assert!(!same_origin(&headers(other)), "{other:?}");
-        }
-    }
-
-    #[test]
-    fn only_who_is_here_is_local_whatever_headers_say() {
-        let peer = |text: &str| Peer { address: text.parse().unwrap(), tls: false, certificate: None };
-        assert!(is_local(&peer("127.0.0.1:1"), &headers(&[])) && is_local(&peer("[::1]:1"), &headers(&[])));
-        assert!(is_local(&peer("[::ffff:127.0.0.1]:1"), &headers(&[])));
-        assert!(!is_local(&peer("192.0.2.1:1"), &headers(&[("x-forwarded-for", "127.0.0.1")])));
-        assert!(!is_local(&peer("127.0.0.1:1"), &headers(&[("x-forwarded-for", "127.0.0.1")])));
-        assert!(!is_local(&peer("127.0.0.1:1"), &headers(&[("sec-fetch-site", "cross-site")])));
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ mod limiter;
 mod listener;
 mod login;
 pub mod pages;
+pub mod probe;
 pub mod process;
 pub mod reload;
 mod respond;

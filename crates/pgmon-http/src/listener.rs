@@ -97,16 +97,22 @@ async fn converse(
 ) {
     // Answers go out whole: waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
+    let mut stopped = stop.clone();
     // Buffers are made for those who say something.
-    if stream.readable().await.is_err() {
-        return;
+    tokio::select! {
+        _ = stopped.wait_for(|stop| *stop) => return,
+        readable = stream.readable() => if readable.is_err() { return },
     }
     let access = app.access();
     let Some(tls) = &access.tls else {
         let peer = Peer { address, tls: false, certificate: None };
         return serve(stream, peer, &app, routes, connection, stop).await;
     };
-    match shake_hands(stream, address, tls).await {
+    let hands = tokio::select! {
+        _ = stopped.wait_for(|stop| *stop) => return,
+        hands = shake_hands(stream, address, tls) => hands,
+    };
+    match hands {
         Some((stream, peer)) => serve(stream, peer, &app, routes, connection, stop).await,
         None => app.telemetry.closed(Closed::Tls),
     }
@@ -161,6 +167,10 @@ async fn serve(
         tokio::select! {
             ended = exchange.as_mut() => break ended,
             _ = stop.wait_for(|stop| *stop), if !stopping => {
+                // Who has asked gets the answer; who has not finished asking does not.
+                if !connection.is_busy() {
+                    return;
+                }
                 stopping = true;
                 exchange.as_mut().graceful_shutdown();
             }

@@ -11,6 +11,9 @@ use rustls::{RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtoco
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The largest file with certificates (bytes).
+const LARGEST: u64 = 1024 * 1024;
+
 /// What clients' certificates are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClientCertificates {
@@ -67,7 +70,13 @@ impl Pem {
         match self {
             Self::Text(text) => Ok(text.clone().into_bytes()),
             Self::File(path) => {
-                std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+                let failed = |what: &dyn std::fmt::Display| format!("cannot read {}: {what}", path.display());
+                let metadata = std::fs::metadata(path).map_err(|error| failed(&error))?;
+                // A pipe or device could keep the reader waiting for ever.
+                if !metadata.is_file() || metadata.len() > LARGEST {
+                    return Err(failed(&"it is no regular file of at most 1 MiB"));
+                }
+                std::fs::read(path).map_err(|error| failed(&error))
             }
         }
     }
@@ -139,6 +148,17 @@ impl Source {
             min: toolkit.min_version.unwrap_or(ToolkitVersion::TLS12),
             toolkit,
         })
+    }
+
+    /// The server's own certificate.
+    pub fn leaf(&self) -> Result<CertificateDer<'static>, String> {
+        let first = self.certificate.certificates()?.into_iter().next();
+        first.ok_or_else(|| format!("{} has no certificate (PEM)", self.certificate.name()))
+    }
+
+    /// Whether nobody connects without a certificate.
+    pub fn requires_clients(&self) -> bool {
+        self.clients == ClientCertificates::Required
     }
 
     /// The files that will be read.

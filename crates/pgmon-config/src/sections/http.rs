@@ -17,8 +17,8 @@ use crate::Span;
 pub use auth::{ApiKey, Auth, BasicUser, Scope};
 pub(crate) use bind::{BIND_FORMAT, split_bind};
 pub(crate) use check::check;
-pub use formats::key_digest;
-pub(crate) use formats::{PASSWORD_HASH_FORMAT, SHA256_FORMAT, password_hash_fault, sha256_fault};
+pub(crate) use formats::{PASSWORD_HASH_FORMAT, SHA256_FORMAT, sha256_fault};
+pub use formats::{key_digest, password_hash_fault};
 pub use rate_limit::RateLimit;
 pub use tls::{ClientAuth, Tls, TlsVersion};
 

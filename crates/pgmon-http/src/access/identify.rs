@@ -85,7 +85,7 @@ impl App {
             let value = value.to_str().unwrap_or_default();
             let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
             let rest = rest.trim();
-            if scheme.eq_ignore_ascii_case("basic") {
+            if scheme.eq_ignore_ascii_case("basic") && access.has_users() {
                 let decoded = STANDARD.decode(rest).ok().and_then(|bytes| String::from_utf8(bytes).ok());
                 let (name, password) =
                     decoded.as_deref().and_then(|text| text.split_once(':')).unwrap_or_default();

@@ -10,7 +10,7 @@ use ring::hmac;
 use sha2::{Digest as _, Sha256};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
@@ -66,7 +66,8 @@ struct Verified {
 
 /// Verifies passwords, one at a time, each once.
 pub(crate) struct Passwords {
-    key: Option<hmac::Key>,
+    /// Made when the first password comes.
+    key: OnceLock<Option<hmac::Key>>,
     verified: Mutex<VecDeque<Verified>>,
     one: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -74,10 +75,8 @@ pub(crate) struct Passwords {
 
 impl Passwords {
     pub fn new() -> Self {
-        // Without random numbers nothing is remembered, which is slow and not wrong.
-        let key = hmac::Key::generate(hmac::HMAC_SHA256, &ring::rand::SystemRandom::new()).ok();
         Self {
-            key,
+            key: OnceLock::new(),
             verified: Mutex::default(),
             // Argon2 takes megabytes for each.
             one: Arc::new(Semaphore::new(1)),
@@ -145,7 +144,9 @@ impl Passwords {
 
     /// Binds the password to the hash: another hash, and it is verified anew.
     fn code(&self, user: &User, password: &str) -> Option<[u8; 32]> {
-        let mut context = hmac::Context::with_key(self.key.as_ref()?);
+        // Without random numbers nothing is remembered, which is slow and not wrong.
+        let make = || hmac::Key::generate(hmac::HMAC_SHA256, &ring::rand::SystemRandom::new()).ok();
+        let mut context = hmac::Context::with_key(self.key.get_or_init(make).as_ref()?);
         context.update(&user.credential);
         context.update(password.as_bytes());
         context.sign().as_ref().try_into().ok()

@@ -164,6 +164,11 @@ impl Connection {
         self.state.close.notified().await;
     }
 
+    /// Whether an answer is being made or sent.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.state.at().phase, Phase::Serving | Phase::Writing)
+    }
+
     /// A request is there.
     pub fn serving(&self) {
         self.enter(Phase::Serving, SERVING);

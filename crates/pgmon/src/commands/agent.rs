@@ -42,7 +42,9 @@ async fn watch_and_serve(loaded: Loaded) -> anyhow::Result<Code> {
     let access = match Access::build(&config.http) {
         Ok(access) => access,
         Err(error) => {
-            eprintln!("error: {error}");
+            for line in error.to_string().lines() {
+                eprintln!("error: {line}");
+            }
             return Ok(Code::Usage);
         }
     };

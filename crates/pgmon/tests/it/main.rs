@@ -11,6 +11,7 @@
 mod agent;
 mod command_line;
 mod documentation;
+mod endpoint;
 mod faults;
 mod guardrails;
 mod hour;

@@ -29,7 +29,7 @@ pub(crate) fn sha256_fault(text: &str) -> Option<String> {
 }
 
 /// What is wrong with a text that should be a password's hash. The text is not repeated.
-pub(crate) fn password_hash_fault(text: &str) -> Option<String> {
+pub fn password_hash_fault(text: &str) -> Option<String> {
     let fault = match text.split('$').collect::<Vec<_>>().as_slice() {
         ["", "2a" | "2b" | "2x" | "2y", cost, rest] => bcrypt_fault(cost, rest),
         ["", "argon2id" | "argon2i" | "argon2d", "v=19", parameters, salt, hash] => {
