@@ -191,10 +191,9 @@ fn a_client_that_does_not_read_is_let_go() {
     let requests = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(20_000);
     stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
     let written = stream.write_all(&requests);
-    eventually("the connection is closed", Duration::from_secs(15), || {
-        let text = agent.get("/metrics").text();
-        text.contains("pgmon_http_connections_closed_total{reason=\"timeout\"} 1")
-            && text.contains("pgmon_http_connections 1\n")
+    agent.wait("the connection is closed", Duration::from_secs(15), |page| {
+        page.value("pgmon_http_connections_closed_total", &[("reason", "timeout")]) == Some(1.0)
+            && page.value("pgmon_http_connections", &[]).is_some_and(|open| open <= 1.0)
     });
     drop((written, stream));
     // An idle one is closed without being counted as an offence.
