@@ -1,6 +1,7 @@
 //! What the handlers read.
 
 use crate::access::{Access, Passwords};
+use crate::exposition::Look;
 use crate::limiter::Limiter;
 use crate::pages::Pages;
 use crate::reload::ReloadRequest;
@@ -46,12 +47,13 @@ impl App {
         fleet: Arc<Fleet>,
         timer: Arc<dyn Timer>,
         version: &'static str,
+        look: Look,
         access: Access,
         listen: SocketAddr,
     ) -> Self {
         let telemetry = Arc::new(Telemetry::default());
         Self {
-            pages: Pages::new(fleet.clone(), timer.clone(), version, telemetry.clone()),
+            pages: Pages::new(fleet.clone(), timer.clone(), version, telemetry.clone(), look),
             fleet,
             timer,
             version,

@@ -4,7 +4,7 @@
 //! once a second and only in the formats that are asked for; when nobody has scraped for a while it
 //! stops, and the next scrape renders its own page.
 
-use crate::exposition::{self, Extras, Page};
+use crate::exposition::{self, Look, Page};
 use crate::telemetry::Telemetry;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use flate2::{Compression, write::GzEncoder};
@@ -70,7 +70,7 @@ pub struct Pages {
     timer: Arc<dyn Timer>,
     version: &'static str,
     telemetry: Arc<Telemetry>,
-    labels: ArcSwap<Vec<(String, String)>>,
+    look: ArcSwap<Look>,
     slots: [Slot; 4],
     rendering: Mutex<()>,
 }
@@ -82,22 +82,22 @@ impl Pages {
         timer: Arc<dyn Timer>,
         version: &'static str,
         telemetry: Arc<Telemetry>,
+        look: Look,
     ) -> Self {
-        let labels = ArcSwap::default();
         Self {
             fleet,
             timer,
             version,
             telemetry,
-            labels,
+            look: ArcSwap::from_pointee(look),
             slots: Default::default(),
             rendering: Mutex::new(()),
         }
     }
 
-    /// Replaces the labels that every sample gets (`default_labels`).
-    pub fn set_default_labels(&self, labels: impl IntoIterator<Item = (String, String)>) {
-        self.labels.store(Arc::new(labels.into_iter().collect()));
+    /// Replaces what is the same for all pages.
+    pub fn set_look(&self, look: Look) {
+        self.look.store(Arc::new(look));
     }
 
     /// The current page.
@@ -170,10 +170,10 @@ impl Pages {
             Some(last) if !variant.gzip => last.body.len() + last.body.len() / 16,
             _ => 64 << 10,
         };
-        let labels = self.labels.load();
-        let extras = Extras { families: &|out| self.telemetry.families(out), labels: labels.as_slice() };
+        let look = self.look.load();
+        let more = |out: &mut _| self.telemetry.families(out);
         let Page { text, families, samples } =
-            exposition::render(&self.fleet, rendered, self.version, variant.format, capacity, &extras);
+            exposition::render(&self.fleet, rendered, self.version, &look, variant.format, capacity, &more);
         let body = if variant.gzip { gzip(&text) } else { text.into() };
         let ready = Arc::new(Ready { body, rendered, families, samples });
         slot.ready.store(Some(ready.clone()));

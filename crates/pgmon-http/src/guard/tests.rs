@@ -1,5 +1,6 @@
 use super::*;
 use crate::access::Access;
+use crate::exposition::Look;
 use crate::server::router;
 use axum::body::{Body, to_bytes};
 use pgmon_collect::poller::fleet::Fleet;
@@ -53,7 +54,10 @@ impl Served {
         let fleet = Arc::new(Fleet::new(Vec::new()));
         let access = Access::build(http).unwrap();
         let listen = http.bind.parse().unwrap();
-        Self { app: Arc::new(App::new(fleet, clock.clone(), "1.2.3", access, listen)), clock }
+        Self {
+            app: Arc::new(App::new(fleet, clock.clone(), "1.2.3", Look::default(), access, listen)),
+            clock,
+        }
     }
 
     async fn get(&self, from: &str, path: &str, key: &str) -> Response {
@@ -183,7 +187,14 @@ async fn a_session_ends_with_the_key_it_was_begun_with() {
 async fn a_reload_is_asked_for_and_its_outcome_told() {
     let clock = Arc::new(ManualClock::new(jiff::Timestamp::UNIX_EPOCH));
     let access = Access::build(&Http::default()).unwrap();
-    let mut app = App::new(Arc::new(Fleet::new(Vec::new())), clock, "1.2.3", access, HERE.parse().unwrap());
+    let mut app = App::new(
+        Arc::new(Fleet::new(Vec::new())),
+        clock,
+        "1.2.3",
+        Look::default(),
+        access,
+        HERE.parse().unwrap(),
+    );
     let (sender, mut requests) = tokio::sync::mpsc::channel::<crate::reload::ReloadRequest>(1);
     app.reload = Some(sender);
     let app = Arc::new(app);

@@ -12,6 +12,7 @@ use pgmon_collect::postgres::roamer::Roamer;
 use pgmon_config::{Entry, Loaded, SslMode};
 use pgmon_core::clock::SystemClock;
 use pgmon_core::snapshot::Up;
+use pgmon_http::exposition::Look;
 use pgmon_http::{Access, App, server};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,10 @@ async fn watch_and_serve(loaded: Loaded) -> anyhow::Result<Code> {
     warn_of_open_doors(&entries, &address, &access);
 
     let plan = Plan::new(&config);
+    let look = Look {
+        hide_postgres_defaults: config.ui.hide_postgres_defaults,
+        labels: config.default_labels.clone().into_iter().collect(),
+    };
     let timer: Arc<dyn Timer> = Arc::new(SystemClock::new());
     let fleet = Arc::new(Fleet::new(entries.iter().map(|e| plan.pending(&e.cluster, &e.db)).collect()));
     let (stop, stopped) = watch::channel(false);
@@ -74,8 +79,7 @@ async fn watch_and_serve(loaded: Loaded) -> anyhow::Result<Code> {
         }
         drivers.spawn(Driver::new(shared.clone(), entry, index).run());
     }
-    let app = Arc::new(App::new(fleet.clone(), timer, crate::cli::VERSION, access, address));
-    app.pages.set_default_labels(config.default_labels.clone());
+    let app = Arc::new(App::new(fleet.clone(), timer, crate::cli::VERSION, look, access, address));
     let mut server = tokio::spawn(server::serve(listener, app, stopped));
 
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
@@ -125,7 +129,7 @@ async fn all_refused(fleet: &Fleet) -> String {
                 for right in rights {
                     text.push_str(&format!("  - {right}\n"));
                 }
-                text.push_str(&format!("A role of the right kind:\n{remedy}\n"));
+                text.push_str(&format!("To mend it, paste into psql:\n{remedy}\n"));
             }
         }
         if !snapshots.is_empty() && snapshots.iter().all(|s| matches!(s.up, Up::Refused { .. })) {
