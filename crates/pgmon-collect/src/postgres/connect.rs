@@ -35,7 +35,7 @@ impl Route {
             SslMode::Disable => vec![way(PgSslMode::Disable)],
             SslMode::Allow => vec![way(PgSslMode::Disable), way(encrypted)],
             // sqlx's own Prefer goes on in clear text only if the server has no TLS at all.
-            SslMode::Prefer if encrypted == PgSslMode::Require => {
+            SslMode::Prefer if spec.sslrootcert.is_none() => {
                 vec![way(PgSslMode::Prefer), way(PgSslMode::Disable)]
             }
             SslMode::Prefer => vec![way(encrypted), way(PgSslMode::Disable)],
