@@ -56,8 +56,9 @@ fn is_empty(member: &Member) -> bool {
     matches!(&member.node.data, Data::Text(text, _) if text.is_empty())
 }
 
-/// The content of a file without its last line break.
-fn read_secret(path: &Path) -> Result<String, String> {
+/// The content of a file with a secret, without its last line break. An error names the file and never
+/// what is in it.
+pub fn read_secret(path: &Path) -> Result<String, String> {
     let failed = |what: &str| format!("cannot read {}: {what}", path.display());
     // A pipe or device could keep the start waiting for ever.
     let metadata = std::fs::metadata(path).map_err(|error| failed(&error.to_string()))?;

@@ -12,7 +12,7 @@ use crate::schema::Shape;
 use crate::tree::{Data, Node, Place, join};
 use crate::validate::validate;
 use crate::{Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Query, Secret};
-use crate::{checks, entries, env, files, lists, normalise, query_checks, yaml};
+use crate::{checks, entries, env, files, lists, normalise, query_checks, sitrep, yaml};
 
 /// The largest configuration file (bytes).
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -55,6 +55,8 @@ pub struct Overrides {
     pub bind: Option<String>,
     /// A file with queries, in the place of all others.
     pub queries_file: Option<String>,
+    /// `--web.config.file`
+    pub web_config_file: Option<String>,
 }
 
 /// A configuration that is fit for use.
@@ -165,6 +167,8 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions) -> Result<Loaded
     normalise::rename_aliases(&mut root, shape, "", &mut faults);
     env::overlay(&mut root, shape, &options.env, &options.overrides, &mut faults, &mut warnings);
     lists::overlay_sitrep(&mut root, &options.env);
+    sitrep::overlay(&mut root, shape, &options.env, &mut faults);
+    normalise::expand_short(&mut root, shape);
     let variables = Variables { env: &options.env, dollar: Dollar::Doubled };
     interpolate(&mut root, shape, variables, "", &mut faults);
     normalise::fit(&mut root, shape, path.and_then(Path::parent));
@@ -180,6 +184,7 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions) -> Result<Loaded
         Some(Ok(mut config)) => {
             checks::check(&config, &root, &mut faults, &mut warnings);
             query_checks::locate(&mut config.queries, &root);
+            config.http.auth.seal();
             config
         }
         Some(Err(_)) => {

@@ -3,6 +3,7 @@
 mod agent;
 mod check_config;
 mod doctor;
+mod hash;
 mod healthcheck;
 mod print;
 mod query;
@@ -34,6 +35,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
             with_config(&SourceArgs { queries: Some(file), ..cli.source }, |loaded| query::test(&loaded))
         }
         Command::Schema { of } => print::schema(of),
+        Command::HashKey { generate } => hash::key(generate),
+        Command::HashPassword { algorithm } => hash::password(algorithm),
         Command::Completions { shell } => print::completions(shell),
         Command::Man => print::man(),
     }
@@ -110,6 +113,7 @@ fn load(source: &SourceArgs) -> Result<Loaded, pgmon_config::ConfigErrors> {
             cluster: source.cluster.clone(),
             bind: source.bind.clone(),
             queries_file: source.queries.as_ref().map(|path| path.display().to_string()),
+            web_config_file: source.web_config_file.clone(),
         },
         ..LoadOptions::default()
     })

@@ -1,5 +1,6 @@
 //! The whole of `pgmon.yaml`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -49,6 +50,9 @@ pub struct Config {
     /// Schemas in which `queries` look up names without a schema.
     #[schemars(length(min = 1, max = 100), inner(length(min = 1, max = 63)))]
     pub search_path: Vec<String>,
+    /// Labels that every sample on `/metrics` gets, unless its family has a label of that name.
+    #[schemars(extend("examples" = [{ "exporter": "custom_pg_exporter" }]))]
+    pub default_labels: BTreeMap<String, String>,
     /// How often each loop runs.
     pub sample_intervals: SampleIntervals,
     /// How long one round of each loop may take.
@@ -97,6 +101,7 @@ impl Default for Config {
             queries: Vec::new(),
             queries_file: None,
             search_path: ["pg_catalog", "$user", "public"].map(str::to_owned).into(),
+            default_labels: BTreeMap::new(),
             sample_intervals: SampleIntervals::default(),
             budgets: Budgets::default(),
             limits: Limits::default(),

@@ -4,6 +4,7 @@ mod dsn;
 mod environment;
 mod errors;
 mod lists;
+mod http;
 mod loading;
 mod queries;
 mod secrets;

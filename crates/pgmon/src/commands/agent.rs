@@ -13,8 +13,7 @@ use pgmon_config::{Entry, Loaded, SslMode};
 use pgmon_core::clock::SystemClock;
 use pgmon_core::snapshot::Up;
 use pgmon_http::exposition::Look;
-use pgmon_http::pages::Pages;
-use pgmon_http::server::{self, App};
+use pgmon_http::{Access, App, server};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -41,20 +40,31 @@ pub fn run(loaded: Loaded) -> anyhow::Result<Code> {
 
 async fn watch_and_serve(loaded: Loaded) -> anyhow::Result<Code> {
     let Loaded { config, entries, .. } = loaded;
+    let access = match Access::build(&config.http) {
+        Ok(access) => access,
+        Err(error) => {
+            for line in error.to_string().lines() {
+                eprintln!("error: {line}");
+            }
+            return Ok(Code::Usage);
+        }
+    };
     let bind = config.http.bind.clone();
     let listener = TcpListener::bind(&bind).await.with_context(|| {
         format!("cannot listen on {bind} (http.bind, --bind, PGMON_HTTP_BIND): is another pgmon running?")
     })?;
     let address = listener.local_addr().context("the listener has no address")?;
-    warn_of_open_doors(&entries, &address);
+    warn_of_open_doors(&entries, &address, &access);
 
     let queries = super::queries(&config);
     for refused in &queries.refused {
         tracing::error!(query = refused.name, at = refused.at, "refused: {}", refused.reason);
     }
     let plan = Plan::new(&config).with_queries(Arc::new(queries));
-    let look =
-        Look { version: crate::cli::VERSION, hide_postgres_defaults: config.ui.hide_postgres_defaults };
+    let look = Look {
+        hide_postgres_defaults: config.ui.hide_postgres_defaults,
+        labels: config.default_labels.clone().into_iter().collect(),
+    };
     let timer: Arc<dyn Timer> = Arc::new(SystemClock::new());
     let fleet = Arc::new(Fleet::new(entries.iter().map(|e| plan.pending(&e.cluster, &e.db)).collect()));
     let (stop, stopped) = watch::channel(false);
@@ -73,12 +83,7 @@ async fn watch_and_serve(loaded: Loaded) -> anyhow::Result<Code> {
         }
         drivers.spawn(Driver::new(shared.clone(), entry, index).run());
     }
-    let app = Arc::new(App {
-        pages: Pages::new(fleet.clone(), timer.clone(), look),
-        fleet: fleet.clone(),
-        timer,
-        version: crate::cli::VERSION,
-    });
+    let app = Arc::new(App::new(fleet.clone(), timer, crate::cli::VERSION, look, access, address));
     let mut server = tokio::spawn(server::serve(listener, app, stopped));
 
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
@@ -140,7 +145,7 @@ async fn all_refused(fleet: &Fleet) -> String {
     }
 }
 
-fn warn_of_open_doors(entries: &[Entry], address: &std::net::SocketAddr) {
+fn warn_of_open_doors(entries: &[Entry], address: &std::net::SocketAddr, access: &Access) {
     for entry in entries {
         let (cluster, db) = (&entry.cluster, &entry.db);
         if entry.connect.is_remote() && entry.connect.effective_sslmode() == SslMode::Disable {
@@ -150,7 +155,15 @@ fn warn_of_open_doors(entries: &[Entry], address: &std::net::SocketAddr) {
             );
         }
     }
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "listening beyond loopback without authentication: anybody who reaches it can read /metrics");
+    if !address.ip().is_loopback() && !access.asks_who_it_is() {
+        tracing::warn!(
+            %address,
+            "listening beyond loopback without authentication: anybody who reaches it can read /metrics (set http.auth)"
+        );
+    } else if !address.ip().is_loopback() && !access.encrypts() {
+        tracing::warn!(
+            %address,
+            "listening beyond loopback without TLS: keys and passwords cross the network in clear text (set http.tls, or put a proxy with TLS in front)"
+        );
     }
 }

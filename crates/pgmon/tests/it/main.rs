@@ -12,6 +12,7 @@ mod agent;
 mod command_line;
 mod doctor;
 mod documentation;
+mod endpoint;
 mod engine;
 mod faults;
 mod guardrails;

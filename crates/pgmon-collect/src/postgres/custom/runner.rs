@@ -354,7 +354,7 @@ impl Slot {
                 let mut found = Vec::new();
                 let probe = columns::probe(&definition.sql);
                 sender
-                    .send(session, probe, limit, |row| {
+                    .send(session, Statement::plain(probe), limit, |row| {
                         found = columns::read(row);
                         Ok(())
                     })
