@@ -18,6 +18,7 @@ mod pgpass;
 mod schema;
 mod secret;
 mod sections;
+mod source;
 mod span;
 mod suggest;
 #[cfg(test)]
@@ -30,11 +31,14 @@ pub use byte_size::{ByteSize, ByteSizeError};
 pub use diagnostic::{ConfigErrors, Diagnostic};
 pub use dsn::{ConnectParts, ConnectSpec, Dsn, DsnError, Host, SslMode};
 pub use example::example;
+pub use files::read_secret;
+pub use pgpass::{Wanted, look_up as look_up_in_pass_file};
 pub use load::{Entry, LoadOptions, Loaded, Overrides, Source};
 pub use schema::schema;
 pub use secret::{REDACTED, Secret};
 pub use sections::{
-    Alerts, Bloat, Budgets, Canary, Config, Database, History, Http, Limits, LogFormat, LogLevel, Logging,
-    Notifiers, SampleIntervals, SamplingMode, Security, Timeouts, Ui,
+    Alerts, AppRole, Bloat, Budgets, Canary, Config, Database, History, Http, Kubernetes, Limits, LogFormat, LogLevel, Logging,
+    Notifiers, SampleIntervals, SamplingMode, Secrets, Security, Timeouts, Ui, Vault,
 };
+pub use source::{Argv, PasswordSource, VaultSecret};
 pub use span::{Span, SpanError};

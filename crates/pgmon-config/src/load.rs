@@ -1,6 +1,6 @@
 //! From the file, the environment and the command line to a [`Config`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,8 +22,9 @@ pub struct LoadOptions {
     /// The file that was named on the command line. It must exist.
     pub path: Option<PathBuf>,
     /// The environment variables: all of the process's, of which those of pgmon (`PGMON_*`), libpq's
-    /// (`PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`, `PGPASSWORD`, `PGPASSFILE`), `HOME` and `USER`, and
-    /// those that the file names are used.
+    /// (`PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`, `PGPASSWORD`, `PGPASSFILE`), Vault's (`VAULT_ADDR`,
+    /// `VAULT_TOKEN`, `VAULT_NAMESPACE`, `VAULT_CACERT`), `HOME` and `USER`, and those that the file names
+    /// are used.
     pub env: BTreeMap<String, String>,
     /// Options of the command line. They come before everything else.
     pub overrides: Overrides,
@@ -64,6 +65,8 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// Where the configuration comes from.
     pub source: Source,
+    /// Every file that was read for it.
+    pub files: BTreeSet<PathBuf>,
 }
 
 /// Where a configuration comes from.
@@ -96,9 +99,19 @@ impl Config {
     /// The file is the one that `options` names, else the one that `PGMON_CONFIG` names; either must
     /// exist. Otherwise it is the first of [`LoadOptions::default_paths`] that exists.
     pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
-        let Some((path, found_by)) = options.find() else { return load(None, "", options) };
+        Self::load_noting(options, &mut BTreeSet::new())
+    }
+
+    /// As [`Config::load`]; `files` learns which files were read, or could not be, also if the
+    /// configuration is wrong: when one of them changes, it is worth another try.
+    pub fn load_noting(
+        options: &LoadOptions,
+        files: &mut BTreeSet<PathBuf>,
+    ) -> Result<Loaded, ConfigErrors> {
+        let Some((path, found_by)) = options.find() else { return load(None, "", options, files) };
+        files.insert(path.clone());
         match read(&path) {
-            Ok(text) => load(Some(&path), &text, options),
+            Ok(text) => load(Some(&path), &text, options, files),
             Err(message) => {
                 let mut fault = found_by.says("", format!("cannot read {}: {message}", path.display()));
                 if found_by == Place::Nowhere {
@@ -111,7 +124,7 @@ impl Config {
 
     /// As [`Config::load`], from a text that stands for the content of the file `path`.
     pub fn load_text(path: &Path, text: &str, options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
-        load(Some(path), text, options)
+        load(Some(path), text, options, &mut BTreeSet::new())
     }
 }
 
@@ -140,7 +153,12 @@ fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 
-fn load(path: Option<&Path>, text: &str, options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
+fn load(
+    path: Option<&Path>,
+    text: &str,
+    options: &LoadOptions,
+    files: &mut BTreeSet<PathBuf>,
+) -> Result<Loaded, ConfigErrors> {
     let schema = crate::schema();
     let shape = Shape(&schema);
     let (mut faults, mut warnings) = (Vec::new(), Vec::new());
@@ -150,15 +168,16 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions) -> Result<Loaded
     env::overlay(&mut root, shape, &options.env, &options.overrides, &mut faults, &mut warnings);
     interpolate(&mut root, &options.env, "", &mut faults);
     normalise::fit(&mut root, shape, path.and_then(Path::parent));
-    files::read_all(&mut root, shape, "", &mut faults);
+    files::read_all(&mut root, shape, "", files, &mut faults);
     validate(&root, shape, &mut faults);
     normalise::deprecated(&root, shape, "", &mut warnings);
 
     let entries = entries(&root, options, &mut faults, &mut warnings);
     let config = faults.is_empty().then(|| serde_json::from_value::<Config>(root.to_json()));
     let config = match config {
-        Some(Ok(config)) => {
-            checks::check(&config, &root, &mut faults, &mut warnings);
+        Some(Ok(mut config)) => {
+            config.secrets.vault.complete(&options.env);
+            checks::check(&config, &entries, &root, &mut faults, &mut warnings);
             config
         }
         Some(Err(_)) => {
@@ -170,7 +189,7 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions) -> Result<Loaded
     };
     if faults.is_empty() {
         let source = path.map_or(Source::NoFile, |path| Source::File(path.to_owned()));
-        return Ok(Loaded { config, entries, warnings, source });
+        return Ok(Loaded { config, entries, warnings, source, files: files.clone() });
     }
     faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     Err(ConfigErrors(faults))
@@ -213,7 +232,11 @@ fn entries(
         && !faulty("/dsn")
         && let Ok(dsn) = serde_json::from_value(dsn.node.to_json())
     {
-        databases.push(("/dsn".to_owned(), Database { dsn: Some(dsn), ..Database::default() }));
+        let dsn_file = match root.member("dsn_file").map(|member| &member.node.data) {
+            Some(Data::Text(path, _)) => Some(path.into()),
+            _ => None,
+        };
+        databases.push(("/dsn".to_owned(), Database { dsn: Some(dsn), dsn_file, ..Database::default() }));
     }
     if let Some(Data::List(items)) = root.member("databases").map(|member| &member.node.data) {
         for (n, item) in items.iter().enumerate() {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Alerts, Bloat, Budgets, Canary, Database, History, Http, Limits, Logging, Notifiers, SampleIntervals,
-    Security, Timeouts, Ui,
+    Secrets, Security, Timeouts, Ui,
 };
 use crate::Dsn;
 
@@ -47,6 +47,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// What pgmon refuses and hides.
     pub security: Security,
+    /// How passwords are got that are in no file: commands and Vault.
+    pub secrets: Secrets,
     /// Where pgmon serves metrics, API and UI.
     pub http: Http,
     /// Thresholds of the built-in alert rules.
@@ -86,6 +88,7 @@ impl Default for Config {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             security: Security::default(),
+            secrets: Secrets::default(),
             http: Http::default(),
             alerts: Alerts::default(),
             notifiers: Notifiers::default(),
