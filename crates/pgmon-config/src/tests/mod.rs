@@ -6,6 +6,7 @@ mod errors;
 mod loading;
 mod secrets;
 mod sources;
+mod validation;
 
 use crate::{Config, ConfigErrors, LoadOptions, Loaded};
 
