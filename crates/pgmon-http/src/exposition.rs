@@ -1,6 +1,6 @@
 //! From the fleet's snapshots to a page of `/metrics`.
 
-use crate::process;
+use crate::{config_state, process};
 use pgmon_collect::poller::fleet::{Fleet, Totals};
 use pgmon_core::label;
 use pgmon_core::metric::{Desc, Families, Family, FamilyDesc, Sample, Value};
@@ -109,7 +109,7 @@ pub const OF_A_DATABASE: &[&Desc] = &[
 ];
 
 /// Families of the process.
-pub const OF_THE_PROCESS: &[&Desc] = &[&BUILD];
+pub const OF_THE_PROCESS: &[&Desc] = &[&BUILD, config_state::ALL[0], config_state::ALL[1]];
 
 /// Labels that come before a sample's own.
 #[derive(Clone, Copy)]
@@ -185,6 +185,7 @@ pub fn render(fleet: &Fleet, now: Duration, version: &str, format: Format, capac
     let views = views(fleet);
     let mut globals = Families::new();
     globals.push(&BUILD, &[version], 1.0);
+    config_state::families(fleet, &mut globals);
     process::families(&mut globals);
     let globals = globals.into_vec();
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 /// A page that says what is watched and where to go on.
 pub fn page(fleet: &Fleet, version: &str) -> String {
     let mut rows = String::new();
-    for cell in fleet.cells() {
+    for cell in fleet.cells().iter() {
         let s = cell.snapshot();
         let (word, detail) = match &s.up {
             Up::Pending => ("connecting", String::new()),

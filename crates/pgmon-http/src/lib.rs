@@ -2,6 +2,7 @@
 //!
 //! Nothing here runs SQL: every answer is made from the fleet's latest snapshots.
 
+mod config_state;
 pub mod exposition;
 pub mod health;
 pub mod landing;

@@ -10,6 +10,8 @@ use crate::cli::{Cli, Command, SourceArgs};
 use crate::exit::Code;
 use pgmon_collect::postgres::denylist;
 use pgmon_config::{Config, LoadOptions, Loaded, Overrides, Secret};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// Does what the command line says.
 pub fn run(cli: Cli) -> anyhow::Result<Code> {
@@ -17,7 +19,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         return Ok(healthcheck::run(&cli.source));
     }
     match cli.command.unwrap_or(Command::Agent) {
-        Command::Agent => with_config(&cli.source, agent::run),
+        Command::Agent => with_config(&cli.source, |loaded| agent::run(loaded, options(&cli.source))),
         Command::CheckConfig { show } => {
             with_config(&cli.source, |loaded| Ok(check_config::run(&loaded, show)))
         }
@@ -47,38 +49,48 @@ fn with_config(
         );
         return Ok(Code::Usage);
     }
-    match load(source) {
+    match read(&options(source), &mut BTreeSet::new()) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 eprintln!("warning: {warning}");
             }
-            let canary = loaded.config.canary.statement.as_deref().filter(|_| loaded.config.canary.enabled);
-            if let Some(Err(refusal)) = canary.map(denylist::check) {
-                eprintln!("error: canary.statement: {refusal}");
-                return Ok(Code::Usage);
-            }
             then(loaded)
         }
-        Err(errors) => {
-            for error in errors.diagnostics() {
-                eprintln!("error: {error}");
+        Err(faults) => {
+            for fault in faults {
+                eprintln!("error: {fault}");
             }
             Ok(Code::Usage)
         }
     }
 }
 
-fn load(source: &SourceArgs) -> Result<Loaded, pgmon_config::ConfigErrors> {
-    Config::load(&LoadOptions {
+/// Reads the configuration and says everything that is wrong with it. `files` learns where it was read from.
+fn read(options: &LoadOptions, files: &mut BTreeSet<PathBuf>) -> Result<Loaded, Vec<String>> {
+    let loaded = Config::load_noting(options, files)
+        .map_err(|errors| errors.diagnostics().iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let canary = loaded.config.canary.statement.as_deref().filter(|_| loaded.config.canary.enabled);
+    match canary.map(denylist::check) {
+        Some(Err(refusal)) => Err(vec![format!("canary.statement: {refusal}")]),
+        _ => Ok(loaded),
+    }
+}
+
+/// From where the configuration is read.
+fn options(source: &SourceArgs) -> LoadOptions {
+    LoadOptions {
         path: source.config.clone(),
-        env: std::env::vars_os()
-            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-            .collect(),
+        env: environment(),
         overrides: Overrides {
             dsn: source.dsn.clone().map(Secret::new),
             cluster: source.cluster.clone(),
             bind: source.bind.clone(),
         },
         ..LoadOptions::default()
-    })
+    }
+}
+
+/// The environment, as far as it is text.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
 }

@@ -2,28 +2,39 @@
 
 use super::session::{Guard, QueryError, Session};
 use pgmon_config::{ConnectSpec, Host, SslMode};
+use pgmon_secrets::{Login, Logins};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// `invalid_password`
+const WRONG_PASSWORD: &str = "28P01";
+
+/// `invalid_authorization_specification`: by `pg_hba.conf`, or an unknown role.
+const NOT_AUTHORISED: &str = "28000";
 
 /// How to reach a database: the ways that its `sslmode` allows, in libpq's order.
 ///
 /// Nothing is taken from the process's environment: the configuration has done that already.
+///
+/// User and password are asked for at each connection, so that a rotated password costs nothing.
 #[derive(Clone)]
 pub struct Route {
     ways: Vec<PgConnectOptions>,
+    logins: Arc<dyn Logins>,
 }
 
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The options hold the password, and would show it.
+        // Options hold passwords, and would show them.
         f.debug_struct("Route").field("ways", &self.ways.len()).finish_non_exhaustive()
     }
 }
 
 impl Route {
     /// The route of a configured database.
-    pub fn new(spec: &ConnectSpec) -> Self {
+    pub fn new(spec: &ConnectSpec, logins: Arc<dyn Logins>) -> Self {
         let options = options(spec);
         let way = |mode| options.clone().ssl_mode(mode);
         let socket = matches!(spec.host, Host::Socket(_));
@@ -39,22 +50,69 @@ impl Route {
             SslMode::VerifyCa => vec![way(PgSslMode::VerifyCa)],
             SslMode::VerifyFull => vec![way(PgSslMode::VerifyFull)],
         };
-        Self { ways }
+        Self { ways, logins }
     }
 
     /// The route to another database of the same server.
     pub fn to_database(&self, name: &str) -> Self {
-        Self { ways: self.ways.iter().map(|way| way.clone().database(name)).collect() }
+        Self {
+            ways: self.ways.iter().map(|way| way.clone().database(name)).collect(),
+            logins: self.logins.clone(),
+        }
+    }
+
+    /// Whether a connection that was made with `login` should be replaced; see [`Logins::is_outdated`].
+    pub fn is_outdated(&self, login: &Login) -> bool {
+        self.logins.is_outdated(login)
+    }
+
+    /// As [`Route::log_in`], where nobody wants to know the login.
+    pub async fn connect(&self, guard: Guard, timeout: Duration) -> Result<Session, QueryError> {
+        Ok(self.log_in(guard, timeout).await?.0)
+    }
+
+    /// Asks for a login and connects. If the server does not take it, it is tried once more with another
+    /// one, if there is one by now: so a password that was rotated costs no round.
+    pub async fn log_in(&self, guard: Guard, timeout: Duration) -> Result<(Session, Login), QueryError> {
+        let login = self.logins.login().await?;
+        let error = match self.connect_as(&login, guard, timeout).await {
+            Ok(session) => return Ok((session, login)),
+            Err(error) => error,
+        };
+        if !matches!(error.sqlstate(), Some(WRONG_PASSWORD | NOT_AUTHORISED)) {
+            return Err(error);
+        }
+        match self.logins.refused(&login).await {
+            Ok(Some(other)) => {
+                tracing::debug!("the login was refused, trying the next one: {error}");
+                let session = self.connect_as(&other, guard, timeout).await?;
+                Ok((session, other))
+            }
+            Ok(None) => Err(error),
+            Err(why) => {
+                tracing::warn!("the login was refused, and there is no other: {why}");
+                Err(error)
+            }
+        }
     }
 
     /// Connects within `timeout`. The next way is tried only if the server refused the one before it
     /// by its `pg_hba.conf` (which may want TLS, or forbid it).
-    pub async fn connect(&self, guard: Guard, timeout: Duration) -> Result<Session, QueryError> {
+    async fn connect_as(
+        &self,
+        login: &Login,
+        guard: Guard,
+        timeout: Duration,
+    ) -> Result<Session, QueryError> {
         let mut result = Err(QueryError::protocol("there is no way to connect"));
         for way in &self.ways {
-            result = Session::connect(way, guard, timeout).await;
+            let mut way = way.clone().username(&login.user);
+            if let Some(password) = &login.password {
+                way = way.password(password.expose());
+            }
+            result = Session::connect(&way, guard, timeout).await;
             match &result {
-                Err(error) if error.sqlstate() == Some("28000") => {}
+                Err(error) if error.sqlstate() == Some(NOT_AUTHORISED) => {}
                 _ => break,
             }
         }
@@ -64,15 +122,12 @@ impl Route {
 
 fn options(spec: &ConnectSpec) -> PgConnectOptions {
     let mut options =
-        PgConnectOptions::new_without_pgpass().port(spec.port).username(&spec.user).database(&spec.database);
+        PgConnectOptions::new_without_pgpass().port(spec.port).database(&spec.database);
     options = match &spec.host {
         Host::Name(name) => options.host(name),
         Host::Ip(ip) => options.host(&ip.to_string()),
         Host::Socket(directory) => options.socket(directory),
     };
-    if let Some(password) = &spec.password {
-        options = options.password(password.expose());
-    }
     if let Some(file) = &spec.sslrootcert {
         options = options.ssl_root_cert(file);
     }

@@ -12,6 +12,7 @@ use pgmon_collect::postgres::plan::Plan;
 use pgmon_collect::postgres::session::{Guard, QueryError};
 use pgmon_config::{Entry, Loaded};
 use pgmon_core::clock::{Clock as _, SystemClock};
+use pgmon_secrets::Keyring;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub fn run(loaded: Loaded, format: Format) -> anyhow::Result<Code> {
 async fn examine(loaded: &Loaded) -> Report {
     let plan = Plan::new(&loaded.config);
     let clock = SystemClock::new();
+    let keyring = Keyring::new(&loaded.config.secrets, &super::environment(), Arc::new(clock.clone()));
     let progress = std::io::stderr().is_terminal();
     let mut report = Report::default();
     for (number, entry) in loaded.entries.iter().enumerate() {
@@ -55,7 +57,7 @@ async fn examine(loaded: &Loaded) -> Report {
         }
         let subject = Subject::new(&entry.cluster, &entry.db, &entry.connect, plan.enforce_read_only);
         let started = clock.mono();
-        let diagnosis = match one(&plan, entry, &subject, &clock).await {
+        let diagnosis = match one(&plan, &keyring, entry, &subject, &clock).await {
             Ok(diagnosis) => diagnosis,
             Err(error) => Diagnosis::unreachable(&subject, &error),
         };
@@ -67,12 +69,15 @@ async fn examine(loaded: &Loaded) -> Report {
 
 async fn one(
     plan: &Plan,
+    keyring: &Keyring,
     entry: &Entry,
     subject: &Subject,
     clock: &SystemClock,
 ) -> Result<Diagnosis, QueryError> {
     let guard = Guard { lock_timeout: plan.lock_timeout, pooled: entry.pooled };
-    let mut session = Route::new(&entry.connect).connect(guard, plan.connect_timeout).await?;
+    let mut session = Route::new(&entry.connect, keyring.logins(&entry.connect))
+        .connect(guard, plan.connect_timeout)
+        .await?;
     let facts = Arc::new(Facts::read(&mut session, LIMIT).await?);
     let audit = Audit::read(&mut session, &facts, LIMIT).await?;
     let examiner =

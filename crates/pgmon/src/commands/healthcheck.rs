@@ -2,6 +2,7 @@
 
 use crate::cli::SourceArgs;
 use crate::exit::Code;
+use pgmon_config::Config;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
@@ -16,9 +17,9 @@ pub fn run(source: &SourceArgs) -> Code {
     let bind = source
         .bind
         .clone()
-        .or_else(|| super::load(source).ok().map(|l| l.config.http.bind))
+        .or_else(|| Config::load(&super::options(source)).ok().map(|l| l.config.http.bind))
         .or_else(|| std::env::var("PGMON_HTTP_BIND").ok())
-        .unwrap_or_else(|| pgmon_config::Config::default().http.bind);
+        .unwrap_or_else(|| Config::default().http.bind);
     match ask(&bind) {
         Ok(status) if (200..300).contains(&status) => {
             println!("{bind}: healthy");
