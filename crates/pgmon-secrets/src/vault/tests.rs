@@ -317,3 +317,45 @@ async fn a_lease_is_not_asked_for_again_and_again_while_logging_in_fails() {
     let second = logins.login().await.unwrap();
     assert!(second.user != first.user && logins.is_outdated(&first));
 }
+
+#[tokio::test]
+async fn a_panic_that_repeats_everything_shows_no_secret() {
+    let bench = Bench::new(VaultDouble::start().unwrap());
+    bench.double.put("secret/data/shop", json!({ "password": "hunter2" }));
+    let token = bench.double.token(Terms::FOR_EVER);
+    let config = pgmon_config::Secrets {
+        vault: pgmon_config::Vault {
+            address: bench.double.address(),
+            token: token.clone().into(),
+            ..Default::default()
+        },
+        ..Default::default()
+    };
+    let env = std::collections::BTreeMap::from([("AWS_SECRET_ACCESS_KEY".to_owned(), "hunter2".to_owned())]);
+    let keyring = crate::Keyring::new(&config, &env, bench.clock.clone());
+    let connect = |password| pgmon_config::ConnectSpec {
+        host: "db1".parse().unwrap(),
+        port: 5432,
+        user: "pgmon".to_owned(),
+        password,
+        database: "shop".to_owned(),
+        sslmode: None,
+        sslrootcert: None,
+        sslcert: None,
+        sslkey: None,
+    };
+    let argv = pgmon_config::Argv::new(["echo", "hunter2"].map(str::to_owned));
+    for source in [
+        PasswordSource::Given("hunter2".into()),
+        PasswordSource::Command(argv),
+        PasswordSource::VaultPassword(secret("secret/data/shop")),
+    ] {
+        let connect = connect(source);
+        let logins = keyring.logins(&connect);
+        let login = logins.login().await.unwrap();
+        assert_eq!(login.password.as_ref().map(Secret::expose), Some("hunter2"));
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| panic!("{keyring:?} {connect:?} {config:?} {logins:?} {login:?}")));
+        let said = panic.unwrap_err().downcast::<String>().unwrap();
+        assert!(!said.contains("hunter2") && !said.contains(&token), "{said}");
+    }
+}

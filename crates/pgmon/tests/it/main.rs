@@ -9,6 +9,7 @@
 )]
 
 mod agent;
+mod canary;
 mod command_line;
 mod documentation;
 mod engine;
@@ -18,7 +19,9 @@ mod hour;
 mod page;
 mod permits;
 mod pooler;
+mod reload;
 mod rig;
+mod rotation;
 mod scale;
 mod scrape;
 mod tls;
