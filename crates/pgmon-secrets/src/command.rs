@@ -4,7 +4,9 @@ use crate::{Answer, Login, LoginError, Logins};
 use pgmon_config::{Argv, ConnectSpec, PasswordSource, Secret, Secrets};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::Pin;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::Mutex;
@@ -51,6 +53,7 @@ pub(crate) struct Command {
     env: [(&'static str, String); 4],
     /// What it printed last, until the server refuses it.
     known: Mutex<Option<Login>>,
+    runs: AtomicU64,
 }
 
 impl fmt::Debug for Command {
@@ -78,15 +81,16 @@ impl Command {
                 ("PGDATABASE", connect.database.clone()),
             ],
             known: Mutex::new(None),
+            runs: AtomicU64::new(0),
         }
     }
 
     async fn known_or_fresh(&self) -> Result<Login, LoginError> {
         let mut known = self.known.lock().await;
         if let Some(login) = &*known {
-            return Ok(login.clone());
+            return Ok(Login { kept: true, ..login.clone() });
         }
-        let login = self.fresh(1).await?;
+        let login = self.fresh().await?;
         *known = Some(login.clone());
         Ok(login)
     }
@@ -94,18 +98,23 @@ impl Command {
     /// Runs the command anew, unless that has been done since `login` was given.
     async fn another(&self, login: &Login) -> Result<Option<Login>, LoginError> {
         let mut known = self.known.lock().await;
-        if let Some(now) = known.take_if(|now| now.revision == login.revision) {
-            // Should it fail now, the next attempt runs it again.
-            let fresh = self.fresh(now.revision + 1).await?;
+        if known.take_if(|now| now.revision == login.revision).is_some() {
+            // Should it fail now, the next attempt runs it again; and what was printed just now would only
+            // be printed once more.
+            if !login.kept {
+                return Ok(None);
+            }
+            let fresh = self.fresh().await?;
             *known = Some(fresh.clone());
             return Ok(Some(fresh).filter(|fresh| fresh.password != login.password));
         }
         Ok(known.clone().filter(|now| now.password != login.password))
     }
 
-    async fn fresh(&self, revision: u64) -> Result<Login, LoginError> {
+    async fn fresh(&self) -> Result<Login, LoginError> {
         let password = self.run().await.map_err(|what| LoginError::new(&self.source, what))?;
         tracing::debug!(program = self.argv.program(), "password_command was run");
+        let revision = self.runs.fetch_add(1, Ordering::Relaxed);
         Ok(Login { revision, ..Login::new(&self.user, Some(password)) })
     }
 
@@ -182,6 +191,10 @@ impl Logins for Command {
 
     fn is_outdated(&self, _: &Login) -> bool {
         false
+    }
+
+    fn outdated<'a>(&'a self, _: &'a Login) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(std::future::pending())
     }
 }
 

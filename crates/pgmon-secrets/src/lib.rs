@@ -28,11 +28,13 @@ pub struct Login {
     revision: u64,
     /// Rises when connections with an older login should be replaced.
     epoch: u64,
+    /// Whether it was known before it was asked for: then there may be a newer one.
+    kept: bool,
 }
 
 impl Login {
     fn new(user: impl Into<String>, password: Option<Secret>) -> Self {
-        Self { user: user.into(), password, revision: 0, epoch: 0 }
+        Self { user: user.into(), password, revision: 0, epoch: 0, kept: false }
     }
 }
 
@@ -58,6 +60,9 @@ pub trait Logins: Send + Sync + fmt::Debug {
     /// Whether a connection that was made with `login` should be replaced, although it still works: it
     /// will not for much longer. Never waits; what must be asked for is asked in the background.
     fn is_outdated(&self, login: &Login) -> bool;
+
+    /// Waits until [`Logins::is_outdated`].
+    fn outdated<'a>(&'a self, login: &'a Login) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 }
 
 /// Gives entries their logins.

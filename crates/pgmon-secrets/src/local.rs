@@ -3,6 +3,7 @@
 use crate::{Answer, Login, LoginError, Logins};
 use pgmon_config::{ConnectSpec, Dsn, PasswordSource, Secret, Wanted, look_up_in_pass_file, read_secret};
 use std::path::Path;
+use std::pin::Pin;
 use std::time::Duration;
 
 /// A file on a network that does not answer must not hold up a database for longer.
@@ -82,6 +83,10 @@ impl Logins for Local {
 
     fn is_outdated(&self, _: &Login) -> bool {
         false
+    }
+
+    fn outdated<'a>(&'a self, _: &'a Login) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(std::future::pending())
     }
 }
 

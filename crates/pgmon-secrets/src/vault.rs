@@ -17,6 +17,7 @@ use pgmon_config::{PasswordSource, VaultSecret};
 use pgmon_core::clock::Clock;
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use token::Tokens;
 
@@ -100,6 +101,11 @@ impl VaultLogins {
         LoginError::new(&self.source, error)
     }
 
+    /// Whether connections follow the secret: those that have their user from it do.
+    fn follows(&self, login: &Login) -> bool {
+        self.user.is_none() || login.epoch > 0
+    }
+
     /// The login in what Vault gave.
     fn pick(&self, found: &kept::Found) -> Result<Login, LoginError> {
         let field = |name: &str| {
@@ -115,7 +121,7 @@ impl VaultLogins {
         let password = field(&self.field)?.clone();
         // Where only the password is taken, a new user in the secret is no reason to connect anew.
         let epoch = if self.user.is_some() && !found.leased { 0 } else { found.epoch };
-        Ok(Login { user, password: Some(password), revision: found.revision, epoch })
+        Ok(Login { revision: found.revision, epoch, ..Login::new(user, Some(password)) })
     }
 }
 
@@ -136,8 +142,15 @@ impl Logins for VaultLogins {
     }
 
     fn is_outdated(&self, login: &Login) -> bool {
-        let epoch = self.kept.tend();
-        let follows = self.user.is_none() || login.epoch > 0;
-        follows && epoch > login.epoch
+        self.follows(login) && self.kept.tend() > login.epoch
+    }
+
+    fn outdated<'a>(&'a self, login: &'a Login) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async {
+            if !self.follows(login) {
+                std::future::pending::<()>().await;
+            }
+            self.kept.beyond(login.epoch).await;
+        })
     }
 }

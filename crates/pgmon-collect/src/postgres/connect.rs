@@ -66,6 +66,14 @@ impl Route {
         self.logins.is_outdated(login)
     }
 
+    /// Waits until [`Route::is_outdated`]; without a login, for ever.
+    pub async fn outdated(&self, login: Option<&Login>) {
+        match login {
+            Some(login) => self.logins.outdated(login).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// As [`Route::log_in`], where nobody wants to know the login.
     pub async fn connect(&self, guard: Guard, timeout: Duration) -> Result<Session, QueryError> {
         Ok(self.log_in(guard, timeout).await?.0)

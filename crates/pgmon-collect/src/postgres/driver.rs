@@ -267,6 +267,7 @@ impl Driver {
                 tokio::select! {
                     () = self.shared.timer.sleep_until(due) => {}
                     () = permit.wanted() => {}
+                    () = self.route.outdated(self.login.as_ref()) => {}
                     () = news(&mut self.plans) => {}
                 }
                 continue;

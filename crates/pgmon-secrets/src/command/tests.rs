@@ -36,14 +36,23 @@ async fn it_is_run_once_and_again_when_the_server_refuses() {
     let c = command(&counting(&directory.path().join("runs")), &[], "{}");
     let first = c.login().await.unwrap();
     assert_eq!((text(&first), &*first.user), ("p1", "pgmon"));
-    assert_eq!(text(&c.login().await.unwrap()), "p1", "what it printed is kept");
-    let second = c.refused(&first).await.unwrap().unwrap();
+    let kept = c.login().await.unwrap();
+    assert_eq!(text(&kept), "p1", "what it printed is kept");
+    let second = c.refused(&kept).await.unwrap().unwrap();
     assert_eq!(text(&second), "p2");
     // Another connection of the same entry was refused with the first one, too: no third run.
     assert_eq!(c.refused(&first).await.unwrap(), Some(second.clone()));
+    let kept = c.login().await.unwrap();
+    assert_eq!(text(&kept), "p2");
+    // What is refused when it was printed just now is not asked for again, but at the next attempt.
+    assert_eq!(text(&c.refused(&kept).await.unwrap().unwrap()), "p3");
+    assert_eq!(c.refused(&second).await.unwrap().as_ref().map(text), Some("p3"));
+    let c = command(&counting(&directory.path().join("others")), &[], "{}");
+    assert_eq!(c.refused(&c.login().await.unwrap()).await, Ok(None));
     assert_eq!(text(&c.login().await.unwrap()), "p2");
     // A command that says the same again has nothing new to try.
     let c = command("echo same", &[], "{}");
+    c.login().await.unwrap();
     assert_eq!(c.refused(&c.login().await.unwrap()).await, Ok(None));
 }
 

@@ -8,9 +8,9 @@ use pgmon_config::Secret;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex as Lock, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 /// A leased login that a server refused is replaced only if it is older: a standby may not know it yet,
 /// and each new one makes a role on the server.
@@ -19,17 +19,20 @@ const YOUNG: Duration = Duration::from_secs(30);
 /// When to ask again for what has expired.
 const RETRY: Duration = Duration::from_secs(10);
 
+/// While what is due is being done, it is looked after this often.
+const AGAIN: Duration = Duration::from_millis(200);
+
 /// A secret and its state. Whoever needs it has what is due done; others wait for that.
 pub(crate) struct Kept {
     api: Arc<Api>,
     path: String,
     state: Mutex<Option<Found>>,
     /// What can be seen without waiting.
-    view: Lock<View>,
+    view: watch::Sender<View>,
     tending: AtomicBool,
 }
 
-#[derive(Default, Clone, Copy)]
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
 struct View {
     epoch: u64,
     due: Option<Duration>,
@@ -96,7 +99,7 @@ impl Kept {
             api,
             path: path.to_owned(),
             state: Mutex::new(None),
-            view: Lock::default(),
+            view: watch::Sender::default(),
             tending: AtomicBool::new(false),
         }
     }
@@ -131,7 +134,7 @@ impl Kept {
 
     /// Has done what is due, in the background, and returns the present epoch.
     pub(crate) fn tend(self: &Arc<Self>) -> u64 {
-        let view = *self.view();
+        let view = *self.view.borrow();
         if view.due.is_some_and(|due| due <= self.now()) && !self.tending.swap(true, Ordering::AcqRel) {
             let kept = self.clone();
             tokio::spawn(async move {
@@ -148,6 +151,20 @@ impl Kept {
             });
         }
         view.epoch
+    }
+
+    /// Waits for an epoch after this one, and has done what is due meanwhile.
+    pub(crate) async fn beyond(self: &Arc<Self>, epoch: u64) {
+        let mut views = self.view.subscribe();
+        while self.tend() <= epoch {
+            let due = views.borrow_and_update().due;
+            let left = due.map(|due| due.saturating_sub(self.now()).max(AGAIN));
+            tokio::select! {
+                // The sender is ours, and cannot be gone.
+                _ = views.changed() => {}
+                () = sleep(left) => {}
+            }
+        }
     }
 
     /// Renews or replaces what is due. What is still good is used on if Vault cannot be asked.
@@ -173,7 +190,7 @@ impl Kept {
             }
             (Err(error), _) => {
                 // Whoever connects next asks again, too.
-                self.view().due = Some(now + RETRY);
+                self.view.send_modify(|view| view.due = Some(now + RETRY));
                 Err(error)
             }
         }
@@ -203,7 +220,7 @@ impl Kept {
                 return Ok(None);
             }
         };
-        if ttl.is_zero() {
+        if !life.is_worth(ttl) {
             return Ok(None);
         }
         tracing::debug!(path = self.path, seconds = ttl.as_secs(), "lease renewed");
@@ -278,16 +295,19 @@ impl Kept {
                 Kind::Read { version, .. } => tracing::info!(path = self.path, version, "a secret was read"),
             }
         }
-        *self.view() = View { epoch: found.epoch, due: found.due(self.api.poll) };
+        self.view.send_replace(View { epoch: found.epoch, due: found.due(self.api.poll) });
         *state = Some(found.clone());
         found
     }
 
-    fn view(&self) -> std::sync::MutexGuard<'_, View> {
-        self.view.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn now(&self) -> Duration {
         self.api.clock.mono()
+    }
+}
+
+async fn sleep(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }

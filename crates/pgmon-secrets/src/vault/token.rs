@@ -41,11 +41,14 @@ impl Life {
         Self { expires: Some(now + ttl), due: Some(now + ttl.mul_f64(2.0 / 3.0)), granted: ttl, renewable }
     }
 
-    /// After it was renewed for `ttl`. What gets much less than at first is near its last end, and is
-    /// replaced next time.
+    /// Whether being renewed for `ttl` is worth it: what gets much less than at first is near its last end.
+    pub(crate) fn is_worth(self, ttl: Duration) -> bool {
+        !ttl.is_zero() && ttl >= self.granted / 2
+    }
+
+    /// After it was renewed for `ttl`.
     pub(crate) fn renewed(self, ttl: Duration, now: Duration) -> Self {
-        let renewable = ttl >= self.granted / 2;
-        Self { granted: self.granted, ..Self::new(ttl, renewable, now) }
+        Self { granted: self.granted, ..Self::new(ttl, true, now) }
     }
 
     /// After renewing failed: tried again soon, as long as there is time.
@@ -139,9 +142,12 @@ impl Tokens {
             };
             match client.ask(ask).await {
                 Ok(answer) => {
-                    token.live(life.renewed(seconds(&answer["auth"]["lease_duration"]), now));
-                    tracing::debug!("Vault token renewed");
-                    return true;
+                    let ttl = seconds(&answer["auth"]["lease_duration"]);
+                    if life.is_worth(ttl) {
+                        token.live(life.renewed(ttl, now));
+                        tracing::debug!("Vault token renewed");
+                        return true;
+                    }
                 }
                 Err(error) => tracing::warn!("the Vault token was not renewed: {error}"),
             }

@@ -272,8 +272,8 @@ on_each_major! { [pg18 18]
         assert_eq!(relations(), 3);
         let rounds = |l: pgmon_core::snapshot::Loop| rig.snapshot(0).of(l).rounds;
         let plan = |env: &[(&str, &str)]| {
-            let env = env.iter().chain(&[("PGMON_DSN", &*dsn)]);
-            let env = env.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let env = env.iter().copied().chain([("PGMON_DSN", &*dsn)]);
+            let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
             let options = LoadOptions { env, default_paths: Vec::new(), ..LoadOptions::default() };
             Arc::new(Plan::new(&Config::load(&options).unwrap().config))
         };

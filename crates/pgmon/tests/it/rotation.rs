@@ -5,7 +5,7 @@
 use crate::agent::Agent;
 use crate::reload::{Configured, FAST, run};
 use anyhow::Result;
-use pgmon_testkit::{Major, Server, Terms, Tier, VaultDouble, on_each_major, quote_literal};
+use pgmon_testkit::{Server, Terms, Tier, VaultDouble, on_each_major, quote_literal};
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

@@ -18,6 +18,9 @@ impl Driver {
             return None;
         }
         let plan = self.plans.borrow_and_update().clone();
+        if plan == self.plan {
+            return None;
+        }
         let before = std::mem::replace(&mut self.plan, plan.clone());
         let now = self.shared.timer.mono();
         for ((which, schedule), state) in

@@ -111,11 +111,9 @@ impl Roster {
             self.keyring = Keyring::new(&self.secrets, &self.env, clock(&self.timer));
         }
         self.permits.resize(plan.connections_per_server);
-        self.plans.send_if_modified(|now| {
-            let is_other = **now != *plan;
-            *now = plan.clone();
-            is_other
-        });
+        // Also if it is the same: who waits before another attempt makes it now, as something may have been
+        // mended.
+        self.plans.send_replace(plan.clone());
         let mut changes = Changes::default();
         let mut known: HashMap<(String, String), Watched> = self
             .watched
@@ -154,8 +152,10 @@ impl Roster {
             self.end(watched);
         }
         changes.removed.sort();
-        if !changes.is_empty() {
-            self.fleet.arrange(self.watched.iter().map(|w| w.cell.clone()).collect());
+        let cells: Vec<_> = self.watched.iter().map(|w| w.cell.clone()).collect();
+        let shown = self.fleet.cells();
+        if cells.len() != shown.len() || cells.iter().zip(shown.iter()).any(|(a, b)| !Arc::ptr_eq(a, b)) {
+            self.fleet.arrange(cells);
         }
         changes
     }
