@@ -265,7 +265,7 @@ on_each_major! { [pg18 18]
         let dsn = server.dsn_as("pgmon", &password, "postgres");
         let rig = Rig::start(&dsn).await;
         let relations = || {
-            let state = rig.collector(0, "tables").and_then(|c| c.good);
+            let state = rig.collector(0, "relations").and_then(|c| c.good);
             let families = state.iter().flat_map(|good| &good.families);
             families.filter(|f| f.desc.name() == "pg_relation_size_bytes").map(|f| f.samples.len()).sum::<usize>()
         };
