@@ -12,6 +12,7 @@ use pgmon_collect::poller::timer::Timer;
 use pgmon_config::{Entry, LoadOptions, Loaded, SslMode};
 use pgmon_core::clock::SystemClock;
 use pgmon_core::snapshot::Up;
+use pgmon_http::exposition::Look;
 use pgmon_http::pages::Pages;
 use pgmon_http::server::{self, App};
 use reload::{Cause, Reloader};
@@ -59,6 +60,10 @@ async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -
     let address = listener.local_addr().context("the listener has no address")?;
     warn_of_open_doors(&loaded.entries, &address);
 
+    let look = Look {
+        version: crate::cli::VERSION,
+        hide_postgres_defaults: loaded.config.ui.hide_postgres_defaults,
+    };
     let timer: Arc<dyn Timer> = Arc::new(SystemClock::new());
     let fleet = Arc::new(Fleet::new(Vec::new()));
     let mut roster = Roster::new(&loaded.config, fleet.clone(), timer.clone(), options.env.clone());
@@ -71,7 +76,7 @@ async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
     roster.apply(&loaded.config, loaded.entries);
     let app = Arc::new(App {
-        pages: Pages::new(fleet.clone(), timer.clone(), crate::cli::VERSION),
+        pages: Pages::new(fleet.clone(), timer.clone(), look),
         fleet: fleet.clone(),
         timer: timer.clone(),
         version: crate::cli::VERSION,
@@ -141,7 +146,7 @@ async fn all_refused(fleet: &Fleet) -> String {
                 for right in rights {
                     text.push_str(&format!("  - {right}\n"));
                 }
-                text.push_str(&format!("A role of the right kind:\n{remedy}\n"));
+                text.push_str(&format!("To mend it, paste into psql:\n{remedy}\n"));
             }
         }
         if !snapshots.is_empty() && snapshots.iter().all(|s| matches!(s.up, Up::Refused { .. })) {
