@@ -161,7 +161,8 @@ impl Reader {
 
     fn secret(&mut self, path: PathBuf) -> Option<String> {
         self.note(path.clone());
-        read_secret(&path).map_err(|fault| self.faults.push(fault)).ok()
+        let secret = read_secret(&path).map_err(|fault| self.faults.push(fault)).ok()?;
+        Some(secret.expose().to_owned())
     }
 
     fn keys(&mut self, http: &Http) -> Vec<Key> {

@@ -1,6 +1,6 @@
 //! From the fleet's snapshots to a page of `/metrics`.
 
-use crate::process;
+use crate::{config_state, process};
 use pgmon_collect::poller::fleet::{Fleet, Totals};
 use pgmon_collect::postgres::collector::Collector as _;
 use pgmon_collect::postgres::collectors::wraparound::Wraparound;
@@ -125,7 +125,7 @@ pub const OF_A_DATABASE: &[&Desc] = &[
 ];
 
 /// Families of the process.
-pub const OF_THE_PROCESS: &[&Desc] = &[&BUILD, &EXPORTER_ERRORS];
+pub const OF_THE_PROCESS: &[&Desc] = &[&BUILD, &EXPORTER_ERRORS, config_state::ALL[0], config_state::ALL[1]];
 
 /// Whether a family of this name is one that pgmon fills itself: no query of the configuration may.
 pub fn is_ours(name: &str) -> bool {
@@ -241,6 +241,7 @@ pub fn render(
     let views = views(fleet);
     let mut globals = Families::new();
     globals.push(&BUILD, &[version], 1.0);
+    config_state::families(fleet, &mut globals);
     process::families(&mut globals);
     more(&mut globals);
     globals.push(&EXPORTER_ERRORS, &[], errors(&views));

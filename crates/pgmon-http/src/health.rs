@@ -93,7 +93,10 @@ pub fn judge(fleet: &Fleet, now: Duration, version: &'static str) -> Health {
     let mut reasons = Vec::new();
     let (mut down, mut late) = (0, false);
     let mut databases = Vec::new();
-    for cell in fleet.cells() {
+    if let Some(failure) = &fleet.config().failure {
+        reasons.push(format!("configuration: the last one is not in force: {failure}"));
+    }
+    for cell in fleet.cells().iter() {
         let (s, roamed) = (cell.snapshot(), cell.roamed());
         let name = format!("{}/{}", s.cluster, s.db);
         match &s.up {

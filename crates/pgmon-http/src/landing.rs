@@ -12,7 +12,7 @@ pub fn page(fleet: &Fleet, version: &str, logged_in: bool) -> String {
         ""
     };
     let mut rows = String::new();
-    for cell in fleet.cells() {
+    for cell in fleet.cells().iter() {
         let s = cell.snapshot();
         let (word, detail) = match &s.up {
             Up::Pending => ("connecting", String::new()),

@@ -4,6 +4,7 @@
 
 mod access;
 mod app;
+mod config_state;
 mod configz;
 pub mod exposition;
 mod guard;

@@ -37,6 +37,8 @@ pub struct Ready {
     pub families: usize,
     /// Samples in it.
     pub samples: usize,
+    /// Of which set of databases it was made ([`Fleet::layout`]).
+    layout: u64,
 }
 
 /// One combination of format and encoding.
@@ -107,7 +109,9 @@ impl Pages {
         let was_wanted = slot.wanted.swap(millis(now) + 1, Ordering::Relaxed);
         let kept_fresh = was_wanted > 0 && now.saturating_sub(Duration::from_millis(was_wanted - 1)) < IDLE;
         // Should the rendering task have ended, an old page is not served for ever.
+        // A database that was taken off the configuration is gone at once.
         if let Some(ready) = slot.ready.load_full()
+            && ready.layout == self.fleet.layout()
             && now.saturating_sub(ready.rendered) < AT_LEAST_EVERY * 2
             && (kept_fresh || now.saturating_sub(ready.rendered) < AT_MOST_EVERY)
         {
@@ -116,7 +120,12 @@ impl Pages {
         // Scrapes that come together share one rendering.
         let _rendering = self.rendering.lock().await;
         match slot.ready.load_full() {
-            Some(ready) if self.timer.mono().saturating_sub(ready.rendered) < AT_MOST_EVERY => ready,
+            Some(ready)
+                if ready.layout == self.fleet.layout()
+                    && self.timer.mono().saturating_sub(ready.rendered) < AT_MOST_EVERY =>
+            {
+                ready
+            }
             _ => self.render(variant),
         }
     }
@@ -165,6 +174,7 @@ impl Pages {
 
     fn render(&self, variant: Variant) -> Arc<Ready> {
         let rendered = self.timer.mono();
+        let layout = self.fleet.layout();
         let slot = self.slot(variant);
         let capacity = match slot.ready.load_full() {
             Some(last) if !variant.gzip => last.body.len() + last.body.len() / 16,
@@ -175,7 +185,7 @@ impl Pages {
         let Page { text, families, samples } =
             exposition::render(&self.fleet, rendered, self.version, &look, variant.format, capacity, &more);
         let body = if variant.gzip { gzip(&text) } else { text.into() };
-        let ready = Arc::new(Ready { body, rendered, families, samples });
+        let ready = Arc::new(Ready { body, rendered, families, samples, layout });
         slot.ready.store(Some(ready.clone()));
         ready
     }

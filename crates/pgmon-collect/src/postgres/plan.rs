@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Intervals, budgets, limits and thresholds, the same for all databases.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// Intervals in the order of [`Loop::ALL`].
     pub intervals: [Duration; 4],

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Alerts, Bloat, Budgets, Canary, Database, History, Http, Limits, Logging, Notifiers, Query,
-    SampleIntervals, Security, Timeouts, Ui,
+    SampleIntervals, Secrets, Security, Timeouts, Ui,
 };
 use crate::Dsn;
 
@@ -63,6 +63,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// What pgmon refuses and hides.
     pub security: Security,
+    /// How passwords are got that are in no file: commands and Vault.
+    pub secrets: Secrets,
     /// Where pgmon serves metrics, API and UI.
     pub http: Http,
     /// Thresholds of the built-in alert rules.
@@ -107,6 +109,7 @@ impl Default for Config {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             security: Security::default(),
+            secrets: Secrets::default(),
             http: Http::default(),
             alerts: Alerts::default(),
             notifiers: Notifiers::default(),

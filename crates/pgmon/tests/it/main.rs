@@ -9,6 +9,7 @@
 )]
 
 mod agent;
+mod canary;
 mod command_line;
 mod doctor;
 mod documentation;
@@ -20,7 +21,9 @@ mod hour;
 mod page;
 mod permits;
 mod pooler;
+mod reload;
 mod rig;
+mod rotation;
 mod scale;
 mod scrape;
 mod tls;

@@ -105,6 +105,12 @@ impl Custom {
         self.choose(now);
     }
 
+    /// Takes over a new configuration: queries that are as they were keep their results and their ticks.
+    pub fn replan(&mut self, queries: &QuerySet, defaults: Defaults, now: Duration) {
+        self.defaults = defaults;
+        self.set(queries, now);
+    }
+
     /// Takes note of the server. On another one than before everything begins anew.
     pub fn set_facts(&mut self, facts: Arc<Facts>, same: bool, now: Duration) {
         if !same {
@@ -354,7 +360,7 @@ impl Slot {
                 let mut found = Vec::new();
                 let probe = columns::probe(&definition.sql);
                 sender
-                    .send(session, Statement::plain(probe), limit, |row| {
+                    .send(session, Statement::plain(probe).once(), limit, |row| {
                         found = columns::read(row);
                         Ok(())
                     })
