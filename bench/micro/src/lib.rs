@@ -47,7 +47,7 @@ pub fn page(families: &[Family], capacity: usize) -> String {
     let before = [("cluster", "production"), ("db", "shop")];
     let mut writer = Writer::new(Format::Text, capacity);
     for family in families {
-        writer.family(family.desc, family.samples.iter().map(|sample| (before, sample)));
+        writer.family(&family.desc, family.samples.iter().map(|sample| (before, sample)));
     }
     writer.finish()
 }

@@ -4,6 +4,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
 use crate::Config;
+use crate::tree::Data;
 
 /// The largest whole number that is the same in every language that reads the schema: 2^53 - 1.
 const LARGEST_INTEGER: u64 = (1 << 53) - 1;
@@ -91,6 +92,58 @@ impl<'s> Shape<'s> {
             || self.choices().any(|choice| choice.takes(name))
     }
 
+    /// Whether a value of this kind may stand here at all.
+    pub(crate) fn fits_type(self, data: &Data) -> bool {
+        let anything = self.0.get("type").is_none() && self.choices().next().is_none();
+        anything
+            || match data {
+                Data::Null => self.takes("null"),
+                Data::Bool(_) => self.takes("boolean"),
+                Data::Number(number) => {
+                    let whole = !number.is_f64() || number.as_f64().is_some_and(|n| n.fract() == 0.0);
+                    self.takes("number") || whole && self.takes("integer")
+                }
+                Data::Text(..) => self.takes("string"),
+                Data::List(_) => self.takes("array"),
+                Data::Map(_) => self.takes("object"),
+            }
+    }
+
+    /// Whether one of several choices takes any text, not only words of an enumeration.
+    pub(crate) fn takes_any_text(self) -> bool {
+        self.choices().any(|choice| choice.takes("string") && choice.words().is_empty())
+    }
+
+    /// This shape, or the one of its choices that is a list (`array`) or has keys (`object`).
+    pub(crate) fn as_container(self, kind: &str) -> Self {
+        self.choices().find(|choice| choice.takes(kind)).map_or(self, |choice| choice.as_container(kind))
+    }
+
+    /// A word of the schema, as it stands.
+    pub(crate) fn word(self, name: &str) -> Option<&'s Value> {
+        self.0.get(name)
+    }
+
+    /// A limit on a length.
+    pub(crate) fn count(self, name: &str) -> Option<usize> {
+        self.0.get(name).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok())
+    }
+
+    /// The keys that must be there.
+    pub(crate) fn required(self) -> impl Iterator<Item = &'s str> {
+        self.0.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// Whether other keys than the named ones are refused.
+    pub(crate) fn is_closed(self) -> bool {
+        self.0.get("additionalProperties").and_then(Value::as_bool) == Some(false)
+    }
+
+    /// The shape of the values of keys that have no name here, as in a map.
+    pub(crate) fn any_other_key(self) -> Option<Shape<'s>> {
+        self.0.get("additionalProperties").filter(|shape| shape.is_object()).map(Shape)
+    }
+
     /// The words of an enumeration.
     pub(crate) fn words(self) -> Vec<&'s str> {
         let mut words: Vec<_> = self.0.get("const").and_then(Value::as_str).into_iter().collect();
@@ -107,13 +160,5 @@ impl<'s> Shape<'s> {
             .filter_map(move |word| self.0.get(word).and_then(Value::as_array))
             .flatten()
             .map(Shape)
-    }
-
-    /// The shape at a JSON Pointer into a configuration.
-    pub(crate) fn locate(self, pointer: &str) -> Option<Shape<'s>> {
-        pointer.split('/').skip(1).try_fold(self, |shape, step| match shape.items() {
-            Some(items) => Some(items),
-            None => shape.property(step),
-        })
     }
 }

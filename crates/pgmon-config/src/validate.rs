@@ -1,18 +1,19 @@
 //! Checks a tree against the schema: all faults at once, each with its line and what to do.
+//!
+//! The schema is our own (see `schema.rs`), so this knows the words that it has, and a test sees to it
+//! that it has no others. A library for all of JSON Schema would stay in memory for as long as the
+//! agent runs, with the engines for regular expressions that it needs: 2 MB of the 15 that the agent
+//! may have. The tests compare the two.
 
-use jsonschema::error::ValidationErrorKind as Kind;
-use jsonschema::{ValidationError, Validator};
+use serde_json::Value;
 
 use crate::schema::Shape;
 use crate::sections::http::{BIND_FORMAT, split_bind};
-use crate::tree::{Data, Node, join};
+use crate::tree::{Data, Member, Node, join};
 use crate::yaml::is_word;
 use crate::{ByteSize, Diagnostic, Dsn, Span, byte_size, dsn, span, suggest};
 
-/// The formats of texts that have rules of their own.
-const FORMATS: [&str; 4] = [span::FORMAT, byte_size::FORMAT, dsn::FORMAT, BIND_FORMAT];
-
-/// What is wrong with a text of this format.
+/// What is wrong with a text of this format. Formats without rules of their own are for editors.
 fn format_fault(format: &str, text: &str) -> Option<String> {
     match format {
         span::FORMAT => text.parse::<Span>().err().map(|error| error.to_string()),
@@ -25,55 +26,107 @@ fn format_fault(format: &str, text: &str) -> Option<String> {
 
 /// Notes every way in which the tree does not fit the schema.
 pub(crate) fn validate(root: &Node, shape: Shape<'_>, faults: &mut Vec<Diagnostic>) {
-    let json = root.to_json();
-    let options = FORMATS.into_iter().fold(jsonschema::options(), |options, format| {
-        options.with_format(format, move |text: &str| format_fault(format, text).is_none())
-    });
-    let validator: Validator = match options.should_validate_formats(true).build(shape.0) {
-        Ok(validator) => validator,
-        Err(_) => {
-            faults.push(root.at.says("", "the schema of this version of pgmon is broken"));
-            return;
-        }
-    };
-    for error in validator.iter_errors(&json) {
-        for fault in explain(&error, root, shape) {
-            // A value that could not be read has its fault already.
-            if !faults.iter().any(|other| other.pointer == fault.pointer && other.line == fault.line) {
-                faults.push(fault);
-            }
+    let mut found = Vec::new();
+    Check { root: shape, found: &mut found }.value(root, "", shape);
+    for fault in found {
+        // A value that could not be read has its fault already.
+        if !faults.iter().any(|other| other.pointer == fault.pointer && other.line == fault.line) {
+            faults.push(fault);
         }
     }
 }
 
-fn explain(error: &ValidationError<'_>, root: &Node, shape: Shape<'_>) -> Vec<Diagnostic> {
-    let pointer = error.instance_path().as_str();
-    let (_, node) = root.locate(pointer);
-    let here = shape.locate(pointer);
-    let (message, hint) = match error.kind() {
-        Kind::AdditionalProperties { unexpected } => {
-            return unexpected.iter().map(|key| unknown_key(key, pointer, node, here, shape)).collect();
+struct Check<'s, 'f> {
+    root: Shape<'s>,
+    found: &'f mut Vec<Diagnostic>,
+}
+
+impl<'s> Check<'s, '_> {
+    fn value(&mut self, node: &Node, pointer: &str, shape: Shape<'s>) {
+        if !shape.fits_type(&node.data) {
+            let (message, hint) =
+                if shape.words().is_empty() { wrong_type(node, shape) } else { one_of(node, shape) };
+            return self.fault(node, pointer, message, hint);
+        }
+        match &node.data {
+            Data::Null | Data::Bool(_) => {}
+            Data::Number(number) => self.number(node, pointer, shape, number.as_f64()),
+            Data::Text(text, _) => self.text(node, pointer, shape, text),
+            Data::List(items) => self.list(node, pointer, shape, items),
+            Data::Map(members) => self.map(node, pointer, shape, members),
+        }
+    }
+
+    fn fault(&mut self, node: &Node, pointer: &str, message: impl Into<String>, hint: Option<String>) {
+        let mut fault = node.at.says(pointer, message);
+        fault.hint = hint;
+        self.found.push(fault);
+    }
+
+    fn number(&mut self, node: &Node, pointer: &str, shape: Shape<'s>, number: Option<f64>) {
+        let Some(number) = number else { return };
+        let limit = |word: &str| shape.word(word).and_then(Value::as_number);
+        let beyond = |word, out: fn(f64, f64) -> bool| {
+            limit(word).filter(|limit| limit.as_f64().is_some_and(|limit| out(number, limit)))
+        };
+        if let Some(limit) = beyond("minimum", |n, limit| n < limit) {
+            self.fault(node, pointer, format!("must be at least {limit}"), None);
+        }
+        if let Some(limit) = beyond("exclusiveMinimum", |n, limit| n <= limit) {
+            self.fault(node, pointer, format!("must be more than {limit}"), None);
+        }
+        if let Some(limit) = beyond("maximum", |n, limit| n > limit) {
+            self.fault(node, pointer, format!("must be at most {limit}"), None);
+        }
+    }
+
+    fn text(&mut self, node: &Node, pointer: &str, shape: Shape<'s>, text: &str) {
+        let words = shape.words();
+        if !words.is_empty() && !words.contains(&text) && !shape.takes_any_text() {
+            let (message, hint) = one_of(node, shape);
+            return self.fault(node, pointer, message, hint);
+        }
+        let length = text.chars().count();
+        if shape.count("minLength").is_some_and(|least| length < least) {
+            self.fault(node, pointer, "must not be empty", None);
+        }
+        if let Some(most) = shape.count("maxLength").filter(|most| length > *most) {
+            self.fault(node, pointer, format!("must have at most {most} characters"), None);
         }
         // Every pattern is there for editors; a format says the same with words.
-        Kind::Pattern { .. } | Kind::BacktrackLimitExceeded { .. } => return Vec::new(),
-        Kind::Format { format } => {
-            let Data::Text(text, _) = &node.data else { return Vec::new() };
-            (format_fault(format, text).unwrap_or_else(|| "malformed".to_owned()), None)
+        if let Some(message) = shape.format().and_then(|format| format_fault(format, text)) {
+            self.fault(node, pointer, message, None);
         }
-        Kind::Enum { .. } | Kind::Constant { .. } | Kind::OneOfNotValid { .. } | Kind::AnyOf { .. } => {
-            one_of(node, here)
+    }
+
+    fn list(&mut self, node: &Node, pointer: &str, shape: Shape<'s>, items: &[Node]) {
+        if let Some(least) = shape.count("minItems").filter(|least| items.len() < *least) {
+            self.fault(node, pointer, format!("must have at least {least} entries"), None);
         }
-        Kind::Type { .. } => wrong_type(node, here),
-        Kind::Minimum { limit } => (format!("must be at least {limit}"), None),
-        Kind::Maximum { limit } => (format!("must be at most {limit}"), None),
-        Kind::MinLength { .. } => ("must not be empty".to_owned(), None),
-        Kind::MaxLength { limit } => (format!("must have at most {limit} characters"), None),
-        Kind::MaxItems { limit } => (format!("must have at most {limit} entries"), None),
-        _ => (error.masked().to_string(), None),
-    };
-    let mut fault = node.at.says(pointer, message);
-    fault.hint = hint;
-    vec![fault]
+        if let Some(most) = shape.count("maxItems").filter(|most| items.len() > *most) {
+            self.fault(node, pointer, format!("must have at most {most} entries"), None);
+        }
+        let Some(shape) = shape.as_container("array").items() else { return };
+        for (n, item) in items.iter().enumerate() {
+            self.value(item, &join(pointer, n), shape);
+        }
+    }
+
+    fn map(&mut self, node: &Node, pointer: &str, shape: Shape<'s>, members: &[Member]) {
+        let shape = shape.as_container("object");
+        for missing in shape.required().filter(|key| node.member(key).is_none()) {
+            self.fault(node, pointer, format!("{missing} is missing"), None);
+        }
+        for member in members {
+            if let Some(property) = shape.property(&member.key) {
+                self.value(&member.node, &join(pointer, &member.key), property);
+            } else if let Some(any) = shape.any_other_key() {
+                self.value(&member.node, &join(pointer, &member.key), any);
+            } else if shape.is_closed() {
+                self.found.push(unknown_key(&member.key, pointer, node, Some(shape), self.root));
+            }
+        }
+    }
 }
 
 fn unknown_key(
@@ -117,8 +170,8 @@ fn owners(key: &str, path: &str, shape: Shape<'_>) -> Vec<String> {
     found
 }
 
-fn one_of(node: &Node, here: Option<Shape<'_>>) -> (String, Option<String>) {
-    let words = here.map(Shape::words).unwrap_or_default();
+fn one_of(node: &Node, here: Shape<'_>) -> (String, Option<String>) {
+    let words = here.words();
     let hint = match &node.data {
         Data::Text(text, _) => suggest::nearest(text, words.iter().copied()),
         _ => None,
@@ -126,8 +179,7 @@ fn one_of(node: &Node, here: Option<Shape<'_>>) -> (String, Option<String>) {
     (format!("expected one of {}", words.join(", ")), hint.map(|word| format!("did you mean {word}?")))
 }
 
-fn wrong_type(node: &Node, here: Option<Shape<'_>>) -> (String, Option<String>) {
-    let Some(here) = here else { return ("not expected here".to_owned(), None) };
+fn wrong_type(node: &Node, here: Shape<'_>) -> (String, Option<String>) {
     let takes = |name| here.takes(name);
     let expected = match here.format() {
         Some(span::FORMAT) => "a duration",

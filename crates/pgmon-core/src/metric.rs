@@ -1,5 +1,6 @@
 //! Metric families as pgmon produces them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What a family measures.
@@ -12,6 +13,8 @@ pub enum Kind {
     Counter,
     /// Counted observations in buckets.
     Histogram,
+    /// Quantiles that the source computed.
+    Summary,
 }
 
 /// A family's description: one `static` or `const` beside the collector that fills it.
@@ -47,22 +50,112 @@ impl Desc {
     }
 }
 
+/// A family's description that is made at run time, for what the configuration defines.
+#[derive(Debug, PartialEq, Eq, serde::Serialize)]
+pub struct OwnDesc {
+    /// As [`Desc::name`].
+    pub name: Box<str>,
+    /// As [`Desc::kind`].
+    pub kind: Kind,
+    /// As [`Desc::help`].
+    pub help: Box<str>,
+    /// As [`Desc::labels`].
+    pub labels: Box<[Box<str>]>,
+}
+
+/// A family's description, whoever wrote it. A clone copies a pointer.
+#[derive(Debug, Clone)]
+pub enum FamilyDesc {
+    /// One of ours.
+    Fixed(&'static Desc),
+    /// Of the configuration.
+    Own(Arc<OwnDesc>),
+}
+
+impl FamilyDesc {
+    /// The family's full name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Fixed(desc) => desc.name,
+            Self::Own(desc) => &desc.name,
+        }
+    }
+
+    /// What it measures.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Fixed(desc) => desc.kind,
+            Self::Own(desc) => desc.kind,
+        }
+    }
+
+    /// What it is, in words.
+    pub fn help(&self) -> &str {
+        match self {
+            Self::Fixed(desc) => desc.help,
+            Self::Own(desc) => &desc.help,
+        }
+    }
+
+    /// The names of its own labels.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        let (fixed, own): (&[&str], &[Box<str>]) = match self {
+            Self::Fixed(desc) => (desc.labels, &[]),
+            Self::Own(desc) => (&[], &desc.labels),
+        };
+        fixed.iter().copied().chain(own.iter().map(AsRef::as_ref))
+    }
+
+    /// Whether both are one and the same description, without looking at what it says.
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Fixed(a), Self::Fixed(b)) => std::ptr::eq(*a, *b),
+            (Self::Own(a), Self::Own(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+impl PartialEq for FamilyDesc {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other)
+            || (self.name() == other.name()
+                && self.kind() == other.kind()
+                && self.help() == other.help()
+                && self.labels().eq(other.labels()))
+    }
+}
+
+impl Eq for FamilyDesc {}
+
+impl From<&'static Desc> for FamilyDesc {
+    fn from(desc: &'static Desc) -> Self {
+        Self::Fixed(desc)
+    }
+}
+
+impl From<Arc<OwnDesc>> for FamilyDesc {
+    fn from(desc: Arc<OwnDesc>) -> Self {
+        Self::Own(desc)
+    }
+}
+
 /// Observations in buckets; `counts[i]` counts what fell at or below `bounds[i]` and above the bound
 /// before it, the last entry what was above all bounds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Histogram {
     /// Upper bounds, rising, without +Inf.
-    pub bounds: &'static [f64],
+    pub bounds: Cow<'static, [f64]>,
     /// One count per bound and one more for +Inf; not cumulative.
     pub counts: Vec<u64>,
-    /// The sum of all observations.
-    pub sum: f64,
+    /// The sum of all observations, if it is known.
+    pub sum: Option<f64>,
 }
 
 impl Histogram {
     /// An empty histogram.
     pub fn new(bounds: &'static [f64]) -> Self {
-        Self { bounds, counts: vec![0; bounds.len() + 1], sum: 0.0 }
+        Self { bounds: Cow::Borrowed(bounds), counts: vec![0; bounds.len() + 1], sum: Some(0.0) }
     }
 
     /// Counts one observation; NaN is ignored.
@@ -74,13 +167,24 @@ impl Histogram {
         if let Some(count) = self.counts.get_mut(slot) {
             *count += 1;
         }
-        self.sum += value;
+        self.sum = self.sum.map(|sum| sum + value);
     }
 
     /// How many observations there were.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
+}
+
+/// Quantiles that the source computed over its observations.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Summary {
+    /// Quantile (0 to 1) and value, by rising quantile.
+    pub quantiles: Box<[(f64, f64)]>,
+    /// The sum of all observations, if it is known.
+    pub sum: Option<f64>,
+    /// How many observations there were, if it is known.
+    pub count: Option<u64>,
 }
 
 /// A sample's value.
@@ -90,6 +194,21 @@ pub enum Value {
     Number(f64),
     /// A histogram's buckets.
     Histogram(Arc<Histogram>),
+    /// A summary's quantiles.
+    Summary(Arc<Summary>),
+}
+
+impl Value {
+    /// How many lines of a page (series, to Prometheus) it takes.
+    pub fn series(&self) -> usize {
+        match self {
+            Self::Number(_) => 1,
+            Self::Histogram(h) => h.counts.len() + 1 + usize::from(h.sum.is_some()),
+            Self::Summary(s) => {
+                s.quantiles.len() + usize::from(s.sum.is_some()) + usize::from(s.count.is_some())
+            }
+        }
+    }
 }
 
 impl From<f64> for Value {
@@ -111,7 +230,7 @@ pub struct Sample {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Family {
     /// What it is.
-    pub desc: &'static Desc,
+    pub desc: FamilyDesc,
     /// Its series.
     pub samples: Vec<Sample>,
 }
@@ -146,10 +265,15 @@ impl Families {
     }
 
     /// Adds a sample of any kind of value.
-    pub fn push_value(&mut self, desc: &'static Desc, labels: &[&str], value: Value) {
-        debug_assert_eq!(labels.len(), desc.labels.len(), "{}: one value per label", desc.name);
-        let sample = Sample { labels: labels.iter().map(|l| Box::from(*l)).collect(), value };
-        match self.0.iter_mut().find(|f| std::ptr::eq(f.desc, desc) || f.desc.name == desc.name) {
+    pub fn push_value(&mut self, desc: impl Into<FamilyDesc>, labels: &[&str], value: Value) {
+        let desc = desc.into();
+        debug_assert_eq!(labels.len(), desc.labels().count(), "{}: one value per label", desc.name());
+        self.push_sample(desc, Sample { labels: labels.iter().map(|l| Box::from(*l)).collect(), value });
+    }
+
+    /// Adds a sample that is ready.
+    pub fn push_sample(&mut self, desc: FamilyDesc, sample: Sample) {
+        match self.0.iter_mut().find(|f| f.desc.is(&desc) || f.desc.name() == desc.name()) {
             Some(family) => family.samples.push(sample),
             None => self.0.push(Family { desc, samples: vec![sample] }),
         }
@@ -191,6 +315,25 @@ mod tests {
             h.observe(v);
         }
         assert_eq!(h.counts, [2, 1, 1]);
-        assert_eq!(h.count(), 4);
+        assert_eq!((h.count(), h.sum), (4, Some(2.65)));
+    }
+
+    #[test]
+    fn descriptions_are_the_same_if_they_say_the_same() {
+        let own = |help: &str| {
+            let labels = Box::from([Box::from("x")]);
+            FamilyDesc::from(Arc::new(OwnDesc {
+                name: "a".into(),
+                kind: Kind::Gauge,
+                help: help.into(),
+                labels,
+            }))
+        };
+        assert_eq!(FamilyDesc::from(&A), own("A."));
+        assert_ne!(FamilyDesc::from(&A), own("B."));
+        let mut f = Families::new();
+        f.push_value(own("A."), &["1"], 1.0.into());
+        f.push(&A, &["2"], 2.0);
+        assert_eq!(f.into_vec().len(), 1);
     }
 }

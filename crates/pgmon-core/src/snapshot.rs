@@ -4,6 +4,7 @@
 //! Readers (`/metrics`, the API, the UI, alerts) never reach back to the source.
 
 use crate::metric::{Family, Histogram};
+use crate::name::Name;
 use crate::version::PgVersion;
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -60,7 +61,7 @@ impl fmt::Display for Loop {
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Executed {
     /// The collector that sent it.
-    pub collector: &'static str,
+    pub collector: Name,
     /// The text that was sent: one of ours, or one from the configuration.
     pub sql: Cow<'static, str>,
     /// The server's major version.
@@ -114,7 +115,7 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Blind {
     /// The collector that misses it.
-    pub collector: &'static str,
+    pub collector: Name,
     /// A short bounded name for a label: `pg_read_all_data`, `extension pg_stat_statements`.
     pub needs: String,
     /// What is missing because of it, in words.
@@ -153,7 +154,7 @@ impl fmt::Debug for Output {
 #[derive(Debug, Clone)]
 pub struct CollectorState {
     /// The collector's name.
-    pub collector: &'static str,
+    pub collector: Name,
     /// The loop that it runs in.
     pub in_loop: Loop,
     /// Whether its figures belong to the whole server, not to one database.
@@ -172,8 +173,46 @@ pub struct CollectorState {
     pub blind: Vec<Blind>,
     /// It runs in every `stride`-th round: more than 1 while it does not fit its loop's budget.
     pub stride: u32,
-    /// The last good result; readers leave it out once it is older than three intervals.
+    /// The last good result; readers leave it out once it is older than [`Self::keeps`].
     pub good: Option<Arc<Output>>,
+    /// What is particular to a query from the configuration; `None` for a collector of ours.
+    pub custom: Option<Custom>,
+}
+
+impl CollectorState {
+    /// For how long a good result may be shown, in a snapshot whose loop has this interval.
+    pub fn keeps(&self, interval: Duration) -> Duration {
+        match &self.custom {
+            Some(custom) => custom.keeps,
+            None => interval * 3 * self.stride,
+        }
+    }
+}
+
+/// What is particular to a query from the configuration.
+#[derive(Debug, Clone)]
+pub struct Custom {
+    /// How often it runs here.
+    pub interval: Duration,
+    /// For how long a result is shown if none follows.
+    pub keeps: Duration,
+    /// Results so far that were left out because they had too many series.
+    pub results_dropped: u64,
+    /// Why the last result was left out, if it was.
+    pub dropped: Option<Arc<Dropped>>,
+    /// What somebody who wrote the query should know of its last result.
+    pub note: Option<Arc<str>>,
+}
+
+/// A result that was left out as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Dropped {
+    /// How many series it may have.
+    pub limit: usize,
+    /// The label with the most values among the rows that were read; `None` without labels.
+    pub label: Option<Box<str>>,
+    /// How many values that label had among them.
+    pub values: usize,
 }
 
 /// One loop on one database.

@@ -1,6 +1,6 @@
 //! The Prometheus text formats: the classic one (0.0.4) and OpenMetrics 1.0.
 
-use crate::metric::{Desc, Kind, Sample, Value};
+use crate::metric::{FamilyDesc, Histogram, Kind, Sample, Summary, Value};
 use std::fmt::Write as _;
 
 /// Which text format.
@@ -72,7 +72,7 @@ impl Writer {
     /// Writes a family: HELP, TYPE, then `samples`, each with labels that come before its own.
     ///
     /// A family without samples leaves nothing behind.
-    pub fn family<'a, L, I>(&mut self, desc: &Desc, samples: I)
+    pub fn family<'a, L, I>(&mut self, desc: &FamilyDesc, samples: I)
     where
         L: AsRef<[(&'a str, &'a str)]>,
         I: IntoIterator<Item = (L, &'a Sample)>,
@@ -85,42 +85,59 @@ impl Writer {
         self.head(desc);
         for (before, sample) in samples {
             self.samples += 1;
-            let before = before.as_ref();
+            let line = Line { desc, before: before.as_ref(), values: &sample.labels };
             match &sample.value {
-                Value::Number(v) => {
-                    self.out.push_str(desc.name);
-                    self.labels(before, desc.labels, &sample.labels, None);
-                    self.out.push(' ');
-                    push_number(&mut self.out, *v);
-                    self.out.push('\n');
-                }
-                Value::Histogram(h) => {
-                    let mut cumulative = 0;
-                    for (i, count) in h.counts.iter().enumerate() {
-                        cumulative += count;
-                        let mut le = String::new();
-                        match h.bounds.get(i) {
-                            Some(bound) => push_bound(&mut le, *bound, self.format),
-                            None => le.push_str("+Inf"),
-                        }
-                        self.out.push_str(desc.name);
-                        self.out.push_str("_bucket");
-                        self.labels(before, desc.labels, &sample.labels, Some(&le));
-                        let _ = writeln!(self.out, " {cumulative}");
-                    }
-                    self.out.push_str(desc.name);
-                    self.out.push_str("_sum");
-                    self.labels(before, desc.labels, &sample.labels, None);
-                    self.out.push(' ');
-                    push_number(&mut self.out, h.sum);
-                    self.out.push('\n');
-                    self.out.push_str(desc.name);
-                    self.out.push_str("_count");
-                    self.labels(before, desc.labels, &sample.labels, None);
-                    let _ = writeln!(self.out, " {cumulative}");
-                }
+                Value::Number(v) => self.number(line, "", None, *v),
+                Value::Histogram(h) => self.histogram(line, h),
+                Value::Summary(s) => self.summary(line, s),
             }
         }
+    }
+
+    fn histogram(&mut self, line: Line<'_>, h: &Histogram) {
+        let mut cumulative = 0;
+        for (i, count) in h.counts.iter().enumerate() {
+            cumulative += count;
+            let le = match h.bounds.get(i) {
+                Some(bound) => bound_text(*bound, self.format),
+                None => "+Inf".to_owned(),
+            };
+            self.count(line, "_bucket", Some(("le", &le)), cumulative);
+        }
+        // OpenMetrics has a sum only of what cannot be negative, and a count only beside a sum.
+        let falling = h.bounds.first().is_some_and(|bound| *bound < 0.0);
+        let sum = h.sum.filter(|_| self.format == Format::Text || !falling);
+        if let Some(sum) = sum {
+            self.number(line, "_sum", None, sum);
+        }
+        if sum.is_some() || self.format == Format::Text {
+            self.count(line, "_count", None, cumulative);
+        }
+    }
+
+    fn summary(&mut self, line: Line<'_>, s: &Summary) {
+        for (quantile, value) in &s.quantiles {
+            let quantile = bound_text(*quantile, self.format);
+            self.number(line, "", Some(("quantile", &quantile)), *value);
+        }
+        if let Some(sum) = s.sum {
+            self.number(line, "_sum", None, sum);
+        }
+        if let Some(count) = s.count {
+            self.count(line, "_count", None, count);
+        }
+    }
+
+    fn number(&mut self, line: Line<'_>, suffix: &str, last: Option<(&str, &str)>, value: f64) {
+        self.series(line, suffix, last);
+        push_number(&mut self.out, value);
+        self.out.push('\n');
+    }
+
+    fn count(&mut self, line: Line<'_>, suffix: &str, last: Option<(&str, &str)>, value: u64) {
+        self.series(line, suffix, last);
+        self.out.push_str(itoa::Buffer::new().format(value));
+        self.out.push('\n');
     }
 
     /// Families and samples written so far.
@@ -136,21 +153,24 @@ impl Writer {
         self.out
     }
 
-    fn head(&mut self, desc: &Desc) {
-        // OpenMetrics names a counter's family without its suffix, and has no counters without one.
-        let (name, kind) = match (self.format, desc.kind) {
-            (Format::Text, Kind::Counter) => (desc.name, "counter"),
-            (Format::OpenMetrics, Kind::Counter) => match desc.name.strip_suffix("_total") {
+    fn head(&mut self, desc: &FamilyDesc) {
+        let own = desc.name();
+        // OpenMetrics names a counter's family without its suffix, and has no counters without one: such a
+        // counter is of an unknown type there, so that its name is the same in both formats.
+        let (name, kind) = match (self.format, desc.kind()) {
+            (Format::Text, Kind::Counter) => (own, "counter"),
+            (Format::OpenMetrics, Kind::Counter) => match own.strip_suffix("_total") {
                 Some(stem) => (stem, "counter"),
-                None => (desc.name, "unknown"),
+                None => (own, "unknown"),
             },
-            (_, Kind::Gauge) => (desc.name, "gauge"),
-            (_, Kind::Histogram) => (desc.name, "histogram"),
+            (_, Kind::Gauge) => (own, "gauge"),
+            (_, Kind::Histogram) => (own, "histogram"),
+            (_, Kind::Summary) => (own, "summary"),
         };
         self.out.push_str("# HELP ");
         self.out.push_str(name);
         self.out.push(' ');
-        for c in desc.help.chars() {
+        for c in desc.help().chars() {
             match c {
                 '\\' => self.out.push_str("\\\\"),
                 '\n' => self.out.push_str("\\n"),
@@ -161,9 +181,12 @@ impl Writer {
         let _ = writeln!(self.out, "\n# TYPE {name} {kind}");
     }
 
-    fn labels(&mut self, before: &[(&str, &str)], names: &[&str], values: &[Box<str>], le: Option<&str>) {
-        let own = names.iter().copied().zip(values.iter().map(AsRef::as_ref));
-        let all = before.iter().copied().chain(own).chain(le.map(|le| ("le", le)));
+    /// Writes a line up to its value.
+    fn series(&mut self, line: Line<'_>, suffix: &str, last: Option<(&str, &str)>) {
+        self.out.push_str(line.desc.name());
+        self.out.push_str(suffix);
+        let own = line.desc.labels().zip(line.values.iter().map(AsRef::as_ref));
+        let all = line.before.iter().copied().chain(own).chain(last);
         let mut open = false;
         // An empty label is the same as none (data model); it is not written.
         for (name, value) in all.filter(|(_, v)| !v.is_empty()) {
@@ -174,10 +197,16 @@ impl Writer {
             push_escaped(&mut self.out, value);
             self.out.push('"');
         }
-        if open {
-            self.out.push('}');
-        }
+        self.out.push_str(if open { "} " } else { " " });
     }
+}
+
+/// What the lines of a sample have in common.
+#[derive(Clone, Copy)]
+struct Line<'l> {
+    desc: &'l FamilyDesc,
+    before: &'l [(&'l str, &'l str)],
+    values: &'l [Box<str>],
 }
 
 fn push_escaped(out: &mut String, value: &str) {
@@ -212,12 +241,14 @@ fn push_number(out: &mut String, v: f64) {
     }
 }
 
-fn push_bound(out: &mut String, v: f64, format: Format) {
-    push_number(out, v);
+fn bound_text(v: f64, format: Format) -> String {
+    let mut text = String::new();
+    push_number(&mut text, v);
     // OpenMetrics wants the canonical float: 1.0, not 1.
     if format == Format::OpenMetrics && v.fract() == 0.0 && v.abs() < 1e15 {
-        out.push_str(".0");
+        text.push_str(".0");
     }
+    text
 }
 
 #[cfg(test)]

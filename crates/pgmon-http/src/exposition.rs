@@ -3,7 +3,7 @@
 use crate::process;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_core::label;
-use pgmon_core::metric::{Desc, Families, Family, Sample, Value};
+use pgmon_core::metric::{Desc, Families, Family, FamilyDesc, Sample, Value};
 use pgmon_core::snapshot::{CollectorState, Outcome, Snapshot, Up};
 use pgmon_core::text::{Format, Writer};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -156,12 +156,12 @@ struct Part<'a> {
 
 /// Parts by the family's name.
 #[derive(Default)]
-struct Parts<'a>(BTreeMap<&'static str, (&'static Desc, Vec<Part<'a>>)>);
+struct Parts<'a>(BTreeMap<&'a str, (&'a FamilyDesc, Vec<Part<'a>>)>);
 
 impl<'a> Parts<'a> {
     fn add(&mut self, view: usize, before: Before<'a>, families: &'a [Family]) {
         for family in families {
-            let (_, parts) = self.0.entry(family.desc.name).or_insert_with(|| (family.desc, Vec::new()));
+            let (_, parts) = self.0.entry(family.desc.name()).or_insert_with(|| (&family.desc, Vec::new()));
             parts.push(Part { view, before, samples: &family.samples });
         }
     }
@@ -196,7 +196,7 @@ pub fn render(fleet: &Fleet, now: Duration, version: &str, format: Format, capac
         parts.add(place, before, &view.own);
         for (state, snapshot) in view.sources() {
             let Some(good) = &state.good else { continue };
-            let oldest = snapshot.of(state.in_loop).interval * 3 * state.stride;
+            let oldest = state.keeps(snapshot.of(state.in_loop).interval);
             if !snapshot.values_are_current(now) || now.saturating_sub(good.at_mono) > oldest {
                 continue;
             }
@@ -288,7 +288,7 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState]) -> Vec<Family> {
         }
     }
     for c in &s.collectors {
-        let name = &[c.collector];
+        let name = &[c.collector.as_str()];
         match &c.outcome {
             Outcome::Ok | Outcome::Failed { .. } => {
                 out.push(&COLLECTOR_DURATION, name, c.duration.as_secs_f64());
@@ -304,8 +304,8 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState]) -> Vec<Family> {
     let mut errors = BTreeMap::<&str, u64>::new();
     let mut blind = BTreeSet::<(&str, &str)>::new();
     for c in s.collectors.iter().chain(roamed) {
-        *errors.entry(c.collector).or_default() += c.errors;
-        blind.extend(c.blind.iter().map(|b| (c.collector, b.needs.as_str())));
+        *errors.entry(&c.collector).or_default() += c.errors;
+        blind.extend(c.blind.iter().map(|b| (c.collector.as_str(), b.needs.as_str())));
     }
     for (collector, errors) in errors {
         out.push(&COLLECTOR_ERRORS, &[collector], errors as f64);

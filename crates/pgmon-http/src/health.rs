@@ -1,6 +1,7 @@
 //! What `/healthz` says.
 
 use pgmon_collect::poller::fleet::Fleet;
+use pgmon_core::name::Name;
 use pgmon_core::snapshot::{Blind, Loop, LoopState, Outcome, Snapshot, Up};
 use serde::Serialize;
 use std::sync::Arc;
@@ -71,7 +72,7 @@ pub struct LoopHealth {
 #[derive(Debug, Serialize)]
 pub struct Failing {
     /// Its name.
-    pub collector: &'static str,
+    pub collector: Name,
     /// How.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -110,7 +111,7 @@ pub fn judge(fleet: &Fleet, now: Duration, version: &'static str) -> Health {
         let states = || s.collectors.iter().chain(roamed.iter());
         let failing: Vec<Failing> = states()
             .filter(|c| matches!(c.outcome, Outcome::Failed { .. }))
-            .map(|c| Failing { collector: c.collector, outcome: c.outcome.clone() })
+            .map(|c| Failing { collector: c.collector.clone(), outcome: c.outcome.clone() })
             .collect();
         reasons.extend(failing.iter().map(|f| format!("{name}: collector {} fails", f.collector)));
         let mut blind: Vec<Blind> = states().flat_map(|c| c.blind.clone()).collect();

@@ -1,20 +1,41 @@
 //! What pgmon writes to standard error.
 
 use pgmon_config::{Config, LogFormat};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 /// Sets logging up: `RUST_LOG` if it is set, else the configured level.
+///
+/// `RUST_LOG` takes levels by target (`info,pgmon_collect=debug`). Filters on spans and fields would
+/// need an engine for regular expressions, which stays in memory.
 pub fn init(config: &Config) {
     let level = config.logging.level;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level.as_str()));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let done = match config.logging.format {
-        LogFormat::Json => {
-            builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
-        }
-        LogFormat::Text => builder.with_target(false).try_init(),
+    let wanted = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
+    let (filter, fault) = match wanted.as_deref().unwrap_or(level.as_str()).parse::<Targets>() {
+        Ok(filter) => (filter, None),
+        Err(error) => (Targets::new().with_default(tracing::Level::INFO), Some(error)),
     };
-    if let Err(error) = done {
+    if let Err(error) = set(filter, config.logging.format) {
         eprintln!("pgmon: logging could not be set up: {error}");
+    }
+    if let Some(error) = fault {
+        tracing::warn!(
+            "RUST_LOG is not understood, logging at info: {error}; it takes levels by target, as in info,pgmon_collect=debug"
+        );
+    }
+}
+
+fn set(filter: Targets, format: LogFormat) -> Result<(), TryInitError> {
+    let registry = tracing_subscriber::registry().with(filter);
+    match format {
+        LogFormat::Json => {
+            let layer = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
+            registry.with(layer.with_writer(std::io::stderr)).try_init()
+        }
+        LogFormat::Text => {
+            registry.with(fmt::layer().with_target(false).with_writer(std::io::stderr)).try_init()
+        }
     }
 }

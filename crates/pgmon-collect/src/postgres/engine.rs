@@ -94,7 +94,7 @@ impl Engine {
                 steps: (registered.make)(&settings),
                 choice: Choice::Unsupported,
                 state: CollectorState {
-                    collector: registered.spec.name,
+                    collector: registered.spec.name.into(),
                     in_loop: registered.spec.in_loop,
                     server_wide: registered.spec.scope == Scope::Server,
                     datname: datname.clone().filter(|_| {
@@ -108,6 +108,7 @@ impl Engine {
                     blind: Vec::new(),
                     stride: 1,
                     good: None,
+                    custom: None,
                 },
                 stride: 1,
                 skip: 0,
@@ -413,7 +414,7 @@ impl Engine {
         slot.state.outcome = Outcome::Blind;
         slot.state.good = None;
         slot.state.blind = vec![Blind {
-            collector: spec.name,
+            collector: spec.name.into(),
             needs: "privilege".to_owned(),
             effect: format!("{}: {error}", spec.blind_effect),
             remedy: None,
@@ -475,7 +476,7 @@ impl Engine {
 
 fn blind(registered: Registered, need: Need, facts: &Facts) -> Blind {
     Blind {
-        collector: registered.spec.name,
+        collector: registered.spec.name.into(),
         needs: need.label(),
         effect: registered.spec.blind_effect.to_owned(),
         remedy: Some(need.remedy(facts)),

@@ -123,7 +123,7 @@ impl Roamer {
     /// Notes that a database was not looked at, so that `/healthz` and the metrics say so.
     fn troubled(&mut self, name: &str, outcome: Outcome) {
         let blind = matches!(outcome, Outcome::Blind).then(|| Blind {
-            collector: COLLECTOR,
+            collector: COLLECTOR.into(),
             needs: "CONNECT".into(),
             effect: format!("database {name}: nothing in it is looked at"),
             remedy: Some(format!(
@@ -134,7 +134,7 @@ impl Roamer {
         });
         let errors = self.troubles.get(name).map_or(0, |t| t.errors);
         let state = CollectorState {
-            collector: COLLECTOR,
+            collector: COLLECTOR.into(),
             in_loop: Loop::Storage,
             server_wide: false,
             datname: Some(name.into()),
@@ -145,6 +145,7 @@ impl Roamer {
             blind: blind.into_iter().collect(),
             stride: 1,
             good: None,
+            custom: None,
         };
         self.troubles.insert(name.to_owned(), state);
     }

@@ -83,7 +83,7 @@ impl Running {
             Err(panic) => Err(QueryError::Lost(panic_text(&*panic))),
         };
         self.executed.push(Executed {
-            collector: steps.spec().name,
+            collector: steps.spec().name.into(),
             sql,
             pg_major: self.cx.facts.version.major(),
             started_at,

@@ -25,7 +25,7 @@ pub(crate) struct Round {
 impl Round {
     /// The samples of a family, each as its label values and its number.
     pub(crate) fn samples(&self, family: &str) -> Vec<(Vec<String>, f64)> {
-        let found = self.families.iter().find(|f| f.desc.name == family);
+        let found = self.families.iter().find(|f| f.desc.name() == family);
         found.map_or_else(Vec::new, |f| {
             let number = |v: &Value| if let Value::Number(n) = v { *n } else { f64::NAN };
             f.samples
@@ -136,14 +136,14 @@ impl Probe {
     /// Every sample belongs to a family that the spec names; no series appears twice.
     fn check(&self, round: &Round) {
         for family in &round.families {
-            let declared = self.registered.spec.families.iter().any(|d| d.name == family.desc.name);
-            assert!(declared, "{} is not in the spec's families", family.desc.name);
+            let declared = self.registered.spec.families.iter().any(|d| d.name == family.desc.name());
+            assert!(declared, "{} is not in the spec's families", family.desc.name());
             let mut seen = std::collections::BTreeSet::new();
             for sample in &family.samples {
                 assert!(
                     seen.insert(sample.labels.clone()),
                     "{}{:?} appears twice",
-                    family.desc.name,
+                    family.desc.name(),
                     sample.labels
                 );
             }
@@ -205,7 +205,7 @@ pub(crate) fn cx(major: u16, mono: Duration) -> Cx {
 
 /// A family's value with these labels, for tests that bring rows of their own.
 pub(crate) fn number(families: &[Family], family: &str, labels: &[&str]) -> Option<f64> {
-    let family = families.iter().find(|f| f.desc.name == family)?;
+    let family = families.iter().find(|f| f.desc.name() == family)?;
     let sample = family.samples.iter().find(|s| s.labels.iter().map(|l| &**l).eq(labels.iter().copied()))?;
     if let Value::Number(n) = sample.value { Some(n) } else { None }
 }

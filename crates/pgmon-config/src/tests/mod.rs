@@ -5,6 +5,7 @@ mod environment;
 mod errors;
 mod loading;
 mod secrets;
+mod validation;
 
 use crate::{Config, ConfigErrors, LoadOptions, Loaded};
 

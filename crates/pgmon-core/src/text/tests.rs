@@ -1,5 +1,5 @@
 use super::*;
-use crate::metric::{Families, Histogram};
+use crate::metric::{Desc, Families, Histogram, OwnDesc};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -18,11 +18,24 @@ fn page(format: Format) -> String {
     h.observe(0.05);
     h.observe(7.0);
     f.push_value(&HIST, &["hot_path"], crate::Value::Histogram(Arc::new(h)));
+    let own = |name: &str, kind| {
+        let labels = Box::from([Box::from("route")]);
+        Arc::new(OwnDesc { name: name.into(), kind, help: "Of the configuration.".into(), labels })
+    };
+    let summary =
+        Summary { quantiles: Box::from([(0.5, 0.25), (1.0, 7.5)]), sum: Some(9.5), count: Some(12) };
+    f.push_value(own("shop_seconds", Kind::Summary), &["/"], Value::Summary(Arc::new(summary)));
+    let bare = Summary { quantiles: Box::from([(0.99, -1.0)]), ..Summary::default() };
+    f.push_value(own("shop_seconds", Kind::Summary), &["/a"], Value::Summary(Arc::new(bare)));
+    let below_zero = Histogram { bounds: vec![-1.0, 2.0].into(), counts: vec![1, 0, 3], sum: Some(4.0) };
+    f.push_value(own("shop_delta", Kind::Histogram), &["/"], Value::Histogram(Arc::new(below_zero)));
+    let no_sum = Histogram { bounds: vec![2.5].into(), counts: vec![1, 0], sum: None };
+    f.push_value(own("shop_delta", Kind::Histogram), &[""], Value::Histogram(Arc::new(no_sum)));
     let mut w = Writer::new(format, 1024);
     for family in &f.into_vec() {
-        w.family(family.desc, family.samples.iter().map(|s| ([("cluster", "c"), ("db", "d")], s)));
+        w.family(&family.desc, family.samples.iter().map(|s| ([("cluster", "c"), ("db", "d")], s)));
     }
-    assert_eq!(w.counts(), (4, 5));
+    assert_eq!(w.counts(), (6, 9));
     w.finish()
 }
 
@@ -67,7 +80,7 @@ proptest! {
         f.push(&GAUGE, &[&value], 1.0);
         let f = f.into_vec();
         let mut w = Writer::new(Format::Text, 64);
-        w.family(f[0].desc, f[0].samples.iter().map(|s| ([("db", "d")], s)));
+        w.family(&f[0].desc, f[0].samples.iter().map(|s| ([("db", "d")], s)));
         let page = w.finish();
         // HELP, TYPE and one sample: three lines, whatever the value holds.
         prop_assert_eq!(page.matches('\n').count(), 3);

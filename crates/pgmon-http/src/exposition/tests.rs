@@ -53,7 +53,7 @@ fn collected(
     families: Families,
 ) -> CollectorState {
     CollectorState {
-        collector,
+        collector: collector.into(),
         in_loop,
         server_wide,
         datname: None,
@@ -70,6 +70,7 @@ fn collected(
             data: None,
             executed: Vec::new(),
         })),
+        custom: None,
     }
 }
 
@@ -160,13 +161,18 @@ fn health_is_failing_only_for_late_loops_of_reachable_databases_or_if_all_are_do
     for (needs, status) in [("pg_monitor", Status::Degraded), ("primary", Status::Ok)] {
         let mut blind = leader();
         let (needs, effect) = (needs.into(), "what it cannot see".into());
-        blind.collectors[0].blind.push(Blind { collector: "connections", needs, effect, remedy: None });
+        blind.collectors[0].blind.push(Blind {
+            collector: "connections".into(),
+            needs,
+            effect,
+            remedy: None,
+        });
         assert_eq!(judge(vec![blind], S(101)), status);
     }
 }
 
 fn lacks(needs: &str, effect: &str) -> Blind {
-    Blind { collector: "connections", needs: needs.into(), effect: effect.into(), remedy: None }
+    Blind { collector: "connections".into(), needs: needs.into(), effect: effect.into(), remedy: None }
 }
 
 fn lines<'a>(text: &'a str, start: &str) -> Vec<&'a str> {

@@ -91,6 +91,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Gauge => "gauge",
         Kind::Counter => "counter",
         Kind::Histogram => "histogram",
+        Kind::Summary => "summary",
     }
 }
 

@@ -130,7 +130,7 @@ impl Audit {
     /// The warnings as readers of a snapshot see them.
     pub fn warnings(&self, _facts: &Facts) -> Vec<Blind> {
         let blind = |w: &Warning| Blind {
-            collector: "audit",
+            collector: "audit".into(),
             needs: "REVOKE".into(),
             effect: format!("{} {}", self.role, w.right),
             remedy: Some(w.revoke_sql.clone()),

@@ -233,7 +233,7 @@ impl Bloat {
         // Where it is there already, pg_monitor brings the right to use it.
         let first = if cx.facts.has(extension) { Need::Monitor } else { extension };
         vec![Blind {
-            collector: SPEC.name,
+            collector: SPEC.name.into(),
             needs: "extension pgstattuple or pg_read_all_data".into(),
             effect: SPEC.blind_effect.into(),
             remedy: Some(format!(

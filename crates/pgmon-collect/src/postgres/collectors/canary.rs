@@ -174,7 +174,7 @@ impl Canary {
         let effect = format!("{}: {error}", SPEC.blind_effect);
         self.blind = Some(match error.sqlstate() {
             Some("42501") => Blind {
-                collector: SPEC.name,
+                collector: SPEC.name.into(),
                 needs: Need::ReadAllData.label(),
                 effect,
                 remedy: Some(Need::ReadAllData.remedy(&cx.facts)),
@@ -320,5 +320,5 @@ impl Plan {
 }
 
 fn configuration(effect: String) -> Blind {
-    Blind { collector: SPEC.name, needs: "canary.statement".into(), effect, remedy: None }
+    Blind { collector: SPEC.name.into(), needs: "canary.statement".into(), effect, remedy: None }
 }

@@ -330,5 +330,5 @@ fn greatest(ages: impl Iterator<Item = Option<f64>>) -> Option<f64> {
 }
 
 fn blind(needs: String, effect: &str, remedy: String) -> Blind {
-    Blind { collector: SPEC.name, needs, effect: effect.to_owned(), remedy: Some(remedy) }
+    Blind { collector: SPEC.name.into(), needs, effect: effect.to_owned(), remedy: Some(remedy) }
 }

@@ -218,7 +218,7 @@ impl Steps for DatabaseSize {
         for (what, names) in [("databases", hidden), ("tablespaces", hidden_spaces)] {
             if !names.is_empty() {
                 blind.push(Blind {
-                    collector: SPEC.name,
+                    collector: SPEC.name.into(),
                     needs: "pg_read_all_stats".into(),
                     effect: format!("sizes of the {what} {}", few(&names)),
                     remedy: Some(format!(
@@ -237,7 +237,7 @@ impl Steps for DatabaseSize {
         if !self.failed.is_empty() {
             let failed: Vec<&str> = self.failed.iter().map(String::as_str).collect();
             blind.push(Blind {
-                collector: SPEC.name,
+                collector: SPEC.name.into(),
                 needs: "a readable directory".into(),
                 effect: format!("sizes that could not be taken: {}", few(&failed)),
                 remedy: None,

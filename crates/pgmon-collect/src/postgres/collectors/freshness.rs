@@ -99,7 +99,7 @@ impl Collector for Freshness {
         if cx.facts.in_recovery {
             // What happened on the primary is not told here, and what happened here before is old.
             return vec![Blind {
-                collector: Self::SPEC.name,
+                collector: Self::SPEC.name.into(),
                 needs: "primary".into(),
                 effect: Self::SPEC.blind_effect.into(),
                 remedy: None,

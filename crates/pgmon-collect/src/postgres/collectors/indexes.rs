@@ -238,7 +238,7 @@ impl Collector for Indexes {
         out.push(&PREFIX, &[], first.map_or(0.0, |r| r.prefix_count as f64));
         if cx.facts.setting_on("track_counts") == Some(false) {
             return vec![Blind {
-                collector: Self::SPEC.name,
+                collector: Self::SPEC.name.into(),
                 needs: "track_counts".into(),
                 effect: "scans of indexes, and which are unused".into(),
                 remedy: Some("ALTER SYSTEM SET track_counts = on;\nSELECT pg_reload_conf();".into()),

@@ -151,7 +151,9 @@ fn families_are_valid_and_each_belongs_to_one_collector() {
                 Kind::Counter if !total && !MISNAMED_COUNTERS.contains(&name) => {
                     say("a counter ends in `_total`");
                 }
-                Kind::Gauge | Kind::Histogram if total && !MISNAMED_GAUGES.contains(&name) => {
+                Kind::Gauge | Kind::Histogram | Kind::Summary
+                    if total && !MISNAMED_GAUGES.contains(&name) =>
+                {
                     say("only a counter ends in `_total`");
                 }
                 _ => {}

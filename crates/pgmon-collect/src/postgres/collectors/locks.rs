@@ -158,7 +158,7 @@ impl Steps for Reading {
         let mut blind = Vec::new();
         if !cx.facts.has(Need::Monitor) {
             blind.push(Blind {
-                collector: SPEC.name,
+                collector: SPEC.name.into(),
                 needs: Need::Monitor.label(),
                 effect: SPEC.blind_effect.to_owned(),
                 remedy: Some(Need::Monitor.remedy(&cx.facts)),

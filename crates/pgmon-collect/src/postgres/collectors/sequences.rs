@@ -231,7 +231,7 @@ impl Steps for Sequences {
         let mut blind = Vec::new();
         if hidden > 0 {
             blind.push(Blind {
-                collector: SPEC.name,
+                collector: SPEC.name.into(),
                 needs: Need::ReadAllData.label(),
                 effect: format!(
                     "how much of their range {hidden} sequences have used up, among them {}",

@@ -140,7 +140,7 @@ impl Collector for Settings {
             return Vec::new();
         }
         vec![Blind {
-            collector: Self::SPEC.name,
+            collector: Self::SPEC.name.into(),
             needs: Need::ReadAllSettings.label(),
             effect: Self::SPEC.blind_effect.into(),
             remedy: Some(Need::ReadAllSettings.remedy(&cx.facts)),

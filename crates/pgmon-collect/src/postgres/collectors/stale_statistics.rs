@@ -115,7 +115,7 @@ impl Collector for StaleStatistics {
     fn samples(&mut self, rows: &[Row], cx: &Cx, out: &mut Families) -> Vec<Blind> {
         let blind = |needs: &str, remedy: Option<&str>| {
             vec![Blind {
-                collector: Self::SPEC.name,
+                collector: Self::SPEC.name.into(),
                 needs: needs.into(),
                 effect: Self::SPEC.blind_effect.into(),
                 remedy: remedy.map(Into::into),

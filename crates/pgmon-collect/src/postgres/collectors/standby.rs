@@ -193,7 +193,7 @@ impl Collector for Standby {
         out.push(&PAUSED, &[], flag(row.paused));
         if row.link_down.is_none() && row.link_configured.is_none() {
             return vec![Blind {
-                collector: Self::SPEC.name,
+                collector: Self::SPEC.name.into(),
                 needs: "pg_read_all_settings".into(),
                 effect: "whether this standby should be streaming".into(),
                 remedy: Some(Need::Monitor.remedy(&cx.facts)),

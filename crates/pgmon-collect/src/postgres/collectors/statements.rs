@@ -189,7 +189,7 @@ impl Statements {
     }
 
     fn blind(&self, need: &str, effect: &str, remedy: Option<String>) -> Blind {
-        Blind { collector: SPEC.name, needs: need.to_owned(), effect: effect.to_owned(), remedy }
+        Blind { collector: SPEC.name.into(), needs: need.to_owned(), effect: effect.to_owned(), remedy }
     }
 }
 

@@ -339,7 +339,7 @@ impl Collector for Tables {
     fn samples(&mut self, rows: &[Row], cx: &Cx, out: &mut Families) -> Vec<Blind> {
         if cx.facts.setting_on("track_counts") == Some(false) {
             return vec![Blind {
-                collector: Self::SPEC.name,
+                collector: Self::SPEC.name.into(),
                 needs: "track_counts".into(),
                 effect: "tuples, scans and changes of tables; autovacuum does not work either".into(),
                 remedy: Some("ALTER SYSTEM SET track_counts = on;\nSELECT pg_reload_conf();".into()),
@@ -366,7 +366,7 @@ impl Collector for Tables {
         }
         if cx.facts.in_recovery {
             return vec![Blind {
-                collector: Self::SPEC.name,
+                collector: Self::SPEC.name.into(),
                 needs: "primary".into(),
                 effect: "changes, dead tuples and vacuums of tables: a standby counts its own scans only"
                     .into(),

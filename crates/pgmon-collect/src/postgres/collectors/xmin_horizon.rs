@@ -79,7 +79,7 @@ impl Collector for XminHorizon {
             return Vec::new();
         }
         vec![Blind {
-            collector: Self::SPEC.name,
+            collector: Self::SPEC.name.into(),
             needs: Need::Monitor.label(),
             effect: Self::SPEC.blind_effect.into(),
             remedy: Some(Need::Monitor.remedy(&cx.facts)),

@@ -217,7 +217,7 @@ fn missing<'c>(
         match facts.choose(collector.spec) {
             Choice::Run(sql) => runnable.push((collector, sql)),
             Choice::Blind(needs) => seen.blind.extend(needs.into_iter().map(|need| Blind {
-                collector: collector.spec.name,
+                collector: collector.spec.name.into(),
                 needs: need.label(),
                 effect: collector.spec.blind_effect.to_owned(),
                 remedy: Some(need.remedy(facts)),

@@ -68,7 +68,7 @@ on_each_major! {
         let round = probe.round().await;
         assert_eq!(round.value("pg_connections", &[]), Some(7.0));
         assert_eq!(round.value("pg_max_connections", &[]), Some(100.0));
-        let families: Vec<_> = round.families.iter().map(|f| f.desc.name).collect();
+        let families: Vec<_> = round.families.iter().map(|f| f.desc.name()).collect();
         assert_eq!(
             families,
             ["pg_max_connections", "pg_reserved_connections", "pg_autovacuum_max_workers", "pg_connections"]

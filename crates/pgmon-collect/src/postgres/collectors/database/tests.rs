@@ -22,7 +22,7 @@ fn names_are_told_apart_and_unknown_is_absent() {
     let mut out = Families::new();
     Database.samples(&rows, &cx(18, Duration::ZERO), &mut out);
     let families = out.into_vec();
-    let commits = families.iter().find(|f| f.desc.name == "pg_stat_database_xact_commit_total").unwrap();
+    let commits = families.iter().find(|f| f.desc.name() == "pg_stat_database_xact_commit_total").unwrap();
     let labels: Vec<&str> = commits.samples.iter().map(|s| &*s.labels[0]).collect();
     let [bracketed, hostile] = ["(shared)", "a\nb\"c"].map(pgmon_core::label::name);
     assert_eq!(labels, ["(shared)", &*bracketed, &*hostile, "größe"]);

@@ -33,8 +33,8 @@ fn never_is_absent_and_a_clock_set_back_is_now() {
     let families = round(&mut collector, &[row(16_384, "orders", 10)]);
     assert_eq!(number(&families, AUTOVACUUM, &["public.orders"]), Some(60.0));
     assert_eq!(number(&families, "pg_table_last_autoanalyze_seconds", &["public.orders"]), Some(0.0));
-    assert!(!families.iter().any(|f| f.desc.name == "pg_table_last_vacuum_seconds"));
-    assert!(!families.iter().any(|f| f.desc.name == "pg_table_last_analyze_seconds"));
+    assert!(!families.iter().any(|f| f.desc.name() == "pg_table_last_vacuum_seconds"));
+    assert!(!families.iter().any(|f| f.desc.name() == "pg_table_last_analyze_seconds"));
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn what_was_seen_stays_at_zero_after_a_reset_until_the_server_is_another() {
     let families = samples(&mut io, &[row("vacuum", 3)], &cx);
     assert_eq!((reads(&families, "normal"), reads(&families, "vacuum")), (Some(0.0), Some(3.0)));
     // What this kind of process never does is not 0 either.
-    assert!(!families.iter().any(|f| f.desc.name == "pg_io_fsyncs_total"));
+    assert!(!families.iter().any(|f| f.desc.name() == "pg_io_fsyncs_total"));
     Arc::make_mut(&mut cx.facts).started_at = jiff::Timestamp::MAX;
     let families = samples(&mut io, &[row("vacuum", 1)], &cx);
     assert_eq!((reads(&families, "normal"), reads(&families, "vacuum")), (None, Some(1.0)));

@@ -163,9 +163,9 @@ fn initial_copies_of_tables_have_no_series() {
     ];
     let families = round(&mut c, 0, rows);
     assert_eq!(number(&families, "pg_replication_senders", &[]), Some(4.0));
-    for family in families.iter().filter(|f| f.desc.name != "pg_replication_senders") {
+    for family in families.iter().filter(|f| f.desc.name() != "pg_replication_senders") {
         let labels: BTreeSet<&str> = family.samples.iter().map(|s| &*s.labels[0]).collect();
-        assert_eq!(labels, BTreeSet::from(["pg_1_sync_x", "shop_sync_2"]), "{}", family.desc.name);
+        assert_eq!(labels, BTreeSet::from(["pg_1_sync_x", "shop_sync_2"]), "{}", family.desc.name());
     }
 }
 

@@ -62,7 +62,7 @@ fn slots_that_come_and_go_share_one_series() {
     assert_eq!(number(&families, ACTIVE, &["orders"]), Some(1.0));
     assert_eq!(number(&families, RETAINED, &["orders"]), Some(0.0));
     assert_eq!(number(&families, RETAINED, &["pg_x_sync_1"]), Some(5.0));
-    let active = families.iter().find(|f| f.desc.name == ACTIVE).unwrap();
+    let active = families.iter().find(|f| f.desc.name() == ACTIVE).unwrap();
     assert_eq!(active.samples.len(), 3);
 }
 

@@ -49,7 +49,7 @@ fn totals_count_what_is_not_listed_and_parents_are_only_in_the_rows() {
     assert_eq!(number(&families, "pg_tables_stats_stale", &[]), Some(70.0));
     assert_eq!(number(&families, "pg_tables_never_analyzed", &[]), Some(4.0));
     assert_eq!(number(&families, "pg_partitioned_tables_never_analyzed", &[]), Some(1.0));
-    let listed = families.iter().find(|f| f.desc.name == "pg_table_mods_since_analyze").unwrap();
+    let listed = families.iter().find(|f| f.desc.name() == "pg_table_mods_since_analyze").unwrap();
     assert_eq!(listed.samples.len(), 2);
     // Up to 13 nobody knows.
     let mut rows = [Row { never_analyzed: None, ..parent }];

@@ -37,7 +37,7 @@ fn a_name_that_two_databases_use_is_two_series() {
     let families = out.into_vec();
     assert_eq!(number(&families, UP, &["unknown", "orders"]), Some(1.0));
     assert_eq!(number(&families, UP, &["unknown", "orders/2"]), Some(0.0));
-    assert!(!families.iter().any(|f| f.desc.name == "pg_subscription_enabled"));
+    assert!(!families.iter().any(|f| f.desc.name() == "pg_subscription_enabled"));
 }
 
 #[test]

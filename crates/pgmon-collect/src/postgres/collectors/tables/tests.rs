@@ -166,7 +166,7 @@ fn a_standby_shows_its_own_scans_only() {
         let dsn = replica.dsn_as("pgmon", &monitor, "postgres");
         let round = Probe::new(&dsn, single::<Tables>()).await.round().await;
         assert_eq!(round.blind[0].needs, "primary");
-        let mut names: Vec<&str> = round.families.iter().map(|f| f.desc.name).collect();
+        let mut names: Vec<&str> = round.families.iter().map(|f| f.desc.name()).collect();
         names.sort_unstable();
         let scans = [
             "pg_table_idx_scans_total",
