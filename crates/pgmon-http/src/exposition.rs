@@ -1,6 +1,7 @@
 //! From the fleet's snapshots to a page of `/metrics`.
 
 use crate::process;
+use pgmon_collect::history::UP;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_core::label;
 use pgmon_core::metric::{Desc, Families, Family, FamilyDesc, Sample, Value};
@@ -10,8 +11,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-const UP: Desc =
-    Desc::gauge("pg_up", "Whether the database answers and its role is one that pgmon uses: 1 or 0.", &[]);
 const INFO: Desc = Desc::gauge("pg_info", "Always 1; the labels describe the server.", &["version", "major"]);
 const STARTED: Desc =
     Desc::gauge("pg_postmaster_start_time_seconds", "Start of the server as a Unix time in seconds.", &[]);
@@ -80,6 +79,30 @@ const BLIND: Desc = Desc::gauge(
     "Always 1: the collector misses figures, and the label says what it needs.",
     &["collector", "needs"],
 );
+const AGE: Desc = Desc::gauge(
+    "pgmon_snapshot_age_seconds",
+    "Age in seconds of the newest figures of the loop, when the page was rendered.",
+    &["loop"],
+);
+const SCRAPE_SUCCESS: Desc = Desc::gauge(
+    "pg_scrape_success",
+    "Whether the database answers and every statement of the last round of each loop ran: 1 or 0.",
+    &[],
+);
+const SCRAPE_DURATION: Desc = Desc::gauge(
+    "pg_scrape_duration_seconds",
+    "Time that the last rounds of all loops spent in statements, in seconds.",
+    &[],
+);
+const HISTORY_BYTES: Desc =
+    Desc::gauge("pgmon_history_bytes", "Memory that the history of all databases takes, in bytes.", &[]);
+const HISTORY_SERIES: Desc =
+    Desc::gauge("pgmon_history_series", "Series in the history of all databases.", &[]);
+const HISTORY_DROPPED: Desc = Desc::counter(
+    "pgmon_history_samples_dropped_total",
+    "Values that left the history before their hour was over, or were not taken, because it was full.",
+    &[],
+);
 const BUILD: Desc = Desc::gauge("pgmon_build_info", "Always 1; the label is pgmon's version.", &["version"]);
 
 /// Families of each watched database that no collector fills, in the order in which the documentation
@@ -95,6 +118,9 @@ pub const OF_A_DATABASE: &[&Desc] = &[
     &CONNECTS,
     &CONNECT_ERRORS,
     &DROPPED,
+    &SCRAPE_SUCCESS,
+    &SCRAPE_DURATION,
+    &AGE,
     &SUCCESS,
     &DURATION,
     &ERRORS,
@@ -109,7 +135,7 @@ pub const OF_A_DATABASE: &[&Desc] = &[
 ];
 
 /// Families of the process.
-pub const OF_THE_PROCESS: &[&Desc] = &[&BUILD];
+pub const OF_THE_PROCESS: &[&Desc] = &[&BUILD, &HISTORY_BYTES, &HISTORY_SERIES, &HISTORY_DROPPED];
 
 /// Labels that come before a sample's own.
 #[derive(Clone, Copy)]
@@ -182,9 +208,13 @@ fn once<'a, 'p>(parts: &'p [Part<'a>]) -> impl Iterator<Item = (Before<'a>, &'a 
 
 /// Renders all databases at the monotonic time `now`; `capacity` is the expected size in bytes.
 pub fn render(fleet: &Fleet, now: Duration, version: &str, format: Format, capacity: usize) -> Page {
-    let views = views(fleet);
+    let views = views(fleet, now);
     let mut globals = Families::new();
     globals.push(&BUILD, &[version], 1.0);
+    let history = fleet.history().stats();
+    globals.push(&HISTORY_BYTES, &[], history.bytes as f64);
+    globals.push(&HISTORY_SERIES, &[], history.series as f64);
+    globals.push(&HISTORY_DROPPED, &[], history.dropped as f64);
     process::families(&mut globals);
     let globals = globals.into_vec();
 
@@ -228,7 +258,7 @@ impl View {
     }
 }
 
-fn views(fleet: &Fleet) -> Vec<View> {
+fn views(fleet: &Fleet, now: Duration) -> Vec<View> {
     let snapshots: Vec<_> = fleet.cells().iter().map(|c| (c.snapshot(), c.roamed())).collect();
     let leaders: HashMap<&str, &Arc<Snapshot>> = snapshots
         .iter()
@@ -238,7 +268,7 @@ fn views(fleet: &Fleet) -> Vec<View> {
     snapshots
         .iter()
         .map(|(snapshot, roamed)| View {
-            own: own_families(snapshot, roamed),
+            own: own_families(snapshot, roamed, now),
             datnames: (snapshot.collectors.iter().chain(roamed.iter()))
                 .filter_map(|c| c.datname.clone())
                 .map(|name| (name.clone(), label::name(&name)))
@@ -254,7 +284,7 @@ fn views(fleet: &Fleet) -> Vec<View> {
 }
 
 /// What pgmon itself knows of a database, and of those that are visited from it.
-fn own_families(s: &Snapshot, roamed: &[CollectorState]) -> Vec<Family> {
+fn own_families(s: &Snapshot, roamed: &[CollectorState], now: Duration) -> Vec<Family> {
     let mut out = Families::new();
     let flag = |on: bool| if on { 1.0 } else { 0.0 };
     // Before the first attempt nobody knows.
@@ -272,6 +302,12 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState]) -> Vec<Family> {
     out.push(&CONNECTS, &[], s.connects as f64);
     out.push(&CONNECT_ERRORS, &[], s.connect_errors as f64);
     out.push(&DROPPED, &[], s.dropped as f64);
+    out.push_opt(&SCRAPE_SUCCESS, &[], scraped(s).map(flag));
+    out.push_opt(
+        &SCRAPE_DURATION,
+        &[],
+        s.loops.iter().filter_map(|l| l.last).map(|(_, d)| d.as_secs_f64()).reduce(|a, b| a + b),
+    );
     for l in &s.loops {
         let name = &[l.name.name()];
         out.push(&INTERVAL, name, l.interval.as_secs_f64());
@@ -283,6 +319,9 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState]) -> Vec<Family> {
         if l.last.is_some() || !matches!(s.up, Up::Up | Up::Pending) {
             out.push(&SUCCESS, name, flag(l.success && s.up.is_up()));
         }
+        let newest = s.collectors.iter().filter(|c| c.in_loop == l.name).filter_map(|c| c.good.as_ref());
+        let newest = newest.map(|good| good.at_mono).max();
+        out.push_opt(&AGE, name, newest.map(|at| now.saturating_sub(at).as_secs_f64()));
         if let Some((at, _)) = l.last {
             out.push(&LAST, name, at.as_microsecond() as f64 / 1e6);
         }
@@ -314,6 +353,15 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState]) -> Vec<Family> {
         out.push(&BLIND, &[collector, needs], 1.0);
     }
     out.into_vec()
+}
+
+/// Whether all that was to be read of a database was; `None` if nothing has been tried yet.
+fn scraped(s: &Snapshot) -> Option<bool> {
+    match s.up {
+        Up::Pending => None,
+        Up::Up => s.loops.iter().filter(|l| l.ended_mono.is_some()).map(|l| l.success).reduce(|a, b| a && b),
+        Up::Down { .. } | Up::Refused { .. } => Some(false),
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The latest snapshots of everything that is watched, for readers.
 
+use crate::history::HistoryStore;
 use arc_swap::ArcSwap;
 use pgmon_core::snapshot::{CollectorState, Snapshot};
 use std::collections::HashMap;
@@ -14,6 +15,8 @@ pub struct Fleet {
     version: Arc<watch::Sender<u64>>,
     /// Who leads a server, and how much of it that entry sees.
     leaders: Mutex<HashMap<String, (usize, usize)>>,
+    /// What the cells showed in the last hour.
+    history: HistoryStore,
 }
 
 /// One configured database's latest snapshot.
@@ -62,12 +65,17 @@ impl Fleet {
                 })
             })
             .collect();
-        Self { cells, version, leaders: Mutex::new(HashMap::new()) }
+        Self { cells, version, leaders: Mutex::new(HashMap::new()), history: HistoryStore::new() }
     }
 
     /// The cells in the order of the configuration.
     pub fn cells(&self) -> &[Arc<Cell>] {
         &self.cells
+    }
+
+    /// The last hour; a [`crate::history::Recorder`] writes it.
+    pub fn history(&self) -> &HistoryStore {
+        &self.history
     }
 
     /// Told of every published snapshot.

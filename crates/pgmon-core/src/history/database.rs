@@ -3,7 +3,7 @@
 use super::group::Group;
 use super::symbols::{Symbol, Symbols};
 use super::{OutOfOrder, Rank, Round, Source};
-use crate::metric::{Desc, Family, Histogram, Kind, Sample, Value};
+use crate::metric::{Family, FamilyDesc, Kind, Sample, Value};
 
 /// What a group is the group of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Database {
         share: usize,
     ) -> Result<u64, OutOfOrder> {
         // Both ranks or none.
-        let last = self.of(symbols, round.source).filter_map(|k| k.group.last()).max();
+        let last = self.last(symbols, round.source);
         if let Some(last) = last.filter(|last| *last >= round.at) {
             return Err(OutOfOrder { at: round.at, last });
         }
@@ -104,18 +104,23 @@ impl Database {
         0
     }
 
-    /// Notes a gap of one source.
-    pub(super) fn gap(&mut self, symbols: &Symbols, source: Source<'_>, at: i64) {
-        let Some(key) = key(symbols, source, Rank::Whole) else { return };
-        for kept in self.groups.iter_mut().filter(|k| Key { rank: Rank::Whole, ..k.key } == key) {
-            kept.group.gap(at);
-        }
-        self.recount();
+    /// The last round or gap of a source.
+    pub(super) fn last(&self, symbols: &Symbols, source: Source<'_>) -> Option<i64> {
+        self.of(symbols, source).filter_map(|k| k.group.last()).max()
     }
 
-    /// Notes a gap of all sources.
-    pub(super) fn gap_everywhere(&mut self, at: i64) {
-        self.groups.iter_mut().for_each(|k| k.group.gap(at));
+    /// Notes a gap of the sources that `known` says no to.
+    pub(super) fn gap(&mut self, symbols: &Symbols, known: impl Fn(Source<'_>) -> bool) {
+        for kept in &mut self.groups {
+            let source = Source {
+                collector: symbols.text(kept.key.collector),
+                datname: kept.key.datname.map(|d| symbols.text(d)),
+                server_wide: kept.key.server_wide,
+            };
+            if !known(source) {
+                kept.group.gap();
+            }
+        }
         self.recount();
     }
 
@@ -247,61 +252,109 @@ fn key(symbols: &Symbols, source: Source<'_>, rank: Rank) -> Option<Key> {
 
 /// How many series of a family have this rank.
 fn count(family: &Family, rank: Rank) -> usize {
-    let of = |sample: &Sample| match &sample.value {
-        Value::Number(_) => usize::from(Rank::of(family.desc.labels) == rank),
-        Value::Histogram(h) => match (rank, Rank::of(family.desc.labels) == rank) {
-            (Rank::Object, true) => h.counts.len() + 2,
-            (Rank::Object, false) => h.counts.len(),
-            (Rank::Whole, true) => 2,
-            (Rank::Whole, false) => 0,
-        },
+    let own = Rank::of(&family.desc) == rank;
+    let of = |sample: &Sample| {
+        let (all, buckets) = match &sample.value {
+            Value::Histogram(h) => (sample.value.series(), h.counts.len()),
+            _ => (sample.value.series(), 0),
+        };
+        usize::from(own) * (all - buckets) + usize::from(rank == Rank::Object) * buckets
     };
     family.samples.iter().map(of).sum()
 }
 
-/// Gives a group those of a family's values that have its rank; a histogram as the series that a page
-/// has of it.
+/// Gives a group those of a family's series that have its rank, each as it is on the page.
 fn take(group: &mut Group, symbols: &mut Symbols, family: &Family, rank: Rank) {
-    let desc: &Desc = family.desc;
-    let own = Rank::of(desc.labels) == rank;
-    if desc.kind != Kind::Histogram && !own {
+    let own = Rank::of(&family.desc) == rank;
+    let histogram = family.desc.kind() == Kind::Histogram && rank == Rank::Object;
+    if !own && !histogram {
         return;
     }
-    // Looked up once a family, not once a sample.
-    let mut plain = None;
+    let mut writer = Writer::new(group, symbols, &family.desc);
     for sample in &family.samples {
         let labels: Vec<&str> = sample.labels.iter().map(AsRef::as_ref).collect();
         match &sample.value {
-            Value::Number(value) => {
-                let metric =
-                    *plain.get_or_insert_with(|| group.metric(symbols, desc.name, desc.kind, desc.labels));
-                group.push(symbols, metric, &labels, *value);
+            Value::Number(value) if own => writer.push(Part::Plain, &labels, *value),
+            Value::Number(_) => {}
+            Value::Summary(summary) if own => {
+                for (quantile, value) in &summary.quantiles {
+                    writer.push_with(Part::Quantile, &labels, &quantile.to_string(), *value);
+                }
+                writer.sum_and_count(&labels, summary.sum, summary.count);
             }
+            Value::Summary(_) => {}
             Value::Histogram(h) => {
                 if own {
-                    let count = h.count() as f64;
-                    for (suffix, value) in [("_sum", h.sum), ("_count", count)] {
-                        let name = format!("{}{suffix}", desc.name);
-                        let metric = group.metric(symbols, &name, Kind::Counter, desc.labels);
-                        group.push(symbols, metric, &labels, value);
-                    }
+                    writer.sum_and_count(&labels, h.sum, Some(h.count()));
                 }
-                if rank == Rank::Object {
-                    take_buckets(group, symbols, desc, &labels, h);
+                if histogram {
+                    let mut cumulative = 0;
+                    for (place, count) in h.counts.iter().enumerate() {
+                        cumulative += count;
+                        let le = h.bounds.get(place).map_or("+Inf".to_owned(), f64::to_string);
+                        writer.push_with(Part::Bucket, &labels, &le, cumulative as f64);
+                    }
                 }
             }
         }
     }
 }
 
-fn take_buckets(group: &mut Group, symbols: &mut Symbols, desc: &Desc, labels: &[&str], h: &Histogram) {
-    let names: Vec<&str> = desc.labels.iter().copied().chain(["le"]).collect();
-    let metric = group.metric(symbols, &format!("{}_bucket", desc.name), Kind::Counter, &names);
-    let mut cumulative = 0;
-    for (place, count) in h.counts.iter().enumerate() {
-        cumulative += count;
-        let le = h.bounds.get(place).map_or("+Inf".to_owned(), f64::to_string);
-        let all: Vec<&str> = labels.iter().copied().chain([le.as_str()]).collect();
-        group.push(symbols, metric, &all, cumulative as f64);
+/// Which of a family's names.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Plain,
+    Quantile,
+    Sum,
+    Count,
+    Bucket,
+}
+
+/// Gives a group the series of one family; names are looked up once a round, not once a sample.
+struct Writer<'w> {
+    group: &'w mut Group,
+    symbols: &'w mut Symbols,
+    desc: &'w FamilyDesc,
+    metrics: [Option<u32>; 5],
+}
+
+impl<'w> Writer<'w> {
+    fn new(group: &'w mut Group, symbols: &'w mut Symbols, desc: &'w FamilyDesc) -> Self {
+        Self { group, symbols, desc, metrics: [None; 5] }
+    }
+
+    fn push(&mut self, part: Part, labels: &[&str], value: f64) {
+        let metric = self.metric(part);
+        self.group.push(self.symbols, metric, labels, value);
+    }
+
+    fn push_with(&mut self, part: Part, labels: &[&str], last: &str, value: f64) {
+        let labels: Vec<&str> = labels.iter().copied().chain([last]).collect();
+        self.push(part, &labels, value);
+    }
+
+    fn sum_and_count(&mut self, labels: &[&str], sum: Option<f64>, count: Option<u64>) {
+        if let Some(sum) = sum {
+            self.push(Part::Sum, labels, sum);
+        }
+        if let Some(count) = count {
+            self.push(Part::Count, labels, count as f64);
+        }
+    }
+
+    fn metric(&mut self, part: Part) -> u32 {
+        let (place, suffix, kind, last) = match part {
+            Part::Plain => (0, "", self.desc.kind(), None),
+            Part::Quantile => (1, "", Kind::Gauge, Some("quantile")),
+            Part::Sum => (2, "_sum", Kind::Counter, None),
+            Part::Count => (3, "_count", Kind::Counter, None),
+            Part::Bucket => (4, "_bucket", Kind::Counter, Some("le")),
+        };
+        let Some(known) = self.metrics.get_mut(place) else { return u32::MAX };
+        *known.get_or_insert_with(|| {
+            let labels: Vec<&str> = self.desc.labels().chain(last).collect();
+            let name = format!("{}{suffix}", self.desc.name());
+            self.group.metric(self.symbols, &name, kind, &labels)
+        })
     }
 }

@@ -100,7 +100,9 @@ impl Group {
     /// The place of a name.
     pub(super) fn metric(&mut self, symbols: &mut Symbols, name: &str, kind: Kind, labels: &[&str]) -> u32 {
         let known = symbols.find(name);
-        let place = known.and_then(|name| self.metrics.iter().position(|m| m.name == name));
+        // A query of the configuration may have other labels than before.
+        let same = |m: &Metric| m.labels.iter().map(|l| symbols.text(*l)).eq(labels.iter().copied());
+        let place = known.and_then(|name| self.metrics.iter().position(|m| m.name == name && same(m)));
         let place = place.unwrap_or_else(|| {
             let labels = labels.iter().map(|l| symbols.take(l)).collect();
             self.metrics.push(Metric { name: symbols.take(name), kind, labels });
@@ -150,11 +152,10 @@ impl Group {
         }
     }
 
-    /// Notes that nothing is known from `at` on, until the next tick.
-    pub(super) fn gap(&mut self, at: i64) {
-        let known = !(self.times.is_empty() && self.blocks.is_empty());
-        if known && !self.times.in_gap && self.last().is_some_and(|last| last < at) {
-            self.times.push(at, true);
+    /// Notes that nothing is known after the last tick, until the next one.
+    pub(super) fn gap(&mut self) {
+        if !self.times.is_empty() && !self.times.in_gap {
+            self.times.push(self.times.end.saturating_add(1), true);
         }
     }
 

@@ -29,7 +29,7 @@ mod query;
 mod symbols;
 mod times;
 
-use crate::metric::Family;
+use crate::metric::{Family, FamilyDesc};
 use database::{Database, GaveWay};
 pub use query::{Answer, Curve, Matcher, Point, Query};
 use std::collections::BTreeMap;
@@ -52,9 +52,9 @@ impl Rank {
     /// Labels of which a database has as many values as it has objects.
     const OF_OBJECTS: [&'static str; 4] = ["relation", "index", "queryid", "sequence"];
 
-    /// The rank of a family with these labels.
-    pub fn of(labels: &[&str]) -> Self {
-        if labels.iter().any(|l| Self::OF_OBJECTS.contains(l)) { Self::Object } else { Self::Whole }
+    /// A family's rank.
+    pub fn of(desc: &FamilyDesc) -> Self {
+        if desc.labels().any(|l| Self::OF_OBJECTS.contains(&l)) { Self::Object } else { Self::Whole }
     }
 }
 
@@ -75,7 +75,7 @@ impl Id {
 }
 
 /// Where a round's figures are from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Source<'a> {
     /// The collector.
     pub collector: &'a str,
@@ -162,17 +162,16 @@ impl History {
         Ok(())
     }
 
-    /// Notes that a source's figures are unknown from `at` on, until its next round.
-    pub fn gap(&mut self, id: &Id, source: Source<'_>, at: i64) {
-        if let Some(database) = self.databases.get_mut(id) {
-            database.gap(&self.symbols, source, at);
-        }
+    /// The last round of a source, or the gap after it.
+    pub fn last(&self, id: &Id, source: Source<'_>) -> Option<i64> {
+        self.databases.get(id)?.last(&self.symbols, source)
     }
 
-    /// The same for all of a database.
-    pub fn gap_everywhere(&mut self, id: &Id, at: i64) {
+    /// Notes that the figures of those sources that `known` says no to are unknown after their last round,
+    /// until their next one.
+    pub fn gap(&mut self, id: &Id, known: impl Fn(Source<'_>) -> bool) {
         if let Some(database) = self.databases.get_mut(id) {
-            database.gap_everywhere(at);
+            database.gap(&self.symbols, known);
         }
     }
 

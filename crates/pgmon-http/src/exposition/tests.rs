@@ -144,6 +144,33 @@ fn nothing_of_a_refused_database_is_shown() {
 }
 
 #[test]
+fn a_scrape_is_a_success_if_the_last_round_of_every_loop_that_ran_was() {
+    let success = |s: Snapshot| {
+        let text = page(&Fleet::new(vec![s]), S(101));
+        let line = text.lines().find(|l| l.starts_with("pg_scrape_success{")).map(str::to_owned);
+        line.map(|l| l.ends_with(" 1"))
+    };
+    assert_eq!(success(leader()), Some(true));
+    let mut failed = leader();
+    failed.loops[1].success = false;
+    assert_eq!(success(failed.clone()), Some(false));
+    failed.loops[1].ended_mono = None;
+    assert_eq!(success(failed), Some(true), "that loop has not run yet");
+    assert_eq!(success(Snapshot { up: Up::Pending, ..leader() }), None);
+    assert_eq!(success(Snapshot { up: Up::Down { reason: "gone".into() }, ..leader() }), Some(false));
+}
+
+#[test]
+fn the_age_of_each_loops_figures_is_told_also_when_they_are_no_longer_shown() {
+    let text = page(&Fleet::new(vec![leader()]), S(400));
+    assert!(
+        text.contains("pgmon_snapshot_age_seconds{cluster=\"c\",db=\"a\",loop=\"hot_path\"} 300\n"),
+        "{text}"
+    );
+    assert!(!text.contains("\npg_connections{") && !text.contains("loop=\"workload\"} 300"), "{text}");
+}
+
+#[test]
 fn health_is_failing_only_for_late_loops_of_reachable_databases_or_if_all_are_down() {
     let judge = |snapshots: Vec<Snapshot>, now| health::judge(&Fleet::new(snapshots), now, "1.2.3").status;
     let down = || {

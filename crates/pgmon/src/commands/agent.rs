@@ -3,6 +3,7 @@
 use crate::exit::Code;
 use crate::logging;
 use anyhow::Context as _;
+use pgmon_collect::history::Recorder;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::permits::Permits;
 use pgmon_collect::poller::timer::Timer;
@@ -66,6 +67,8 @@ async fn watch_and_serve(loaded: Loaded) -> anyhow::Result<Code> {
         }
         drivers.spawn(Driver::new(shared.clone(), entry, index).run());
     }
+    let recorder = Recorder::new(fleet.clone(), timer.clone(), config.history.max_bytes.bytes());
+    tokio::spawn(recorder.run(stopped.clone()));
     let app = Arc::new(App {
         pages: Pages::new(fleet.clone(), timer.clone(), crate::cli::VERSION),
         fleet: fleet.clone(),
