@@ -2,7 +2,7 @@
 
 use crate::process;
 use pgmon_collect::history::UP;
-use pgmon_collect::poller::fleet::Fleet;
+use pgmon_collect::poller::fleet::{Fleet, Totals};
 use pgmon_core::label;
 use pgmon_core::metric::{Desc, Families, Family, FamilyDesc, Sample, Value};
 use pgmon_core::snapshot::{CollectorState, Outcome, Snapshot, Up};
@@ -259,16 +259,16 @@ impl View {
 }
 
 fn views(fleet: &Fleet, now: Duration) -> Vec<View> {
-    let snapshots: Vec<_> = fleet.cells().iter().map(|c| (c.snapshot(), c.roamed())).collect();
+    let snapshots: Vec<_> = fleet.cells().iter().map(|c| (c.snapshot(), c.roamed(), c.totals())).collect();
     let leaders: HashMap<&str, &Arc<Snapshot>> = snapshots
         .iter()
-        .filter(|(s, _)| s.leads && s.up.is_up())
-        .filter_map(|(s, _)| s.server_key.as_deref().map(|key| (key, s)))
+        .filter(|(s, ..)| s.leads && s.up.is_up())
+        .filter_map(|(s, ..)| s.server_key.as_deref().map(|key| (key, s)))
         .collect();
     snapshots
         .iter()
-        .map(|(snapshot, roamed)| View {
-            own: own_families(snapshot, roamed, now),
+        .map(|(snapshot, roamed, totals)| View {
+            own: own_families(snapshot, roamed, totals, now),
             datnames: (snapshot.collectors.iter().chain(roamed.iter()))
                 .filter_map(|c| c.datname.clone())
                 .map(|name| (name.clone(), label::name(&name)))
@@ -284,7 +284,7 @@ fn views(fleet: &Fleet, now: Duration) -> Vec<View> {
 }
 
 /// What pgmon itself knows of a database, and of those that are visited from it.
-fn own_families(s: &Snapshot, roamed: &[CollectorState], now: Duration) -> Vec<Family> {
+fn own_families(s: &Snapshot, roamed: &[CollectorState], totals: &Totals, now: Duration) -> Vec<Family> {
     let mut out = Families::new();
     let flag = |on: bool| if on { 1.0 } else { 0.0 };
     // Before the first attempt nobody knows.
@@ -301,7 +301,7 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState], now: Duration) -> Vec<F
     out.push(&QUARANTINED, &[], flag(s.quarantined_until.is_some()));
     out.push(&CONNECTS, &[], s.connects as f64);
     out.push(&CONNECT_ERRORS, &[], s.connect_errors as f64);
-    out.push(&DROPPED, &[], s.dropped as f64);
+    out.push(&DROPPED, &[], totals.dropped as f64);
     out.push_opt(&SCRAPE_SUCCESS, &[], scraped(s).map(flag));
     out.push_opt(
         &SCRAPE_DURATION,
@@ -340,10 +340,10 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState], now: Duration) -> Vec<F
         }
     }
     // Summed up: a collector runs in each of the databases, and may lack the same several times.
-    let mut errors = BTreeMap::<&str, u64>::new();
+    let mut errors: BTreeMap<&str, u64> = totals.errors.iter().map(|(name, n)| (name.as_str(), *n)).collect();
     let mut blind = BTreeSet::<(&str, &str)>::new();
     for c in s.collectors.iter().chain(roamed) {
-        *errors.entry(&c.collector).or_default() += c.errors;
+        errors.entry(&c.collector).or_default();
         blind.extend(c.blind.iter().map(|b| (c.collector.as_str(), b.needs.as_str())));
     }
     for (collector, errors) in errors {

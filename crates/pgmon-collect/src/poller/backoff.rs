@@ -5,6 +5,9 @@ use std::time::Duration;
 /// No source is left alone for longer.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// The same for a source that answers and must not be used: only a person can mend that.
+const LONGEST_REFUSED: Duration = Duration::from_secs(600);
+
 /// After this many failures in a row a source counts as quarantined.
 const QUARANTINE_AFTER: u32 = 3;
 
@@ -28,6 +31,15 @@ impl Backoff {
             _ => 2.0,
         };
         let pause = interval.mul_f64(factor).min(LONGEST.max(interval));
+        pause.mul_f64(1.0 + 0.1 * jitter.clamp(0.0, 1.0))
+    }
+
+    /// The same for a source that answers and must not be used: the pause doubles, up to ten minutes (or
+    /// the interval, if that is longer).
+    pub fn refused(&mut self, interval: Duration, jitter: f64) -> Duration {
+        let doubled = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
+        self.failures = self.failures.saturating_add(1);
+        let pause = interval.saturating_mul(doubled).min(LONGEST_REFUSED.max(interval));
         pause.mul_f64(1.0 + 0.1 * jitter.clamp(0.0, 1.0))
     }
 
@@ -61,6 +73,15 @@ mod tests {
         assert!(b.is_quarantined());
         b.succeeded();
         assert!(!b.is_quarantined() && b.failed(S(15), 0.0) == S(15));
+    }
+
+    #[test]
+    fn a_refused_source_is_asked_less_and_less_often() {
+        let mut b = Backoff::default();
+        let pauses: Vec<_> = (0..40).map(|_| b.refused(S(15), 0.0).as_secs()).collect();
+        assert_eq!(pauses[..7], [15, 30, 60, 120, 240, 480, 600]);
+        assert!(pauses[7..].iter().all(|p| *p == 600), "{pauses:?}");
+        assert_eq!(Backoff::default().refused(S(1800), 0.0), S(1800), "never more than once an interval");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! How many connections pgmon holds to one server at most, over all its entries.
+//!
+//! Who waits is served first come, first served. Who holds a connection learns that others wait, and
+//! gives way: at once when it has nothing to do, and otherwise when it has had its turn.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// The permits of all servers, by address.
 #[derive(Debug)]
@@ -15,14 +17,24 @@ pub struct Permits {
 #[derive(Debug)]
 struct Server {
     free: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    queue: Mutex<Queue>,
+    /// Told when somebody begins to wait.
+    wanted: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: usize,
+    /// Holders that are about to give their connection up.
+    leaving: usize,
 }
 
 /// Leave to hold one connection; given back on drop.
 #[derive(Debug)]
 pub struct Permit {
     server: Arc<Server>,
-    _held: OwnedSemaphorePermit,
+    leaving: bool,
+    held: Option<OwnedSemaphorePermit>,
 }
 
 impl Permits {
@@ -38,27 +50,69 @@ impl Permits {
             let fresh = || {
                 Arc::new(Server {
                     free: Arc::new(Semaphore::new(self.per_server)),
-                    waiting: AtomicUsize::new(0),
+                    queue: Mutex::new(Queue::default()),
+                    wanted: Notify::new(),
                 })
             };
             servers.entry(address.to_owned()).or_insert_with(fresh).clone()
         };
-        let waiting = Waiting::new(&server);
+        let permit = |held| Permit { server: server.clone(), leaving: false, held: Some(held) };
+        if let Ok(held) = server.free.clone().try_acquire_owned() {
+            return permit(held);
+        }
+        let _waiting = Waiting::new(&server);
         loop {
             // The semaphore is never closed; if it were, waiting on would be all that is left to do.
             if let Ok(held) = server.free.clone().acquire_owned().await {
-                drop(waiting);
-                return Permit { server, _held: held };
+                return permit(held);
             }
             tokio::task::yield_now().await;
         }
     }
 }
 
+impl Server {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Permit {
-    /// Whether somebody waits for a connection to this server: then an idle one should be given up.
+    /// Whether more wait for a connection to this server than are about to get one.
     pub fn is_wanted(&self) -> bool {
-        self.server.waiting.load(Ordering::Relaxed) > 0
+        let queue = self.server.queue();
+        queue.waiting > queue.leaving
+    }
+
+    /// Waits until [`Permit::is_wanted`].
+    pub async fn wanted(&self) {
+        loop {
+            let told = self.server.wanted.notified();
+            if self.is_wanted() {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    /// Takes it on oneself to make room for one who waits, if there is one for whom nobody else does:
+    /// then the permit is to be dropped soon.
+    pub fn give_way(&mut self) -> bool {
+        let mut queue = self.server.queue();
+        if !self.leaving && queue.waiting > queue.leaving {
+            queue.leaving += 1;
+            self.leaving = true;
+        }
+        self.leaving
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        drop(self.held.take());
+        if self.leaving {
+            self.server.queue().leaving -= 1;
+        }
     }
 }
 
@@ -66,20 +120,26 @@ struct Waiting(Arc<Server>);
 
 impl Waiting {
     fn new(server: &Arc<Server>) -> Self {
-        server.waiting.fetch_add(1, Ordering::Relaxed);
+        server.queue().waiting += 1;
+        server.wanted.notify_waiters();
         Self(server.clone())
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.0.queue().waiting -= 1;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn wait_for_one(permits: &Arc<Permits>) -> tokio::task::JoinHandle<Permit> {
+        let permits = permits.clone();
+        tokio::spawn(async move { permits.acquire("s:5432").await })
+    }
 
     #[tokio::test]
     async fn the_cap_holds_and_waiting_is_seen() {
@@ -88,15 +148,57 @@ mod tests {
         let _b = permits.acquire("s:5432").await;
         let _other = permits.acquire("t:5432").await;
         assert!(!a.is_wanted());
-        let waiter = tokio::spawn({
-            let permits = permits.clone();
-            async move { permits.acquire("s:5432").await }
-        });
-        while !a.is_wanted() {
-            tokio::task::yield_now().await;
-        }
+        let waiter = wait_for_one(&permits);
+        a.wanted().await;
         drop(a);
         let c = waiter.await.unwrap();
         assert!(!c.is_wanted());
+    }
+
+    #[tokio::test]
+    async fn as_many_give_way_as_wait_and_no_more() {
+        let permits = Arc::new(Permits::new(3));
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(permits.acquire("s:5432").await);
+        }
+        assert!(held.iter_mut().all(|p| !p.give_way()));
+        let waiter = wait_for_one(&permits);
+        held[0].wanted().await;
+        let leaving: Vec<bool> = held.iter_mut().map(Permit::give_way).collect();
+        assert_eq!(leaving, [true, false, false]);
+        held.remove(0);
+        let _served = waiter.await.unwrap();
+        assert!(!held[0].is_wanted());
+        // Who waits no longer leaves nothing behind.
+        let gone = wait_for_one(&permits);
+        held[0].wanted().await;
+        gone.abort();
+        let _ = gone.await;
+        assert!(!held[0].is_wanted() && !held[1].give_way());
+    }
+
+    #[tokio::test]
+    async fn who_waits_longest_is_served_first() {
+        let permits = Arc::new(Permits::new(1));
+        let first = permits.acquire("s:5432").await;
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = Vec::new();
+        for n in 0..5 {
+            let (permits, order) = (permits.clone(), order.clone());
+            tasks.push(tokio::spawn(async move {
+                let _permit = permits.acquire("s:5432").await;
+                order.lock().unwrap().push(n);
+                tokio::task::yield_now().await;
+            }));
+            while first.server.queue().waiting <= n {
+                tokio::task::yield_now().await;
+            }
+        }
+        drop(first);
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
     }
 }

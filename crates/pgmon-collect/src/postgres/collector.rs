@@ -22,8 +22,11 @@ use std::time::Duration;
 pub enum Scope {
     /// The whole server: collected once, exported under each of its entries.
     Server,
-    /// One database: collected in each.
+    /// Each database: collected in the entry's own and, with `discover: true`, in those that are visited.
+    /// Then the label `datname` tells them apart.
     Database,
+    /// The entry's own database and connection alone: what happens in seconds is not seen in visits.
+    Entry,
 }
 
 /// The oldest server or extension that a query text serves.

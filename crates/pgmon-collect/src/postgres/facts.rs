@@ -206,6 +206,17 @@ impl Facts {
         }
     }
 
+    /// Whether our role was granted something since `before`, or an extension was installed or updated.
+    pub fn has_gained_on(&self, before: &Self) -> bool {
+        let rights =
+            |f: &Self| [f.superuser, f.monitor, f.wal_directory, f.read_all_settings, f.read_all_data];
+        let granted = rights(self).into_iter().zip(rights(before)).any(|(now, before)| now && !before);
+        let installed =
+            |(name, extension): (&String, &Extension)| before.extensions.get(name) != Some(extension);
+        let preload = |f: &Self| f.settings.get("shared_preload_libraries").cloned();
+        granted || self.extensions.iter().any(installed) || preload(self) != preload(before)
+    }
+
     /// What readers of a snapshot may know.
     pub fn server_info(&self) -> ServerInfo {
         ServerInfo {

@@ -81,6 +81,7 @@ fn collector(out: &mut String, registered: &Registered, major: Option<u16>) {
     let scope = match spec.scope {
         Scope::Server => "once a server",
         Scope::Database => "in each database",
+        Scope::Entry => "in the entry's database",
     };
     heading(out, &format!("{}: {} (loop {}, {scope})", spec.name, spec.title, spec.in_loop));
     if !spec.needs.is_empty() {

@@ -6,13 +6,14 @@
 use super::audit::Audit;
 use super::collector::{Query, Registered, Scope, pg};
 use super::collectors;
-use super::connect::{self, Route};
-use super::driver::Shared;
+use super::connect::Route;
+use super::driver::{Shared, admit, server_address};
 use super::engine::{Engine, Limits, Step};
 use super::facts::Facts;
 use super::run::panic_text;
 use super::session::{Guard, QueryError, Session};
 use crate::poller::fleet::Cell;
+use crate::poller::permits::Permit;
 use futures::FutureExt as _;
 use pgmon_config::Entry;
 use pgmon_core::snapshot::{Blind, CollectorState, Loop, LoopState, Outcome, Up};
@@ -42,6 +43,8 @@ pub struct Roamer {
     visits: BTreeMap<String, Visit>,
     /// Databases that were not looked at, and why.
     troubles: BTreeMap<String, CollectorState>,
+    /// Samples of visited databases left out so far.
+    dropped: u64,
 }
 
 /// What is kept of one database between two visits.
@@ -61,6 +64,7 @@ impl Roamer {
             cell,
             visits: BTreeMap::new(),
             troubles: BTreeMap::new(),
+            dropped: 0,
         }
     }
 
@@ -108,7 +112,7 @@ impl Roamer {
             } else if let Err(error) = self.visit(&name).await {
                 tracing::warn!(cluster = %self.entry.cluster, db = %self.entry.db, datname = name, "discover: {error}");
                 if let Some(visit) = self.visits.get_mut(&name) {
-                    visit.engine.fail(&error);
+                    visit.engine.fail(&error, None);
                 }
                 let sqlstate = error.sqlstate().map(str::to_owned);
                 self.troubled(&name, Outcome::Failed { sqlstate, message: format!("{name}: {error}") });
@@ -151,11 +155,25 @@ impl Roamer {
     }
 
     async fn databases(&mut self) -> Result<Vec<(String, bool)>, QueryError> {
-        let _permit = self.shared.permits.acquire(&connect::address(&self.entry.connect)).await;
+        let _permit = self.admit(None).await;
         let mut session = self.connect(&self.route.clone()).await?;
         let rows = session.fetch(DATABASES, self.shared.plan.statement_timeout).await;
         session.close().await;
         rows?.iter().map(|row| Ok((row.try_get("datname")?, row.try_get("may_connect")?))).collect()
+    }
+
+    /// Waits for leave to connect; what waits long is told.
+    async fn admit(&mut self, name: Option<&str>) -> Permit {
+        let shared = self.shared.clone();
+        let address = server_address(&self.entry.connect);
+        let late = |why: String| {
+            tracing::warn!(cluster = %self.entry.cluster, db = %self.entry.db, datname = name, "discover: {why}");
+            if let Some(name) = name {
+                self.troubled(name, Outcome::Failed { sqlstate: None, message: format!("{name}: {why}") });
+                self.publish();
+            }
+        };
+        admit(&shared.permits, &address, &shared.plan, &*shared.timer, late).await
     }
 
     async fn connect(&mut self, route: &Route) -> Result<Session, QueryError> {
@@ -165,7 +183,7 @@ impl Roamer {
     }
 
     async fn visit(&mut self, name: &str) -> Result<(), QueryError> {
-        let _permit = self.shared.permits.acquire(&connect::address(&self.entry.connect)).await;
+        let _permit = self.admit(Some(name)).await;
         let mut session = self.connect(&self.route.to_database(name)).await?;
         let result = self.look_around(&mut session, name).await;
         session.close().await;
@@ -191,17 +209,22 @@ impl Roamer {
                 plan.settings.clone(),
                 plan.series_per_family,
                 Some(name.into()),
-            ),
+            )
+            .in_visits(),
             storage: LoopState::new(Loop::Storage, plan.interval(Loop::Storage), plan.budget(Loop::Storage)),
             hourly: LoopState::new(Loop::Hourly, plan.interval(Loop::Hourly), plan.budget(Loop::Hourly)),
         });
-        visit.engine.set_facts(facts);
+        let revived = visit.engine.set_facts(facts);
         let timer = &*self.shared.timer;
         for state in [&mut visit.storage, &mut visit.hourly] {
             let passed = state.ended_mono.map(|at| timer.mono().saturating_sub(at));
-            if passed.is_some_and(|passed| !due(passed, state.interval, plan.interval(Loop::Storage))) {
+            let rest =
+                passed.is_some_and(|passed| !due(passed, state.interval, plan.interval(Loop::Storage)));
+            if rest && !revived.contains(&state.name) {
                 continue;
             }
+            let dropped = visit.engine.dropped;
+            let mut lost = None;
             let limits = Limits { budget: state.budget, statement: state.budget };
             let mut round = visit.engine.begin(state.name, false, timer);
             loop {
@@ -209,10 +232,15 @@ impl Roamer {
                     Step::Continue => {}
                     Step::Over => break,
                     Step::Lost(error) => {
-                        visit.engine.abandon(round);
-                        return Err(error);
+                        lost = Some(error);
+                        break;
                     }
                 }
+            }
+            self.dropped += visit.engine.dropped.saturating_sub(dropped);
+            if let Some(error) = lost {
+                visit.engine.abandon(round);
+                return Err(error);
             }
             visit.engine.end(round, state, timer);
         }
@@ -223,7 +251,7 @@ impl Roamer {
         let visited = self.visits.values().flat_map(|v| v.engine.states(false));
         let states: Vec<CollectorState> = visited.chain(self.troubles.values().cloned()).collect();
         if !(states.is_empty() && self.cell.roamed().is_empty()) {
-            self.cell.publish_roamed(states);
+            self.cell.publish_roamed(states, self.dropped);
         }
     }
 }
@@ -237,7 +265,6 @@ fn due(passed: Duration, interval: Duration, rhythm: Duration) -> bool {
 /// Whether a collector is run in databases that are visited.
 fn roams(registered: &Registered) -> bool {
     registered.spec.scope == Scope::Database
-        && matches!(registered.spec.in_loop, Loop::Storage | Loop::Hourly)
 }
 
 #[cfg(test)]

@@ -27,6 +27,9 @@ pub enum QueryError {
     /// The server did not answer in time; the connection is given up.
     #[error("no answer within {0:?}")]
     NoAnswer(Duration),
+    /// No connection came about.
+    #[error("cannot connect: {0}")]
+    Unreachable(String),
     /// The connection broke.
     #[error("connection lost: {0}")]
     Lost(String),
@@ -52,7 +55,7 @@ impl QueryError {
     /// Whether the connection can no longer be used.
     pub fn is_fatal(&self) -> bool {
         match self {
-            Self::NoAnswer(_) | Self::Lost(_) => true,
+            Self::NoAnswer(_) | Self::Unreachable(_) | Self::Lost(_) => true,
             // 57P01..03: the server is shutting down or starting; 25P03, 57P05: the session was ended.
             Self::Server { sqlstate, .. } => {
                 matches!(
@@ -126,9 +129,13 @@ impl Session {
             .extra_float_digits(None)
             .statement_cache_capacity(if guard.pooled { 0 } else { 256 })
             .disable_statement_logging();
-        let conn = tokio::time::timeout(timeout, options.connect())
+        let connected = tokio::time::timeout(timeout, options.connect())
             .await
-            .map_err(|_| QueryError::NoAnswer(timeout))??;
+            .map_err(|_| QueryError::NoAnswer(timeout))?;
+        let conn = connected.map_err(|error| match QueryError::from(error) {
+            QueryError::Lost(why) => QueryError::Unreachable(why),
+            other => other,
+        })?;
         Ok(Self { conn, guard, search_path: "pg_catalog".into() })
     }
 

@@ -230,13 +230,14 @@ fn visited(datname: &str, value: f64) -> CollectorState {
 fn visited_databases_add_their_failures_and_what_they_lack() {
     let mut s = leader();
     s.collectors[1].errors = 2;
+    s.dropped = 3;
     let mut roamed = vec![visited("x", 1.0), visited("y", 2.0)];
     for state in &mut roamed {
         state.errors = 3;
         state.blind = vec![lacks("pg_read_all_data", "rows")];
     }
     let fleet = Fleet::new(vec![s]);
-    fleet.cells()[0].publish_roamed(roamed);
+    fleet.cells()[0].publish_roamed(roamed, 5);
     let text = page(&fleet, S(101));
     assert_eq!(
         lines(&text, "pgmon_collector_errors_total{"),
@@ -249,12 +250,20 @@ fn visited_databases_add_their_failures_and_what_they_lack() {
         lines(&text, "pgmon_blind{"),
         [r#"pgmon_blind{cluster="c",db="a",collector="tables",needs="pg_read_all_data"} 1"#]
     );
+    assert_eq!(
+        lines(&text, "pgmon_series_dropped_total{"),
+        [r#"pgmon_series_dropped_total{cluster="c",db="a"} 8"#]
+    );
+    // What was counted stays when the databases go.
+    fleet.cells()[0].publish_roamed(Vec::new(), 5);
+    assert!(page(&fleet, S(101)).contains(r#"collector="tables"} 8"#));
 }
 
 #[test]
 fn names_of_visited_databases_are_made_safe_and_stay_distinct() {
     let fleet = Fleet::new(vec![leader()]);
-    fleet.cells()[0].publish_roamed(vec![visited("a\nb", 1.0), visited("a\"b", 2.0), visited("shop", 4.0)]);
+    fleet.cells()[0]
+        .publish_roamed(vec![visited("a\nb", 1.0), visited("a\"b", 2.0), visited("shop", 4.0)], 0);
     let text = page(&fleet, S(101));
     let dead = lines(&text, "pg_table_dead_tuples{");
     for (name, value) in [("a\nb", 1), ("a\"b", 2), ("shop", 4)] {
@@ -286,7 +295,7 @@ fn a_series_is_written_once_whatever_collectors_give() {
     let fleet = Fleet::new(vec![s, other]);
     // The same relation in a database that is visited is another series.
     fleet.cells()[0]
-        .publish_roamed(vec![CollectorState { datname: Some("x".into()), ..twice(&[("public.a", 9.0)]) }]);
+        .publish_roamed(vec![CollectorState { datname: Some("x".into()), ..twice(&[("public.a", 9.0)]) }], 0);
     assert_eq!(
         lines(&page(&fleet, S(101)), "pg_table_dead_tuples{"),
         [

@@ -17,10 +17,11 @@ const HEAD: &str = "\
 This page is written from the code by a test (`UPDATE_DOCS=1 script/test documentation`). Do not edit it.
 
 - Every family carries the labels `cluster` and `db`, except those of the process itself. They are not
-  repeated below. With `discover: true`, figures of a server's other databases carry `datname` as well.
+  repeated below. With `discover: true`, figures of scope *database* carry `datname` as well.
 - A figure that is unknown is absent. It is never 0. `pgmon_blind` says what is missing and what it needs.
 - Figures of scope *server* are collected once per server and shown under each of its entries. Figures of
-  scope *database* are collected in each database.
+  scope *database* are collected in the entry's database and, with `discover: true`, in the server's others
+  (there no more often than the `storage` loop). Figures of scope *entry* are of the entry's own database alone.
 - A counter ends in `_total`. Two gauges do as well, because the document that defines them names them so.
 - All values of a database leave the page when it has not answered for three `hot_path` intervals.
 ";
@@ -46,6 +47,7 @@ fn collector(out: &mut String, spec: &Spec) {
     let scope = match spec.scope {
         Scope::Server => "server",
         Scope::Database => "database",
+        Scope::Entry => "entry",
     };
     let _ = write!(out, "Scope: {scope}.");
     let floors: Vec<Floor> = spec.queries.iter().map(|q| q.floor).collect();

@@ -32,7 +32,9 @@ on_each_major! { [pg12 12, pg18 18]
         assert!(!page.has("pg_connections") && !page.has("pg_info"), "{}", page.text);
         let health = agent.get("/healthz");
         assert_eq!(health.status, 503, "every database is down");
-        assert!(health.text().contains("refused") || health.text().contains("connect"), "{}", health.text());
+        assert!(health.text().contains("cannot connect"), "nothing was connected: {}", health.text());
+        std::thread::sleep(3 * INTERVAL);
+        assert_eq!(agent.log().matches("down: ").count(), 1, "told once, not at each attempt:\n{}", agent.log());
         server.start_again().await?;
         agent.wait("it is up within two intervals", 2 * INTERVAL + Duration::from_secs(2), |p| up(p) == Some(1.0));
         agent.wait_for_all_loops();

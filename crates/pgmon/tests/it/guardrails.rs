@@ -98,6 +98,44 @@ on_each_major! { [pg16 16]
     }
 }
 
+/// A C library's `getaddrinfo` that says that it was called and never answers.
+const HANGING_RESOLVER: &str = r#"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+int getaddrinfo(const char *name, const char *service, const void *hints, void **result) {
+    (void)name; (void)service; (void)hints; (void)result;
+    creat(getenv("RESOLVER_CALLED"), 0600);
+    for (;;) pause();
+}
+"#;
+
+#[test]
+fn a_resolver_that_hangs_does_not_delay_the_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, library, called) =
+        (dir.path().join("resolver.c"), dir.path().join("resolver.so"), dir.path().join("called"));
+    std::fs::write(&source, HANGING_RESOLVER).unwrap();
+    let built = std::process::Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .output()
+        .expect("the C compiler that Rust links with");
+    assert!(built.status.success(), "{built:?}");
+    let mut agent = Agent::start(&[
+        ("PGMON_DSN", "postgres://a:b@db.example/x?sslmode=disable"),
+        ("LD_PRELOAD", library.to_str().unwrap()),
+        ("RESOLVER_CALLED", called.to_str().unwrap()),
+    ]);
+    let deadline = std::time::Instant::now() + SOON;
+    while !called.exists() {
+        assert!(std::time::Instant::now() < deadline, "no name was looked up:\n{}", agent.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    agent.signal("TERM");
+    assert_eq!(agent.wait_exit(Duration::from_secs(3)).code(), Some(0));
+}
+
 on_each_major! { [pg15 15]
     async fn the_endpoint_speaks_both_formats_compressed_or_not(major: Major) -> Result<()> {
         let server = Server::start(major).await?;

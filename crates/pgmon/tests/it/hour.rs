@@ -1,66 +1,14 @@
 //! An hour of injected time: is every loop on schedule, and is nothing written?
 
+use crate::rig::Rig;
 use anyhow::Result;
 use pgmon_collect::history::Recorder;
-use pgmon_collect::poller::fleet::Fleet;
-use pgmon_collect::poller::permits::Permits;
-use pgmon_collect::poller::timer::{ManualClock, Timer};
-use pgmon_collect::postgres::driver::{Driver, Shared};
-use pgmon_collect::postgres::plan::Plan;
-use pgmon_config::{Config, LoadOptions};
 use pgmon_core::clock::Clock as _;
 use pgmon_core::history::{Id, Query};
-use pgmon_core::snapshot::{Loop, Snapshot};
+use pgmon_core::snapshot::Loop;
 use pgmon_http::health::{self, Status};
 use pgmon_testkit::{Server, Tier, on_each_major};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::watch;
-
-/// A driver on a clock that the test moves, with the default intervals.
-struct Rig {
-    clock: Arc<ManualClock>,
-    fleet: Arc<Fleet>,
-    _stop: watch::Sender<bool>,
-}
-
-impl Rig {
-    async fn start(dsn: &str) -> Self {
-        let env = [("PGMON_DSN".to_owned(), dsn.to_owned())].into();
-        let loaded =
-            Config::load(&LoadOptions { env, default_paths: Vec::new(), ..LoadOptions::default() }).unwrap();
-        let plan = Plan::new(&loaded.config);
-        let clock = Arc::new(ManualClock::new("2026-01-01T00:00:00Z".parse().unwrap()));
-        let timer: Arc<dyn Timer> = clock.clone();
-        let entry = loaded.entries[0].clone();
-        let fleet = Arc::new(Fleet::new(vec![plan.pending(&entry.cluster, &entry.db)]));
-        let (stop, stopped) = watch::channel(false);
-        let permits = Arc::new(Permits::new(plan.connections_per_server));
-        let shared = Arc::new(Shared { plan, fleet: fleet.clone(), permits, timer, stop: stopped });
-        tokio::spawn(Driver::new(shared, entry, 0).run());
-        let rig = Self { clock, fleet, _stop: stop };
-        rig.settle().await;
-        rig
-    }
-
-    /// Waits until the driver has done what is due and sleeps.
-    async fn settle(&self) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !self.clock.is_idle(1) {
-            assert!(Instant::now() < deadline, "the driver does not come to rest");
-            tokio::time::sleep(Duration::from_micros(300)).await;
-        }
-    }
-
-    async fn advance(&self, by: Duration) {
-        self.clock.advance(by);
-        self.settle().await;
-    }
-
-    fn snapshot(&self) -> Arc<Snapshot> {
-        self.fleet.cells()[0].snapshot()
-    }
-}
+use std::time::Duration;
 
 on_each_major! { [pg12 12, pg15 15, pg18 18]
     async fn health_stays_good_with_the_default_intervals(major: Major) -> Result<()> {
@@ -75,7 +23,7 @@ on_each_major! { [pg12 12, pg15 15, pg18 18]
             assert_eq!(health.status, Status::Ok, "after {second} s: {:?}", health.reasons);
             rig.advance(Duration::from_secs(1)).await;
         }
-        let snapshot = rig.snapshot();
+        let snapshot = rig.snapshot(0);
         let rounds = Loop::ALL.map(|l| snapshot.of(l).rounds);
         assert!((239..=243).contains(&rounds[0]) && (59..=63).contains(&rounds[1]), "{rounds:?}");
         assert!((6..=8).contains(&rounds[2]) && (1..=3).contains(&rounds[3]), "{rounds:?}");
@@ -89,7 +37,7 @@ on_each_major! { [pg12 12, pg15 15, pg18 18]
 fn curve(rig: &Rig, name: &str) -> (Vec<i64>, usize) {
     let from = rig.clock.wall().as_millisecond() - 3_600_000;
     let query = Query { name, matchers: &[], from, to: i64::MAX / 2, points: usize::MAX, series: 1 };
-    let snapshot = rig.snapshot();
+    let snapshot = rig.snapshot(0);
     let id = Id { cluster: snapshot.cluster.clone(), db: snapshot.db.clone() };
     let answer = rig.fleet.history().range(&rig.fleet, &*rig.clock, &id, &query).unwrap();
     let points = || answer.curves.iter().flat_map(|c| &c.points);
@@ -117,7 +65,7 @@ on_each_major! { [pg18 18]
             assert!(times.len() >= rounds - 1 && gaps == 0, "{name}: {gaps} gaps, {times:?}");
         }
         let stats = rig.fleet.history().stats();
-        let snapshot = rig.snapshot();
+        let snapshot = rig.snapshot(0);
         let good = snapshot.collectors.iter().filter_map(|c| c.good.as_ref());
         let series: usize = good.flat_map(|g| &g.families).flat_map(|f| &f.samples).map(|s| s.value.series()).sum();
         assert!(stats.series >= series, "{stats:?}, {series} series");
@@ -197,7 +145,7 @@ on_each_major! {
             rig.advance(Duration::from_secs(5)).await;
         }
         assert_eq!(traces(&server).await?, before);
-        let snapshot = rig.snapshot();
+        let snapshot = rig.snapshot(0);
         assert!(snapshot.of(Loop::HotPath).rounds >= 239 && snapshot.connects == 1, "{snapshot:?}");
 
         // What it sent, as the server counted it.

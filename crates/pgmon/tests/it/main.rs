@@ -11,11 +11,14 @@
 mod agent;
 mod command_line;
 mod documentation;
+mod engine;
 mod faults;
 mod guardrails;
 mod hour;
 mod page;
+mod permits;
 mod pooler;
+mod rig;
 mod scale;
 mod scrape;
 mod tls;

@@ -43,6 +43,42 @@ on_each_major! { [pg12 12, pg18 18]
     }
 }
 
+on_each_major! { [pg13 13, pg18 18]
+    async fn figures_of_each_database_carry_its_name_and_others_never_do(major: Major) -> Result<()> {
+        let server = Server::start(major).await?;
+        for name in ["shop", "stock"] {
+            server.create_database(name).await?;
+            server.exec(name, "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 100)").await?;
+            server.exec(name, "ANALYZE t").await?;
+            server.exec(name, "VACUUM t").await?;
+        }
+        let password = server.create_monitor("pgmon", Tier::T1).await?;
+        let dsn = server.dsn_as("pgmon", &password, "shop");
+        let agent = Agent::start(&[("PGMON_DATABASES", &format!("[{{dsn: '{dsn}', discover: true}}]"))]);
+        let seen = |p: &crate::page::Page, family, datname| {
+            p.all(family).any(|s| s.label("datname") == Some(datname) && s.label("relation") == Some("public.t"))
+        };
+        let families = ["pg_table_last_analyze_seconds", "pg_table_last_vacuum_seconds", "pg_relation_size_bytes"];
+        let page = agent.wait("both databases' tables", Duration::from_secs(30), |p| {
+            families.iter().all(|f| ["shop", "stock"].iter().all(|d| seen(p, f, d)))
+        });
+        // A family is told apart by database in all of its samples or in none.
+        let mut labelled = std::collections::BTreeMap::<&str, BTreeSet<bool>>::new();
+        for sample in &page.samples {
+            labelled.entry(&sample.name).or_default().insert(sample.label("datname").is_some());
+        }
+        let mixed: Vec<_> = labelled.iter().filter(|(_, with)| with.len() > 1).collect();
+        assert!(mixed.is_empty(), "{mixed:?}");
+        // They stay from one visit to the next, and longer than the loop's own three intervals.
+        for _ in 0..40 {
+            std::thread::sleep(Duration::from_millis(200));
+            let page = agent.page();
+            assert!(seen(&page, families[0], "stock"), "{}", page.text);
+        }
+        Ok(())
+    }
+}
+
 on_each_major! {
     async fn hostile_names_give_a_page_that_can_be_read(major: Major) -> Result<()> {
         let server = Server::builder(major).statements().start().await?;

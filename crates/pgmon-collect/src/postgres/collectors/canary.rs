@@ -72,7 +72,7 @@ const SPEC: Spec = Spec {
     name: "canary",
     title: "Canary",
     in_loop: Loop::HotPath,
-    scope: Scope::Database,
+    scope: Scope::Entry,
     queries: &[pg(12, include_str!("canary/pg12.sql"))],
     follow_ups: &[pg(12, include_str!("canary/explain/pg12.sql"))],
     families: &[&LATENCY, &BUFFERS],

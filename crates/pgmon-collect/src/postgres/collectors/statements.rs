@@ -87,7 +87,7 @@ pub const SPEC: Spec = Spec {
     name: "statements",
     title: "Top statements",
     in_loop: Loop::Workload,
-    scope: Scope::Database,
+    scope: Scope::Entry,
     queries: &[
         ext(EXTENSION, (1, 4), include_str!("statements/ext1.4.sql")),
         ext(EXTENSION, (1, 8), include_str!("statements/ext1.8.sql")),

@@ -49,7 +49,7 @@ impl Collector for Temp {
         title: "Temporary files",
         in_loop: Loop::HotPath,
         // The counters are those of the database that we are in.
-        scope: Scope::Database,
+        scope: Scope::Entry,
         queries: &[pg(12, include_str!("temp/pg12.sql"))],
         follow_ups: &[],
         families: &[&BYTES, &FILES, &BYTES_PER_SECOND],

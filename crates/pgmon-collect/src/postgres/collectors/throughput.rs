@@ -61,7 +61,7 @@ impl Collector for Throughput {
         name: "throughput",
         title: "Throughput",
         in_loop: Loop::Workload,
-        scope: Scope::Database,
+        scope: Scope::Entry,
         queries: &[pg(12, include_str!("throughput/pg12.sql"))],
         follow_ups: &[],
         families: &[&TPS, &ROLLBACK_RATIO, &CACHE_HIT_RATIO],

@@ -1,0 +1,44 @@
+//! Is the server still the one that we know? Asked at the start of each hot_path round.
+
+use crate::postgres::collector::{Query, pg};
+use crate::postgres::decode;
+use crate::postgres::facts::Facts;
+use crate::postgres::session::{QueryError, Session};
+use jiff::Timestamp;
+use sqlx::Row as _;
+use std::time::Duration;
+
+const PULSE: &str = include_str!("../pulse.sql");
+
+/// The statement that the driver itself runs: name and text.
+pub const STATEMENTS: &[(&str, &[Query])] = &[("pulse", &[pg(12, PULSE)])];
+
+/// What the pulse found.
+pub(super) enum Pulse {
+    /// The server that we know.
+    Same,
+    /// Another one, or the same in another role: the facts are to be read and the role audited anew.
+    Changed(&'static str),
+}
+
+/// Asks within `limit`.
+pub(super) async fn take(session: &mut Session, facts: &Facts, limit: Duration) -> Result<Pulse, QueryError> {
+    let (in_recovery, started_at) = read(session, limit).await?;
+    Ok(if in_recovery != facts.in_recovery {
+        Pulse::Changed(if in_recovery {
+            "the server is a standby now"
+        } else {
+            "the server is a primary now"
+        })
+    } else if started_at != facts.started_at {
+        Pulse::Changed("another server answers")
+    } else {
+        Pulse::Same
+    })
+}
+
+async fn read(session: &mut Session, limit: Duration) -> Result<(bool, Timestamp), QueryError> {
+    let rows = session.fetch(PULSE, limit).await?;
+    let row = rows.first().ok_or_else(|| QueryError::protocol("the pulse returned no row"))?;
+    Ok((row.try_get("in_recovery")?, decode::timestamp(row, "started_at")?))
+}

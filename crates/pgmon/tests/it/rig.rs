@@ -1,0 +1,117 @@
+//! The real drivers on a clock that the test moves.
+
+use pgmon_collect::poller::fleet::Fleet;
+use pgmon_collect::poller::permits::Permits;
+use pgmon_collect::poller::timer::{ManualClock, Timer};
+use pgmon_collect::postgres::driver::{Driver, Shared};
+use pgmon_collect::postgres::plan::Plan;
+use pgmon_collect::postgres::roamer::Roamer;
+use pgmon_config::{Config, LoadOptions};
+use pgmon_core::snapshot::{CollectorState, Snapshot};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// What is watched as `pgmon agent` would, without HTTP.
+pub struct Rig {
+    pub clock: Arc<ManualClock>,
+    pub fleet: Arc<Fleet>,
+    pub permits: Arc<Permits>,
+    tasks: usize,
+    _stop: watch::Sender<bool>,
+}
+
+/// Drivers and roamers that do not run yet.
+pub struct Ready {
+    drivers: Vec<Driver>,
+    roamers: Vec<Roamer>,
+}
+
+pub fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new("2026-01-01T00:00:00Z".parse().unwrap()))
+}
+
+impl Rig {
+    /// Watches one database with the default settings.
+    pub async fn start(dsn: &str) -> Self {
+        Self::with(&[("PGMON_DSN", dsn)]).await
+    }
+
+    /// Watches what the environment says, and waits until all have done what is due.
+    pub async fn with(env: &[(&str, &str)]) -> Self {
+        let clock = clock();
+        let (rig, ready) = Self::prepare(env, clock.clone(), clock);
+        rig.run(ready);
+        rig.settle().await;
+        rig
+    }
+
+    /// The same, with nothing running yet, on a timer that may differ from the clock.
+    pub fn prepare(env: &[(&str, &str)], clock: Arc<ManualClock>, timer: Arc<dyn Timer>) -> (Self, Ready) {
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let loaded =
+            Config::load(&LoadOptions { env, default_paths: Vec::new(), ..LoadOptions::default() }).unwrap();
+        let plan = Plan::new(&loaded.config);
+        let start = loaded.entries.iter().map(|e| plan.pending(&e.cluster, &e.db)).collect();
+        let fleet = Arc::new(Fleet::new(start));
+        let (stop, stopped) = watch::channel(false);
+        let permits = Arc::new(Permits::new(plan.connections_per_server));
+        let shared =
+            Arc::new(Shared { plan, fleet: fleet.clone(), permits: permits.clone(), timer, stop: stopped });
+        let mut ready = Ready { drivers: Vec::new(), roamers: Vec::new() };
+        for (index, entry) in loaded.entries.into_iter().enumerate() {
+            if entry.discover {
+                let cell = fleet.cells()[index].clone();
+                ready.roamers.push(Roamer::new(shared.clone(), entry.clone(), cell));
+            }
+            ready.drivers.push(Driver::new(shared.clone(), entry, index));
+        }
+        let tasks = ready.drivers.len() + ready.roamers.len();
+        (Self { clock, fleet, permits, tasks, _stop: stop }, ready)
+    }
+
+    pub fn run(&self, ready: Ready) {
+        ready.drivers.into_iter().for_each(|driver| drop(tokio::spawn(driver.run())));
+        ready.roamers.into_iter().for_each(|roamer| drop(tokio::spawn(roamer.run())));
+    }
+
+    /// Waits until all have done what is due and sleep.
+    pub async fn settle(&self) {
+        self.wait("everybody sleeps", || self.clock.is_idle(self.tasks)).await;
+    }
+
+    /// Waits, without moving the clock.
+    pub async fn wait(&self, what: &str, is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !is_so() {
+            assert!(Instant::now() < deadline, "not so: {what}");
+            tokio::time::sleep(Duration::from_micros(300)).await;
+        }
+    }
+
+    pub async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.settle().await;
+    }
+
+    /// Moves on second by second until it is so; returns how many seconds that took.
+    pub async fn until(&self, what: &str, within_s: u64, is_so: impl Fn() -> bool) -> u64 {
+        for second in 0..=within_s {
+            if is_so() {
+                return second;
+            }
+            self.advance(Duration::from_secs(1)).await;
+        }
+        let ups: Vec<_> = self.fleet.cells().iter().map(|c| c.snapshot().up.clone()).collect();
+        panic!("not within {within_s} s: {what}; {ups:?}");
+    }
+
+    pub fn snapshot(&self, entry: usize) -> Arc<Snapshot> {
+        self.fleet.cells()[entry].snapshot()
+    }
+
+    /// A collector's state on an entry.
+    pub fn collector(&self, entry: usize, name: &str) -> Option<CollectorState> {
+        self.snapshot(entry).collectors.iter().find(|c| c.collector == name).cloned()
+    }
+}
