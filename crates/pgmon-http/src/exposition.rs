@@ -2,7 +2,8 @@
 
 use crate::process;
 use pgmon_collect::history::UP;
-use pgmon_collect::poller::fleet::{Fleet, Totals};
+use pgmon_collect::poller::cardinality::LeftOut;
+use pgmon_collect::poller::fleet::{Cell, Fleet, Totals};
 use pgmon_core::label;
 use pgmon_core::metric::{Desc, Families, Family, FamilyDesc, Sample, Value};
 use pgmon_core::snapshot::{CollectorState, Outcome, Snapshot, Up};
@@ -33,7 +34,7 @@ const CONNECT_ERRORS: Desc =
     Desc::counter("pgmon_connect_errors_total", "Attempts to connect to the database that failed.", &[]);
 const DROPPED: Desc = Desc::counter(
     "pgmon_series_dropped_total",
-    "Samples left out because a family had more series than limits.series_per_family.",
+    "Series left out of rounds because of limits.series_per_family or limits.series_per_database.",
     &[],
 );
 const DURATION: Desc = Desc::histogram(
@@ -153,12 +154,24 @@ impl<'a> AsRef<[(&'a str, &'a str)]> for Before<'a> {
 /// One database as the page shows it.
 struct View {
     snapshot: Arc<Snapshot>,
-    /// The entry that collects what belongs to this entry's server, if that is another one.
-    leader: Option<Arc<Snapshot>>,
+    /// The entry that collects what belongs to this entry's server, if that is another one, and what is
+    /// left out of it.
+    leader: Option<(Arc<Snapshot>, Arc<Vec<LeftOut>>)>,
+    left_out: Arc<Vec<LeftOut>>,
     roamed: Arc<Vec<CollectorState>>,
     /// Names of databases as label values.
     datnames: HashMap<Arc<str>, String>,
     own: Vec<Family>,
+}
+
+/// A collector's state in a view.
+struct Shown<'v> {
+    state: &'v CollectorState,
+    /// Says whether it is current.
+    snapshot: &'v Snapshot,
+    left_out: &'v [LeftOut],
+    /// The database, if it is not the entry's own.
+    visited: Option<&'v Arc<str>>,
 }
 
 /// A rendered page with its numbers of families and samples.
@@ -185,7 +198,7 @@ struct Part<'a> {
 struct Parts<'a>(BTreeMap<&'a str, (&'a FamilyDesc, Vec<Part<'a>>)>);
 
 impl<'a> Parts<'a> {
-    fn add(&mut self, view: usize, before: Before<'a>, families: &'a [Family]) {
+    fn add(&mut self, view: usize, before: Before<'a>, families: impl IntoIterator<Item = &'a Family>) {
         for family in families {
             let (_, parts) = self.0.entry(family.desc.name()).or_insert_with(|| (&family.desc, Vec::new()));
             parts.push(Part { view, before, samples: &family.samples });
@@ -224,7 +237,7 @@ pub fn render(fleet: &Fleet, now: Duration, version: &str, format: Format, capac
         let pair = [("cluster", &*view.snapshot.cluster), ("db", &*view.snapshot.db), ("", "")];
         let before = Before { labels: pair, len: 2 };
         parts.add(place, before, &view.own);
-        for (state, snapshot) in view.sources() {
+        for Shown { state, snapshot, left_out, visited } in view.sources() {
             let Some(good) = &state.good else { continue };
             let oldest = state.keeps(snapshot.of(state.in_loop).interval);
             if !snapshot.values_are_current(now) || now.saturating_sub(good.at_mono) > oldest {
@@ -234,7 +247,11 @@ pub fn render(fleet: &Fleet, now: Duration, version: &str, format: Format, capac
                 Some(datname) => Before { labels: [pair[0], pair[1], ("datname", datname)], len: 3 },
                 None => before,
             };
-            parts.add(place, before, &good.families);
+            // A family that must go may still be in a result from before.
+            let is_out = |f: &&Family| {
+                left_out.iter().any(|o| *o.family == *f.desc.name() && o.datname.as_ref() == visited)
+            };
+            parts.add(place, before, good.families.iter().filter(|f| !is_out(f)));
         }
     }
     let mut writer = Writer::new(format, capacity);
@@ -246,29 +263,36 @@ pub fn render(fleet: &Fleet, now: Duration, version: &str, format: Format, capac
 }
 
 impl View {
-    /// The collectors' states to show, each with the snapshot that says whether they are current.
-    fn sources(&self) -> Vec<(&CollectorState, &Snapshot)> {
+    /// The collectors' states to show.
+    fn sources(&self) -> Vec<Shown<'_>> {
         if matches!(self.snapshot.up, Up::Refused { .. }) {
             return Vec::new();
         }
-        let own = self.snapshot.collectors.iter().chain(self.roamed.iter()).map(|c| (c, &*self.snapshot));
-        let leader = self.leader.as_deref().into_iter();
-        let shared = leader.flat_map(|l| l.collectors.iter().filter(|c| c.server_wide).map(move |c| (c, l)));
-        own.chain(shared).collect()
+        let own =
+            (self.snapshot.collectors.iter()).map(|state| (state, &*self.snapshot, &self.left_out, None));
+        let roamed = self.roamed.iter();
+        let roamed = roamed.map(|state| (state, &*self.snapshot, &self.left_out, state.datname.as_ref()));
+        let shared = self.leader.iter().flat_map(|(leader, left_out)| {
+            let of_server = leader.collectors.iter().filter(|c| c.server_wide);
+            of_server.map(move |state| (state, &**leader, left_out, None))
+        });
+        let all = own.chain(roamed).chain(shared);
+        all.map(|(state, snapshot, left_out, visited)| Shown { state, snapshot, left_out, visited }).collect()
     }
 }
 
 fn views(fleet: &Fleet, now: Duration) -> Vec<View> {
-    let snapshots: Vec<_> = fleet.cells().iter().map(|c| (c.snapshot(), c.roamed(), c.totals())).collect();
-    let leaders: HashMap<&str, &Arc<Snapshot>> = snapshots
+    let cells = fleet.cells().iter();
+    let snapshots: Vec<_> = cells.map(|c| (c.snapshot(), c.roamed(), c)).collect();
+    let leaders: HashMap<&str, (&Arc<Snapshot>, &Arc<Cell>)> = snapshots
         .iter()
         .filter(|(s, ..)| s.leads && s.up.is_up())
-        .filter_map(|(s, ..)| s.server_key.as_deref().map(|key| (key, s)))
+        .filter_map(|(s, _, cell)| s.server_key.as_deref().map(|key| (key, (s, *cell))))
         .collect();
     snapshots
         .iter()
-        .map(|(snapshot, roamed, totals)| View {
-            own: own_families(snapshot, roamed, totals, now),
+        .map(|(snapshot, roamed, cell)| View {
+            own: own_families(snapshot, roamed, &cell.totals(), now),
             datnames: (snapshot.collectors.iter().chain(roamed.iter()))
                 .filter_map(|c| c.datname.clone())
                 .map(|name| (name.clone(), label::name(&name)))
@@ -276,7 +300,8 @@ fn views(fleet: &Fleet, now: Duration) -> Vec<View> {
             leader: (!snapshot.leads && snapshot.up.is_up())
                 .then(|| snapshot.server_key.as_deref().and_then(|key| leaders.get(key)))
                 .flatten()
-                .map(|s| Arc::clone(s)),
+                .map(|(s, leader)| (Arc::clone(s), leader.cardinality().left_out())),
+            left_out: cell.cardinality().left_out(),
             snapshot: snapshot.clone(),
             roamed: roamed.clone(),
         })

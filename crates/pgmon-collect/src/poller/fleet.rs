@@ -1,5 +1,6 @@
 //! The latest snapshots of everything that is watched, for readers.
 
+use super::cardinality::Cardinality;
 use crate::history::HistoryStore;
 use arc_swap::ArcSwap;
 use pgmon_core::name::Name;
@@ -28,6 +29,7 @@ pub struct Cell {
     totals: ArcSwap<Totals>,
     /// For the writers alone.
     ledger: Mutex<Ledger>,
+    cardinality: Arc<Cardinality>,
     version: Arc<watch::Sender<u64>>,
 }
 
@@ -84,11 +86,17 @@ impl Cell {
             roamed: ArcSwap::from_pointee(Vec::new()),
             totals: ArcSwap::from_pointee(Totals::default()),
             ledger: Mutex::new(Ledger::default()),
+            cardinality: Arc::default(),
             version,
         };
         let start = cell.snapshot();
         cell.book(Source::Own, &start.collectors, start.dropped);
         cell
+    }
+
+    /// How many series the entry may have, and what is left out.
+    pub fn cardinality(&self) -> &Arc<Cardinality> {
+        &self.cardinality
     }
 
     /// Counters that never go down.

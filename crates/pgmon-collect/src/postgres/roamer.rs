@@ -207,7 +207,7 @@ impl Roamer {
                 collectors::ALL.iter().filter(|c| roams(c)),
                 facts.clone(),
                 plan.settings.clone(),
-                plan.series_per_family,
+                self.cell.cardinality().clone(),
                 Some(name.into()),
             )
             .in_visits(),

@@ -307,3 +307,33 @@ fn a_series_is_written_once_whatever_collectors_give() {
         ]
     );
 }
+
+#[test]
+fn a_family_that_must_go_is_left_out_of_results_from_before_and_named_in_health() {
+    let mut follower = snapshot("b");
+    follower.leads = false;
+    let fleet = Fleet::new(vec![leader(), follower]);
+    let admit = |series: usize| {
+        let mut of = Families::new();
+        (0..series).for_each(|n| of.push(&DEAD, &[&format!("s.t{n}")], 1.0));
+        let mut connections = Families::new();
+        connections.push(&CONNECTIONS, &[], 1.0);
+        let cardinality = fleet.cells()[0].cardinality();
+        cardinality.set_limits(10, 100);
+        cardinality.admit(&"connections".into(), None, &mut connections.into_vec());
+        cardinality.admit(&"tables".into(), None, &mut of.into_vec())
+    };
+    assert_eq!(admit(10), 0);
+    assert!(page(&fleet, S(101)).contains("\npg_table_dead_tuples{"));
+    assert_eq!(admit(11), 11);
+    let text = page(&fleet, S(101));
+    assert!(!text.contains("\npg_table_dead_tuples{"), "{text}");
+    assert_eq!(text.matches("\npg_connections{").count(), 2, "{text}");
+    let health = health::judge(&fleet, S(101), "1.2.3");
+    assert_eq!(health.status, Status::Degraded);
+    assert_eq!(
+        health.reasons,
+        ["c/a: pg_table_dead_tuples is left out: it has 11 series, and limits.series_per_family is 10; \
+          its label relation has 11 values"]
+    );
+}

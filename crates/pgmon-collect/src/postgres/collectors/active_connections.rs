@@ -32,7 +32,7 @@ impl Collector for ActiveConnections {
         name: "active_connections",
         title: "Active connections",
         in_loop: Loop::HotPath,
-        scope: Scope::Database,
+        scope: Scope::Entry,
         queries: &[pg(12, include_str!("active_connections/pg12.sql"))],
         follow_ups: &[],
         families: &[&ACTIVE],

@@ -182,11 +182,14 @@ impl Driver {
             Some(engine) if same_data(engine.facts(), &facts) => revived = engine.set_facts(facts.clone()),
             _ => {
                 let plan = &self.shared.plan;
+                let cell = self.shared.fleet.cells().get(self.index);
+                let cardinality = cell.map(|c| c.cardinality().clone()).unwrap_or_default();
+                cardinality.set_limits(plan.series_per_family, plan.series_per_database);
                 self.engine = Some(Engine::new(
                     collectors::ALL,
                     facts.clone(),
                     plan.settings.clone(),
-                    plan.series_per_family,
+                    cardinality,
                     self.entry.discover.then(|| facts.database.as_str().into()),
                 ));
             }
