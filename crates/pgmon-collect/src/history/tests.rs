@@ -177,7 +177,7 @@ fn other_databases_of_the_server_have_series_of_their_own() {
     rig.clock.advance(S(15));
     rig.publish(0, Snapshot { collectors: vec![state("tables", false, S(15), 1.0)], ..snapshot("a") });
     let elsewhere = CollectorState { datname: Some("other".into()), ..state("tables", false, S(15), 2.0) };
-    rig.fleet.cells()[0].publish_roamed(vec![elsewhere]);
+    rig.fleet.cells()[0].publish_roamed(vec![elsewhere], 0);
     rig.recorder.take();
     let start = epoch().as_millisecond();
     let query = Query {

@@ -42,7 +42,8 @@ ranked AS (
        SELECT o.kind, o.oid, o.owner, o.grantee, o.grantable,
               pg_catalog.count(*) OVER (PARTITION BY o.kind, o.grantee = 0) AS total,
               pg_catalog.row_number() OVER (PARTITION BY o.kind, o.grantee = 0
-                                            ORDER BY n.nspname, p.proname, o.oid, o.grantee) AS place
+                                            ORDER BY pg_catalog.array_position($1::oid[], o.grantee),
+                                                     n.nspname, p.proname, o.oid) AS place
          FROM per_object AS o
          JOIN pg_catalog.pg_proc AS p ON p.oid = o.oid
          JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace)

@@ -83,7 +83,8 @@ ranked AS (
        SELECT o.kind, o.object, o.detail, o.grantee, o.privileges, o.grantable,
               pg_catalog.count(*) OVER (PARTITION BY o.kind, o.grantee = 0) AS total,
               pg_catalog.row_number() OVER (PARTITION BY o.kind, o.grantee = 0
-                                            ORDER BY o.object, o.detail, o.grantee) AS place
+                                            ORDER BY pg_catalog.array_position($1::oid[], o.grantee),
+                                                     o.object, o.detail) AS place
          FROM per_object AS o)
 SELECT r.kind::text AS kind,
        r.object::text AS object,

@@ -1,5 +1,6 @@
 -- Rights to change tables, views, columns and sequences of this database that are granted to the
--- roles $1 or to PUBLIC: of each kind the first $2 (of PUBLIC's the first $3), and how many there are.
+-- roles $1 or to PUBLIC: of each kind the first $2 in the order of $1 (of PUBLIC's the first $3), and
+-- how many there are.
 -- What the roles own is left out: that is reported as ownership. PUBLIC's rights on what initdb made
 -- are the server's own (UPDATE on pg_settings stands for SET).
 WITH in_column AS (
@@ -60,7 +61,8 @@ ranked AS (
        SELECT o.kind, n.nspname, c.relname, o.attname, o.grantee, o.privileges, o.grantable,
               pg_catalog.count(*) OVER (PARTITION BY o.kind, o.grantee = 0) AS total,
               pg_catalog.row_number() OVER (PARTITION BY o.kind, o.grantee = 0
-                                            ORDER BY n.nspname, c.relname, o.attname, o.grantee) AS place
+                                            ORDER BY pg_catalog.array_position($1::oid[], o.grantee),
+                                                     n.nspname, c.relname, o.attname) AS place
          FROM per_object AS o
          JOIN pg_catalog.pg_class AS c ON c.oid = o.relid
          JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace)
