@@ -57,8 +57,9 @@ on_each_major! { [pg18 18]
         let agent = Agent::start(&[
             ("PGMON_DATABASES", &format!("[{}]", entries.join(", "))),
             ("PGMON_SAMPLE_INTERVALS_HOT_PATH", "5s"),
-            ("PGMON_SAMPLE_INTERVALS_WORKLOAD", "20s"),
-            ("PGMON_SAMPLE_INTERVALS_STORAGE", "60s"),
+            ("PGMON_SAMPLE_INTERVALS_WORKLOAD", "30s"),
+            ("PGMON_SAMPLE_INTERVALS_STORAGE", "300s"),
+            ("PGMON_LIMITS_CONNECTIONS_PER_SERVER", &ENTRIES.to_string()),
             ("PGMON_SAMPLE_INTERVALS_HOURLY", "300s"),
         ]);
         agent.wait("those that are there are up, the others are not", SOON, |p| {
@@ -102,7 +103,7 @@ on_each_major! { [pg18 18]
         for server in [good, better, paused, stopped] {
             let sql = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'pgmon'";
             let connections: i64 = server.query("postgres", sql).await?;
-            assert!(connections <= 20, "{connections} connections");
+            assert!(connections <= ENTRIES as i64, "{connections} connections");
         }
         Ok(())
     }
