@@ -1,5 +1,7 @@
 //! The latest snapshots of everything that is watched, for readers.
 
+use super::cardinality::Cardinality;
+use crate::history::HistoryStore;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use pgmon_core::name::Name;
@@ -22,6 +24,8 @@ pub struct Fleet {
     leaders: Mutex<HashMap<String, (Ticket, usize)>>,
     tickets: AtomicU64,
     config: ArcSwap<ConfigState>,
+    /// What the cells showed in the last hour.
+    history: HistoryStore,
 }
 
 /// Stands for one driver, and for no other that comes after it.
@@ -45,6 +49,7 @@ pub struct Cell {
     totals: ArcSwap<Totals>,
     /// For the writers alone.
     ledger: Mutex<Ledger>,
+    cardinality: Arc<Cardinality>,
     version: Arc<watch::Sender<u64>>,
 }
 
@@ -114,11 +119,17 @@ impl Cell {
             roamed: ArcSwap::from_pointee(Vec::new()),
             totals: ArcSwap::from_pointee(Totals::default()),
             ledger: Mutex::new(Ledger::default()),
+            cardinality: Arc::default(),
             version,
         };
         let start = cell.snapshot();
         cell.book(Source::Own, &start.collectors, start.dropped);
         cell
+    }
+
+    /// How many series the entry may have, and what is left out.
+    pub fn cardinality(&self) -> &Arc<Cardinality> {
+        &self.cardinality
     }
 
     /// Counters that never go down.
@@ -171,6 +182,7 @@ impl Fleet {
             leaders: Mutex::new(HashMap::new()),
             tickets: AtomicU64::new(0),
             config: ArcSwap::from_pointee(ConfigState::default()),
+            history: HistoryStore::new(),
         }
     }
 
@@ -211,6 +223,11 @@ impl Fleet {
     /// A ticket for a new driver.
     pub fn ticket(&self) -> Ticket {
         Ticket(self.tickets.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The last hour; a [`crate::history::Recorder`] writes it.
+    pub fn history(&self) -> &HistoryStore {
+        &self.history
     }
 
     /// Told of every published snapshot.

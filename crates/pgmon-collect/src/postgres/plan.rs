@@ -26,6 +26,8 @@ pub struct Plan {
     pub connections_per_server: usize,
     /// Series of one family on one database at most.
     pub series_per_family: usize,
+    /// Series of one database at most.
+    pub series_per_database: usize,
     /// What collectors look at.
     pub settings: Arc<Settings>,
     /// The queries of the configuration.
@@ -46,6 +48,7 @@ impl Plan {
             enforce_read_only: config.security.read_only_enforce,
             connections_per_server: count(l.connections_per_server),
             series_per_family: count(l.series_per_family),
+            series_per_database: count(l.series_per_database),
             settings: Arc::new(Settings {
                 top_relations: l.top_relations,
                 top_indexes: l.top_indexes,

@@ -221,7 +221,7 @@ impl Roamer {
                 collectors::ALL.iter().filter(|c| roams(c)),
                 facts.clone(),
                 plan.settings.clone(),
-                plan.series_per_family,
+                self.cell.cardinality().clone(),
                 Some(name.into()),
             )
             .in_visits(),
@@ -237,7 +237,7 @@ impl Roamer {
             storage: LoopState::new(Loop::Storage, plan.interval(Loop::Storage), plan.budget(Loop::Storage)),
             hourly: LoopState::new(Loop::Hourly, plan.interval(Loop::Hourly), plan.budget(Loop::Hourly)),
         });
-        visit.engine.replan(plan.settings.clone(), plan.series_per_family);
+        visit.engine.replan(plan.settings.clone());
         for state in [&mut visit.storage, &mut visit.hourly] {
             (state.interval, state.budget) = (plan.interval(state.name), plan.budget(state.name));
         }

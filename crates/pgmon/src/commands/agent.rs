@@ -7,6 +7,7 @@ mod roster;
 use crate::exit::Code;
 use crate::logging::{self, Levels};
 use anyhow::Context as _;
+use pgmon_collect::history::Recorder;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
 use pgmon_config::{Config, Entry, LoadOptions, Loaded, SslMode};
@@ -92,7 +93,10 @@ async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -
     app.set_queries(loaded.config.shown_queries());
     let app = Arc::new(app);
     let mut reloader = Reloader::new(options, &loaded, levels, fleet.clone(), timer.clone(), app.clone());
+    let kept = loaded.config.history.max_bytes.bytes();
     roster.apply(&loaded.config, loaded.entries);
+    let recorder = Recorder::new(fleet.clone(), timer.clone(), kept);
+    tokio::spawn(recorder.run(stopped.clone()));
     let mut server = tokio::spawn(server::serve(listener, app, stopped));
 
     let mut refused = pin!(all_refused(&fleet));

@@ -185,11 +185,13 @@ impl Driver {
             Some(engine) if alike => revived = engine.set_facts(facts.clone()),
             _ => {
                 let plan = &self.plan;
+                let cardinality = self.cell.cardinality().clone();
+                cardinality.set_limits(plan.series_per_family, plan.series_per_database);
                 self.engine = Some(Engine::new(
                     collectors::ALL,
                     facts.clone(),
                     plan.settings.clone(),
-                    plan.series_per_family,
+                    cardinality,
                     self.entry.discover.then(|| facts.database.as_str().into()),
                 ));
             }

@@ -33,9 +33,10 @@ impl Driver {
             }
             (state.interval, state.budget) = (interval, plan.budget(which));
         }
-        let collects_otherwise =
-            plan.settings != before.settings || plan.series_per_family != before.series_per_family;
-        if collects_otherwise && let Some(engine) = &mut self.engine {
+        self.cell.cardinality().set_limits(plan.series_per_family, plan.series_per_database);
+        if plan.settings != before.settings
+            && let Some(engine) = &mut self.engine
+        {
             // Rounds under way belong to the collectors that are replaced: they begin again, and count as
             // neither done nor failed.
             for ((which, round), schedule) in
@@ -47,7 +48,7 @@ impl Driver {
                     schedule.restart(now);
                 }
             }
-            engine.replan(plan.settings.clone(), plan.series_per_family);
+            engine.replan(plan.settings.clone());
         }
         if plan.queries != before.queries || plan.longest_statement() != before.longest_statement() {
             let defaults = Defaults { longest: plan.longest_statement(), rhythm: None };
