@@ -128,7 +128,7 @@ impl Driver {
             reconnected_at_once: None,
             failed_pulses: 0,
             told: Told::default(),
-            custom: queries::of(&shared.plan, &entry, now),
+            custom: queries::of(&shared.plan, &entry),
             asked: false,
             shared,
             entry,

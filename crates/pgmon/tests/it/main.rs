@@ -18,6 +18,7 @@ mod hour;
 mod page;
 mod permits;
 mod pooler;
+mod queries;
 mod rig;
 mod scale;
 mod scrape;
