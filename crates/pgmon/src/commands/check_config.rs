@@ -2,6 +2,7 @@
 
 use crate::cli::Format;
 use crate::exit::Code;
+use pgmon_collect::postgres::wording::count;
 use pgmon_config::{ConfigErrors, Diagnostic, Loaded, Source};
 use serde_json::{Value, json};
 
@@ -56,11 +57,12 @@ fn summary(loaded: &Loaded) {
     };
     let queries = match loaded.config.queries.len() {
         0 => String::new(),
-        n => format!(", {}", count(n, "query", "queries")),
+        1 => ", 1 query".to_owned(),
+        n => format!(", {n} queries"),
     };
     println!(
         "configuration is valid ({from}); {} to watch{queries}:",
-        count(loaded.entries.len(), "database", "databases")
+        count(loaded.entries.len(), "database")
     );
     for entry in &loaded.entries {
         println!(
@@ -83,8 +85,4 @@ fn object(severity: &str, d: &Diagnostic) -> Value {
         "message": d.message,
         "mend": d.hint,
     })
-}
-
-fn count(n: usize, one: &str, more: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {more}") }
 }
