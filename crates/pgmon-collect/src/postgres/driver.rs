@@ -153,7 +153,7 @@ impl Driver {
             reconnected_at_once: None,
             failed_pulses: 0,
             told: Told::default(),
-            custom: queries::of(&plan, &entry, now),
+            custom: queries::of(&plan, &entry),
             asked: false,
             ticket: shared.fleet.ticket(),
             plan,

@@ -216,6 +216,8 @@ impl Roamer {
             return Err(QueryError::protocol(&format!("left alone, the role can write in it: {rights}")));
         }
         let facts = Arc::new(facts);
+        let limits =
+            Defaults { longest: plan.budget(Loop::Storage), rhythm: Some(plan.interval(Loop::Storage)) };
         let visit = self.visits.entry(name.to_owned()).or_insert_with(|| Visit {
             engine: Engine::new(
                 collectors::ALL.iter().filter(|c| roams(c)),
@@ -232,7 +234,8 @@ impl Roamer {
                     discover: true,
                     visited: true,
                 },
-                Defaults { longest: plan.budget(Loop::Storage), rhythm: Some(plan.interval(Loop::Storage)) },
+                &plan.queries,
+                limits,
             ),
             storage: LoopState::new(Loop::Storage, plan.interval(Loop::Storage), plan.budget(Loop::Storage)),
             hourly: LoopState::new(Loop::Hourly, plan.interval(Loop::Hourly), plan.budget(Loop::Hourly)),
@@ -242,9 +245,7 @@ impl Roamer {
             (state.interval, state.budget) = (plan.interval(state.name), plan.budget(state.name));
         }
         let timer = &*self.shared.timer;
-        let defaults =
-            Defaults { longest: plan.budget(Loop::Storage), rhythm: Some(plan.interval(Loop::Storage)) };
-        visit.custom.replan(&plan.queries, defaults, timer.mono());
+        visit.custom.set(&plan.queries, limits, timer.mono());
         visit.custom.set_facts(facts.clone(), true, timer.mono());
         let revived = visit.engine.set_facts(facts);
         for state in [&mut visit.storage, &mut visit.hourly] {

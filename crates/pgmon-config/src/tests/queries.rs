@@ -136,3 +136,19 @@ fn times_and_places() {
         .join("\n")
     );
 }
+
+#[test]
+fn the_examples_of_the_documentation_are_right() {
+    let page = include_str!("../../../../docs/custom-queries.md");
+    let mut blocks = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let texts = blocks.by_ref().filter(|text| !text.starts_with("databases:"));
+    let mut metrics = 0;
+    for text in texts {
+        let list = if text.starts_with("queries:") { text.to_owned() } else { format!("queries:\n{text}") };
+        let loaded =
+            load(&format!("dsn: postgres://a@localhost/b\n{list}")).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        assert_eq!(loaded.warnings, [], "{text}");
+        metrics += loaded.config.queries.iter().map(|query| query.specs().len()).sum::<usize>();
+    }
+    assert!(metrics >= 9, "{metrics}");
+}

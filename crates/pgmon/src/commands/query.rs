@@ -139,8 +139,8 @@ async fn one(
         discover: entry.discover,
         visited: false,
     };
-    let mut custom = Custom::new(place, Defaults { longest: plan.longest_statement(), rhythm: None });
-    custom.set(set, clock.mono());
+    let limits = Defaults { longest: plan.longest_statement(), rhythm: None };
+    let mut custom = Custom::new(place, set, limits);
     custom.set_facts(Arc::new(facts), true, clock.mono());
     custom.run_all(&mut session, clock, done).await?;
     session.close().await;

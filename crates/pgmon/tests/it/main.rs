@@ -24,6 +24,7 @@ mod page;
 mod permits;
 mod pooler;
 mod promtool;
+mod queries;
 mod reload;
 mod rig;
 mod rotation;

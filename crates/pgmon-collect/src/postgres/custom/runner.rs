@@ -94,21 +94,18 @@ impl From<QueryError> for Failure {
 }
 
 impl Custom {
-    /// No queries yet.
-    pub fn new(place: Place, defaults: Defaults) -> Self {
-        Self { place, defaults, definitions: Vec::new(), facts: None, slots: Vec::new() }
+    /// The queries of a database of which nothing is known yet.
+    pub fn new(place: Place, queries: &QuerySet, defaults: Defaults) -> Self {
+        let definitions = queries.definitions.clone();
+        Self { place, defaults, definitions, facts: None, slots: Vec::new() }
     }
 
-    /// Replaces the queries. Those that are as they were keep their results and their ticks.
-    pub fn set(&mut self, queries: &QuerySet, now: Duration) {
+    /// Replaces the queries and the limits. Queries that are as they were keep their results and their ticks.
+    pub fn set(&mut self, queries: &QuerySet, defaults: Defaults, now: Duration) {
         self.definitions.clone_from(&queries.definitions);
-        self.choose(now);
-    }
-
-    /// Takes over a new configuration: queries that are as they were keep their results and their ticks.
-    pub fn replan(&mut self, queries: &QuerySet, defaults: Defaults, now: Duration) {
         self.defaults = defaults;
-        self.set(queries, now);
+        self.choose(now);
+        self.slots.iter_mut().for_each(|slot| slot.set_times(defaults));
     }
 
     /// Takes note of the server. On another one than before everything begins anew.
@@ -279,6 +276,11 @@ impl Slot {
         self.stride = stride.clamp(1, LONGEST_STRIDE);
         self.skip = self.stride - 1;
         self.state.stride = self.stride;
+        self.set_times(defaults);
+    }
+
+    /// Says how often it runs, and for how long its results are shown.
+    fn set_times(&mut self, defaults: Defaults) {
         if let Some(custom) = &mut self.state.custom {
             let own = self.definition.interval * self.stride;
             custom.interval = defaults.rhythm.map_or(own, |rhythm| own.max(rhythm));
@@ -358,9 +360,9 @@ impl Slot {
             Some(shape) => shape.clone(),
             None => {
                 let mut found = Vec::new();
-                let probe = columns::probe(&definition.sql);
+                let probe = Statement::plain(columns::probe(&definition.sql)).once();
                 sender
-                    .send(session, Statement::plain(probe).once(), limit, |row| {
+                    .send(session, probe, limit, |row| {
                         found = columns::read(row);
                         Ok(())
                     })

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+const LIMITS: Defaults = Defaults { longest: PATIENCE, rhythm: None };
+
 /// A database with queries.
 struct Bench {
     session: Session,
@@ -31,8 +33,7 @@ impl Bench {
         let mut session = Session::connect(&dsn.parse().unwrap(), guard, PATIENCE).await.unwrap();
         let facts = Facts::read(&mut session, PATIENCE).await.unwrap();
         let place = Place { cluster: "c".into(), db: "d".into(), discover: false, visited: false };
-        let mut custom = Custom::new(place, Defaults { longest: PATIENCE, rhythm: None });
-        custom.set(queries, Duration::ZERO);
+        let mut custom = Custom::new(place, queries, LIMITS);
         custom.set_facts(Arc::new(facts), true, Duration::ZERO);
         Self { session, custom, clock: SystemClock::new() }
     }
@@ -64,7 +65,7 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("int2", "7::int2", "7"),
     ("int4", "-7::int4", "-7"),
     ("int8", "9007199254740991::int8", "9007199254740991.0"),
-    ("numeric", "12345678901234567890.125::numeric", "1.2345678901234567e19"),
+    ("numeric", "12345678901234567890.125::numeric", "1.2345678901234567e+19"),
     ("numeric_nan", "'NaN'::numeric", ""),
     ("float4", "1.5::float4", "1.5"),
     ("float8", "1e-300::float8", "1e-300"),
@@ -346,11 +347,11 @@ async fn a_set_can_be_replaced_and_what_stays_keeps_its_state() {
     let after = queries(
         "- {name: b, help: B., query: SELECT 2}\n- {name: a, help: A., query: SELECT 3}\n- {name: c, help: C., query: SELECT 4}\n",
     );
-    bench.custom.set(&after, Duration::from_secs(5));
+    bench.custom.set(&after, LIMITS, Duration::from_secs(5));
     let states: Vec<_> = bench.custom.states(true).collect();
     let known: Vec<_> = states.iter().map(|s| (s.collector.as_str(), s.good.is_some())).collect();
     assert_eq!(known, [("query:b", true), ("query:a", false), ("query:c", false)]);
-    bench.custom.set(&QuerySet::default(), Duration::from_secs(6));
+    bench.custom.set(&QuerySet::default(), LIMITS, Duration::from_secs(6));
     assert_eq!(bench.custom.states(true).count(), 0);
 }
 

@@ -1,7 +1,7 @@
 //! A new plan takes the place of the old one, while the connection and what is known stay.
 
 use super::Driver;
-use crate::postgres::custom::Defaults;
+use super::queries::limits;
 use pgmon_core::snapshot::Loop;
 
 /// What a new plan asks for.
@@ -51,8 +51,7 @@ impl Driver {
             engine.replan(plan.settings.clone());
         }
         if plan.queries != before.queries || plan.longest_statement() != before.longest_statement() {
-            let defaults = Defaults { longest: plan.longest_statement(), rhythm: None };
-            self.custom.replan(&plan.queries, defaults, now);
+            self.custom.set(&plan.queries, limits(&plan), now);
         }
         self.publish();
         Some(Adopted { audit: plan.enforce_read_only != before.enforce_read_only })

@@ -13,16 +13,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The queries of an entry, before anything is known of its server.
-pub(super) fn of(plan: &Plan, entry: &Entry, now: Duration) -> Custom {
+pub(super) fn of(plan: &Plan, entry: &Entry) -> Custom {
     let place = Place {
         cluster: entry.cluster.as_str().into(),
         db: entry.db.as_str().into(),
         discover: entry.discover,
         visited: false,
     };
-    let mut custom = Custom::new(place, Defaults { longest: plan.longest_statement(), rhythm: None });
-    custom.set(&plan.queries, now);
-    custom
+    Custom::new(place, &plan.queries, limits(plan))
+}
+
+/// The limits of queries on an entry's own connection.
+pub(super) fn limits(plan: &Plan) -> Defaults {
+    Defaults { longest: plan.longest_statement(), rhythm: None }
 }
 
 impl Driver {
@@ -69,7 +72,7 @@ impl Driver {
 
     /// The labels `cluster` and `db` of all entries of this server; only asked for if a query wants to know.
     fn peers(&self) -> Vec<(Arc<str>, Arc<str>)> {
-        if !self.custom.has_server_wide() {
+        if !(self.snapshot.leads && self.custom.has_server_wide()) {
             return Vec::new();
         }
         let key = self.snapshot.server_key.as_deref();
