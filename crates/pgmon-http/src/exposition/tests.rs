@@ -332,7 +332,7 @@ fn the_databases_of_postgres_itself_are_left_out_if_wanted() {
     let all = page_of(&fleet, S(101), false);
     let some = page_of(&fleet, S(101), true);
     let datnames = |page: &str, family: &str| -> Vec<String> {
-        let of_family = lines(page, &format!("{family}{{cluster=\"c\",db=\"a\","));
+        let of_family = lines(page, &format!("{family}{{cluster=\"c\",db=\"a\""));
         // A label without a value is not written.
         let datname = |l: &&str| {
             l.split("datname=\"").nth(1).map_or("", |rest| rest.split('"').next().unwrap()).to_owned()
