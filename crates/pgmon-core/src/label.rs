@@ -65,6 +65,11 @@ fn push_hash(out: &mut String, parts: &[&str]) {
     out.push_str(&format!("{folded:08x}"));
 }
 
+/// Whether a name is that of a database that `initdb` makes.
+pub fn is_postgres_default(datname: &str) -> bool {
+    matches!(datname, "postgres" | "template0" | "template1")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +80,13 @@ mod tests {
         assert_eq!(relation("größe", "日本 2"), "größe.日本 2");
         assert_eq!(name("walreceiver"), "walreceiver");
         assert_eq!(name("10.0.0.7"), "10.0.0.7");
+    }
+
+    #[test]
+    fn databases_of_users_are_no_defaults_of_postgres() {
+        assert!(["postgres", "template0", "template1"].into_iter().all(is_postgres_default));
+        let of_users = ["Postgres", "postgres2", "template", "template_shop", ""];
+        assert!(!of_users.into_iter().any(is_postgres_default));
     }
 
     #[test]

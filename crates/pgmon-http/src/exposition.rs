@@ -2,6 +2,8 @@
 
 use crate::process;
 use pgmon_collect::poller::fleet::{Fleet, Totals};
+use pgmon_collect::postgres::collector::Collector as _;
+use pgmon_collect::postgres::collectors::wraparound::Wraparound;
 use pgmon_core::label;
 use pgmon_core::metric::{Desc, Families, Family, FamilyDesc, Sample, Value};
 use pgmon_core::snapshot::{CollectorState, Outcome, Snapshot, Up};
@@ -152,6 +154,18 @@ struct Part<'a> {
     view: usize,
     before: Before<'a>,
     samples: &'a [Sample],
+    /// Of which of the samples' labels PostgreSQL's own databases are left out.
+    datname: Option<usize>,
+}
+
+impl<'a> Part<'a> {
+    fn shown(&self) -> impl Iterator<Item = &'a Sample> + use<'a> {
+        let datname = self.datname;
+        let hidden = move |s: &&Sample| {
+            datname.and_then(|place| s.labels.get(place)).is_some_and(|name| label::is_postgres_default(name))
+        };
+        self.samples.iter().filter(move |s| !hidden(s))
+    }
 }
 
 /// Parts by the family's name.
@@ -159,10 +173,13 @@ struct Part<'a> {
 struct Parts<'a>(BTreeMap<&'a str, (&'a FamilyDesc, Vec<Part<'a>>)>);
 
 impl<'a> Parts<'a> {
-    fn add(&mut self, view: usize, before: Before<'a>, families: &'a [Family]) {
+    fn add(&mut self, view: usize, before: Before<'a>, families: &'a [Family], hide: bool) {
         for family in families {
+            // What the configuration's own queries return is as it was asked for.
+            let hides = hide && matches!(family.desc, FamilyDesc::Fixed(_));
+            let datname = if hides { family.desc.labels().position(|l| l == "datname") } else { None };
             let (_, parts) = self.0.entry(family.desc.name()).or_insert_with(|| (&family.desc, Vec::new()));
-            parts.push(Part { view, before, samples: &family.samples });
+            parts.push(Part { view, before, samples: &family.samples, datname });
         }
     }
 }
@@ -175,36 +192,50 @@ fn once<'a, 'p>(parts: &'p [Part<'a>]) -> impl Iterator<Item = (Before<'a>, &'a 
         let sorted = |p: &Part| p.samples.is_sorted_by(|a, b| a.labels < b.labels);
         let certain = matches!(of_view, [only] if sorted(only));
         let mut seen = HashSet::new();
-        let samples = of_view.iter().flat_map(|p| p.samples.iter().map(move |s| (p.before, s)));
+        let samples = of_view.iter().flat_map(|p| p.shown().map(move |s| (p.before, s)));
         samples.filter(move |(before, s)| certain || seen.insert((before.labels, &s.labels)))
     })
 }
 
+/// What is the same for all pages.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// pgmon's version.
+    pub version: &'static str,
+    /// Whether `postgres`, `template0` and `template1` are left out of the figures of single databases
+    /// (label `datname`). How near each is to wraparound stays: any of them can stop the whole server.
+    pub hide_postgres_defaults: bool,
+}
+
 /// Renders all databases at the monotonic time `now`; `capacity` is the expected size in bytes.
-pub fn render(fleet: &Fleet, now: Duration, version: &str, format: Format, capacity: usize) -> Page {
+pub fn render(fleet: &Fleet, now: Duration, look: Look, format: Format, capacity: usize) -> Page {
     let views = views(fleet);
     let mut globals = Families::new();
-    globals.push(&BUILD, &[version], 1.0);
+    globals.push(&BUILD, &[look.version], 1.0);
     process::families(&mut globals);
     let globals = globals.into_vec();
 
     let mut parts = Parts::default();
-    parts.add(views.len(), Before { labels: [("", ""); 3], len: 0 }, &globals);
+    parts.add(views.len(), Before { labels: [("", ""); 3], len: 0 }, &globals, false);
     for (place, view) in views.iter().enumerate() {
         let pair = [("cluster", &*view.snapshot.cluster), ("db", &*view.snapshot.db), ("", "")];
         let before = Before { labels: pair, len: 2 };
-        parts.add(place, before, &view.own);
+        parts.add(place, before, &view.own, false);
         for (state, snapshot) in view.sources() {
             let Some(good) = &state.good else { continue };
             let oldest = state.keeps(snapshot.of(state.in_loop).interval);
             if !snapshot.values_are_current(now) || now.saturating_sub(good.at_mono) > oldest {
                 continue;
             }
+            let hide = look.hide_postgres_defaults && state.collector.as_str() != Wraparound::SPEC.name;
+            if hide && state.datname.as_deref().is_some_and(label::is_postgres_default) {
+                continue;
+            }
             let before = match state.datname.as_ref().and_then(|name| view.datnames.get(name)) {
                 Some(datname) => Before { labels: [pair[0], pair[1], ("datname", datname)], len: 3 },
                 None => before,
             };
-            parts.add(place, before, &good.families);
+            parts.add(place, before, &good.families, hide);
         }
     }
     let mut writer = Writer::new(format, capacity);

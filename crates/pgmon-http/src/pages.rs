@@ -4,7 +4,7 @@
 //! once a second and only in the formats that are asked for; when nobody has scraped for a while it
 //! stops, and the next scrape renders its own page.
 
-use crate::exposition::{self, Page};
+use crate::exposition::{self, Look, Page};
 use arc_swap::ArcSwapOption;
 use flate2::{Compression, write::GzEncoder};
 use pgmon_collect::poller::fleet::Fleet;
@@ -67,15 +67,15 @@ struct Slot {
 pub struct Pages {
     fleet: Arc<Fleet>,
     timer: Arc<dyn Timer>,
-    version: &'static str,
+    look: Look,
     slots: [Slot; 4],
     rendering: Mutex<()>,
 }
 
 impl Pages {
     /// No page yet.
-    pub fn new(fleet: Arc<Fleet>, timer: Arc<dyn Timer>, version: &'static str) -> Self {
-        Self { fleet, timer, version, slots: Default::default(), rendering: Mutex::new(()) }
+    pub fn new(fleet: Arc<Fleet>, timer: Arc<dyn Timer>, look: Look) -> Self {
+        Self { fleet, timer, look, slots: Default::default(), rendering: Mutex::new(()) }
     }
 
     /// The current page.
@@ -149,7 +149,7 @@ impl Pages {
             _ => 64 << 10,
         };
         let Page { text, families, samples } =
-            exposition::render(&self.fleet, rendered, self.version, variant.format, capacity);
+            exposition::render(&self.fleet, rendered, self.look, variant.format, capacity);
         let body = if variant.gzip { gzip(&text) } else { text.into() };
         let ready = Arc::new(Ready { body, rendered, families, samples });
         slot.ready.store(Some(ready.clone()));

@@ -19,12 +19,14 @@
 //! all databases.
 
 mod read;
+mod remedy;
 #[cfg(test)]
 mod tests;
 mod text;
 
 pub use read::STATEMENTS;
-pub use text::fresh_role;
+use remedy::Remedy;
+pub use remedy::new_role_sql;
 
 use serde::Serialize;
 
@@ -130,6 +132,9 @@ pub struct Audit {
     pub warnings: Vec<Warning>,
     /// What was left out of the two lists.
     pub truncated: Vec<Truncated>,
+    /// What helps, if the entry is refused.
+    #[serde(skip)]
+    remedy: Remedy,
 }
 
 /// What follows from an audit.

@@ -27,15 +27,19 @@ impl Route {
         let options = options(spec);
         let way = |mode| options.clone().ssl_mode(mode);
         let socket = matches!(spec.host, Host::Socket(_));
+        // With a root certificate libpq verifies it in the modes that do not ask for that, too.
+        let encrypted = if spec.sslrootcert.is_some() { PgSslMode::VerifyCa } else { PgSslMode::Require };
         let ways = match spec.effective_sslmode() {
             // There is no TLS on a Unix socket.
             _ if socket => vec![way(PgSslMode::Disable)],
             SslMode::Disable => vec![way(PgSslMode::Disable)],
-            SslMode::Allow => vec![way(PgSslMode::Disable), way(PgSslMode::Require)],
-            SslMode::Prefer => vec![way(PgSslMode::Prefer), way(PgSslMode::Disable)],
-            // With a root certificate libpq verifies it here, too.
-            SslMode::Require if spec.sslrootcert.is_some() => vec![way(PgSslMode::VerifyCa)],
-            SslMode::Require => vec![way(PgSslMode::Require)],
+            SslMode::Allow => vec![way(PgSslMode::Disable), way(encrypted)],
+            // sqlx's own Prefer goes on in clear text only if the server has no TLS at all.
+            SslMode::Prefer if spec.sslrootcert.is_none() => {
+                vec![way(PgSslMode::Prefer), way(PgSslMode::Disable)]
+            }
+            SslMode::Prefer => vec![way(encrypted), way(PgSslMode::Disable)],
+            SslMode::Require => vec![way(encrypted)],
             SslMode::VerifyCa => vec![way(PgSslMode::VerifyCa)],
             SslMode::VerifyFull => vec![way(PgSslMode::VerifyFull)],
         };
@@ -47,18 +51,74 @@ impl Route {
         Self { ways: self.ways.iter().map(|way| way.clone().database(name)).collect() }
     }
 
-    /// Connects within `timeout`. The next way is tried only if the server refused the one before it
-    /// by its `pg_hba.conf` (which may want TLS, or forbid it).
+    /// Connects within `timeout`, all ways together. The next way is tried where libpq would: if no
+    /// connection came about (a TLS handshake that failed), or the server turned us away before it
+    /// asked who we are (its `pg_hba.conf` may want TLS, or forbid it). Modes from `require` on have
+    /// one way only.
     pub async fn connect(&self, guard: Guard, timeout: Duration) -> Result<Session, QueryError> {
-        let mut result = Err(QueryError::protocol("there is no way to connect"));
+        tokio::time::timeout(timeout, self.try_ways(guard, timeout))
+            .await
+            .unwrap_or(Err(QueryError::NoAnswer(timeout)))
+    }
+
+    async fn try_ways(&self, guard: Guard, timeout: Duration) -> Result<Session, QueryError> {
+        let mut before: Option<QueryError> = None;
         for way in &self.ways {
-            result = Session::connect(way, guard, timeout).await;
-            match &result {
-                Err(error) if error.sqlstate() == Some("28000") => {}
-                _ => break,
+            match Session::connect(way, guard, timeout).await {
+                Ok(session) => {
+                    if let Some(error) = before {
+                        let tls = !matches!(way.get_ssl_mode(), PgSslMode::Disable);
+                        tracing::debug!(tls, "connected the other way that sslmode allows, after: {error}");
+                    }
+                    return Ok(session);
+                }
+                Err(error) => {
+                    let go_on = another_way_may_do(&error);
+                    let error = match before {
+                        Some(before) => both(error, &before),
+                        None => error,
+                    };
+                    if !go_on {
+                        return Err(error);
+                    }
+                    before = Some(error);
+                }
             }
         }
-        result
+        Err(before.unwrap_or_else(|| QueryError::protocol("there is no way to connect")))
+    }
+}
+
+/// Whether with TLS instead of without it (or the other way round) it may work.
+///
+/// Poolers and clouds turn clear text away under codes of their own (PgBouncer: 08P01), so those are
+/// named that tell that TLS was not the matter.
+fn another_way_may_do(error: &QueryError) -> bool {
+    match error {
+        QueryError::Unreachable(_) | QueryError::Lost(_) => true,
+        QueryError::Server { sqlstate, .. } => !matches!(
+            sqlstate.as_str(),
+            // A wrong password, no such database, no right to connect; no room; starting or stopping.
+            "28P01" | "3D000" | "42501" | "53300" | "57P01" | "57P02" | "57P03"
+        ),
+        // A server that says nothing would not do so the other way either.
+        QueryError::NoAnswer(_) | QueryError::Decode(_) => false,
+    }
+}
+
+/// The error of the last way, which also tells what was wrong with the one before.
+fn both(last: QueryError, before: &QueryError) -> QueryError {
+    let why = before.to_string();
+    if last.to_string() == why {
+        return last;
+    }
+    match last {
+        QueryError::Server { sqlstate, message } => {
+            QueryError::Server { sqlstate, message: format!("{message}; before that: {why}") }
+        }
+        QueryError::Unreachable(text) => QueryError::Unreachable(format!("{text}; before that: {why}")),
+        QueryError::Lost(text) => QueryError::Lost(format!("{text}; before that: {why}")),
+        last => last,
     }
 }
 

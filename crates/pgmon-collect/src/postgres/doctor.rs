@@ -7,14 +7,17 @@
 
 mod block;
 mod checks;
+mod discover;
 mod examine;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub use discover::{Neighbour, neighbours};
 pub use examine::{Examiner, STATEMENTS, Subject};
 
 use super::session::QueryError;
+use super::{quote_ident, wording};
 use pgmon_core::version::PgVersion;
 use serde::Serialize;
 
@@ -110,8 +113,12 @@ pub struct Diagnosis {
     pub address: String,
     /// What was found there; absent if nothing answered.
     pub found: Option<Found>,
-    /// Whether the role can write, so that the entry is refused.
+    /// Whether it is no entry of its own but was found by an entry's `discover`.
+    pub discovered: bool,
+    /// Whether the role can write, so that the entry (or the discovered database) is left alone.
     pub refused: bool,
+    /// The name for a new role, where the one that is refused cannot be mended.
+    pub new_role: Option<String>,
     /// The findings.
     pub checks: Vec<Check>,
 }
@@ -134,9 +141,55 @@ impl Diagnosis {
             db: subject.db.clone(),
             address: subject.address.clone(),
             found: None,
+            discovered: false,
             refused: false,
+            new_role: None,
             checks: vec![check],
         }
+    }
+
+    /// The findings on another database of the server of `entry` that cannot be connected to.
+    pub fn unreachable_there(entry: &Self, database: &str, subject: &Subject, error: &QueryError) -> Self {
+        Self { discovered: true, found: found_there(entry, database), ..Self::unreachable(subject, error) }
+    }
+
+    /// The findings on another database of the server of `entry` that the role may not connect to.
+    pub fn closed(entry: &Self, database: &str) -> Self {
+        let role = entry.found.as_ref().map_or("", |f| f.role.as_str());
+        let grant = format!("GRANT CONNECT ON DATABASE {} TO {};", quote_ident(database), quote_ident(role));
+        let check =
+            Check::new("connect", Status::Warn, "the role has no CONNECT right: nothing in it is seen")
+                .remedy(RemedyScope::Role, grant);
+        Self {
+            discovered: true,
+            found: found_there(entry, database),
+            refused: false,
+            new_role: None,
+            checks: vec![check],
+            ..entry.clone()
+        }
+    }
+
+    /// Adds how the databases are that were discovered.
+    pub fn summarize(&mut self, others: &[Self]) {
+        let count = |status: Status| others.iter().filter(|d| d.worst() == status).count();
+        let detail = match others.len() {
+            0 => "there is no other database".to_owned(),
+            n => format!(
+                "{}: {} well, {} with warnings, {} failed",
+                wording::count(n, "other database"),
+                count(Status::Ok),
+                count(Status::Warn),
+                count(Status::Fail)
+            ),
+        };
+        self.checks.push(Check::new("discover", Status::Ok, detail));
+    }
+
+    /// Says that the other databases were not looked at.
+    pub fn not_discovered(&mut self, why: &str) {
+        let detail = format!("the other databases were not looked at: {why}");
+        self.checks.push(Check::new("discover", Status::Warn, detail));
     }
 
     /// How it is on the whole.
@@ -145,10 +198,15 @@ impl Diagnosis {
     }
 }
 
+/// What is known of another database of the server of an entry.
+fn found_there(entry: &Diagnosis, database: &str) -> Option<Found> {
+    entry.found.clone().map(|found| Found { database: database.to_owned(), ..found })
+}
+
 /// The findings on all databases.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// One for each entry.
+    /// One for each entry, followed by those that it discovered.
     pub databases: Vec<Diagnosis>,
 }
 

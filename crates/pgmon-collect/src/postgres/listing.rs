@@ -86,7 +86,7 @@ fn collector(out: &mut String, registered: &Registered, major: Option<u16>) {
     heading(out, &format!("{}: {} (loop {}, {scope})", spec.name, spec.title, spec.in_loop));
     if !spec.needs.is_empty() {
         let needs: Vec<String> = spec.needs.iter().copied().map(Need::label).collect();
-        let _ = writeln!(out, "-- needs {}; without: no {}", needs.join(", "), spec.blind_effect);
+        let _ = writeln!(out, "-- needs {}; not seen without: {}", needs.join(", "), spec.blind_effect);
     }
     statement(out, "", spec.queries, major);
     for group in statements(spec.follow_ups) {

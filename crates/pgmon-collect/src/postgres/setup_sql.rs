@@ -221,7 +221,7 @@ fn tag(role: &str) -> String {
 }
 
 /// A name that stays in its comment line.
-fn in_comment(name: &str) -> String {
+pub(crate) fn in_comment(name: &str) -> String {
     name.replace(['\n', '\r'], " ")
 }
 

@@ -12,9 +12,19 @@ pub fn few(names: &[&str]) -> String {
     text
 }
 
+/// A number of things: `1 database`, `2 databases`.
+pub fn count(n: usize, thing: &str) -> String {
+    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::few;
+    use super::{count, few};
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|n| count(n, "database")), ["0 databases", "1 database", "2 databases"]);
+    }
 
     #[test]
     fn a_long_list_is_cut() {

@@ -7,6 +7,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ui {
-    /// Leave out the databases `postgres` and `template*`, in metrics as well.
+    /// Leave out the databases `postgres`, `template0` and `template1`, in metrics as well (not from wraparound).
     pub hide_postgres_defaults: bool,
 }

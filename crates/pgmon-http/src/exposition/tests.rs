@@ -1,6 +1,7 @@
 use super::*;
 use crate::health::{self, Status};
 use jiff::Timestamp;
+use pgmon_core::metric::{Kind, OwnDesc};
 use pgmon_core::snapshot::{Blind, Loop, LoopState, Output, ServerInfo};
 use pgmon_core::version::PgVersion;
 
@@ -88,7 +89,12 @@ fn leader() -> Snapshot {
 }
 
 fn page(fleet: &Fleet, now: Duration) -> String {
-    let page = render(fleet, now, "1.2.3", Format::Text, 1024).text;
+    page_of(fleet, now, false)
+}
+
+fn page_of(fleet: &Fleet, now: Duration, hide_postgres_defaults: bool) -> String {
+    let look = Look { version: "1.2.3", hide_postgres_defaults };
+    let page = render(fleet, now, look, Format::Text, 1024).text;
     // What the machine says of this very process differs from run to run.
     page.lines().filter(|l| !l.contains("process_")).collect::<Vec<_>>().join("\n")
 }
@@ -278,5 +284,72 @@ fn a_series_is_written_once_whatever_collectors_give() {
             r#"pg_table_dead_tuples{cluster="c",db="a",datname="x",relation="public.a"} 9"#,
             r#"pg_table_dead_tuples{cluster="c",db="b",relation="public.a"} 7"#,
         ]
+    );
+}
+
+#[test]
+fn the_databases_of_postgres_itself_are_left_out_if_wanted() {
+    const COMMITS: Desc = Desc::counter("pg_stat_database_xact_commit_total", "Commits.", &["datname"]);
+    const SIZE: Desc = Desc::gauge("pg_database_size_bytes", "Bytes.", &["datname", "database"]);
+    const PROGRESS: Desc = Desc::gauge("pg_progress_ratio", "Share.", &["command", "datname"]);
+    const AGE: Desc = Desc::gauge("pg_database_xid_age", "Transactions.", &["datname"]);
+    let own = Arc::new(OwnDesc {
+        name: "own".into(),
+        kind: Kind::Gauge,
+        help: "Asked for.".into(),
+        labels: ["datname".into()].into(),
+    });
+    let names = ["", "postgres", "shop", "template0", "template1", "template2"];
+    let mut figures = Families::new();
+    let mut ages = Families::new();
+    for name in names {
+        figures.push(&COMMITS, &[name], 1.0);
+        figures.push(&SIZE, &[name, name], 2.0);
+        // The label of another column tells nothing.
+        figures.push(&PROGRESS, &["postgres", name], 0.5);
+        ages.push(&AGE, &[name], 3.0);
+    }
+    let mut figures = figures.into_vec();
+    figures.push(Family {
+        desc: own.into(),
+        samples: vec![Sample { labels: ["postgres".into()].into(), value: Value::Number(4.0) }],
+    });
+    let mut s = leader();
+    let mut database = collected("database", Loop::Workload, true, Families::new());
+    database.good = Some(Arc::new(Output {
+        at: at(),
+        at_mono: S(100),
+        families: figures,
+        data: None,
+        executed: Vec::new(),
+    }));
+    s.collectors.extend([database, collected("wraparound", Loop::Hourly, true, ages)]);
+    let mut follower = snapshot("b");
+    follower.leads = false;
+    let fleet = Fleet::new(vec![s, follower]);
+    fleet.cells()[0].publish_roamed(vec![visited("postgres", 1.0), visited("shop", 2.0)], 0);
+
+    let all = page_of(&fleet, S(101), false);
+    let some = page_of(&fleet, S(101), true);
+    let datnames = |page: &str, family: &str| -> Vec<String> {
+        let of_family = lines(page, &format!("{family}{{cluster=\"c\",db=\"a\""));
+        // A label without a value is not written.
+        let datname = |l: &&str| {
+            l.split("datname=\"").nth(1).map_or("", |rest| rest.split('"').next().unwrap()).to_owned()
+        };
+        of_family.iter().map(datname).collect()
+    };
+    for family in ["pg_stat_database_xact_commit_total", "pg_database_size_bytes", "pg_progress_ratio"] {
+        assert_eq!(datnames(&all, family), names, "{family}");
+        assert_eq!(datnames(&some, family), ["", "shop", "template2"], "{family}");
+    }
+    assert_eq!(datnames(&some, "pg_database_xid_age"), names, "template0 can stop the server, too");
+    assert_eq!(datnames(&some, "own"), ["postgres"]);
+    // The entry's own database without such a label stays; other entries of the server hide the same.
+    assert_eq!(datnames(&all, "pg_table_dead_tuples"), ["", "postgres", "shop"]);
+    assert_eq!(datnames(&some, "pg_table_dead_tuples"), ["", "shop"]);
+    assert!(
+        !some.contains("db=\"b\",datname=\"postgres\"} 1")
+            && all.contains("db=\"b\",datname=\"postgres\"} 1")
     );
 }

@@ -12,6 +12,7 @@ use pgmon_collect::postgres::roamer::Roamer;
 use pgmon_config::{Entry, Loaded, SslMode};
 use pgmon_core::clock::SystemClock;
 use pgmon_core::snapshot::Up;
+use pgmon_http::exposition::Look;
 use pgmon_http::pages::Pages;
 use pgmon_http::server::{self, App};
 use std::sync::Arc;
@@ -48,6 +49,8 @@ async fn watch_and_serve(loaded: Loaded) -> anyhow::Result<Code> {
     warn_of_open_doors(&entries, &address);
 
     let plan = Plan::new(&config);
+    let look =
+        Look { version: crate::cli::VERSION, hide_postgres_defaults: config.ui.hide_postgres_defaults };
     let timer: Arc<dyn Timer> = Arc::new(SystemClock::new());
     let fleet = Arc::new(Fleet::new(entries.iter().map(|e| plan.pending(&e.cluster, &e.db)).collect()));
     let (stop, stopped) = watch::channel(false);
@@ -67,7 +70,7 @@ async fn watch_and_serve(loaded: Loaded) -> anyhow::Result<Code> {
         drivers.spawn(Driver::new(shared.clone(), entry, index).run());
     }
     let app = Arc::new(App {
-        pages: Pages::new(fleet.clone(), timer.clone(), crate::cli::VERSION),
+        pages: Pages::new(fleet.clone(), timer.clone(), look),
         fleet: fleet.clone(),
         timer,
         version: crate::cli::VERSION,
@@ -121,7 +124,7 @@ async fn all_refused(fleet: &Fleet) -> String {
                 for right in rights {
                     text.push_str(&format!("  - {right}\n"));
                 }
-                text.push_str(&format!("A role of the right kind:\n{remedy}\n"));
+                text.push_str(&format!("To mend it, paste into psql:\n{remedy}\n"));
             }
         }
         if !snapshots.is_empty() && snapshots.iter().all(|s| matches!(s.up, Up::Refused { .. })) {

@@ -1,6 +1,7 @@
 //! `pgmon check-config`
 
 use crate::exit::Code;
+use pgmon_collect::postgres::wording::count;
 use pgmon_config::{Loaded, Source};
 
 /// Says what was loaded; errors and warnings have been printed by then.
@@ -9,7 +10,7 @@ pub fn run(loaded: &Loaded, show: bool) -> Code {
         Source::File(path) => path.display().to_string(),
         Source::NoFile => "no file".to_owned(),
     };
-    println!("configuration is valid ({from}); {} to watch:", count(loaded.entries.len()));
+    println!("configuration is valid ({from}); {} to watch:", count(loaded.entries.len(), "database"));
     for entry in &loaded.entries {
         println!(
             "  {}/{}  {}  sslmode={}",
@@ -29,8 +30,4 @@ pub fn run(loaded: &Loaded, show: bool) -> Code {
         }
     }
     Code::Ok
-}
-
-fn count(n: usize) -> String {
-    if n == 1 { "1 database".to_owned() } else { format!("{n} databases") }
 }

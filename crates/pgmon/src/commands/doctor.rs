@@ -6,10 +6,10 @@ use anyhow::Context as _;
 use pgmon_collect::postgres::audit::Audit;
 use pgmon_collect::postgres::collectors;
 use pgmon_collect::postgres::connect::Route;
-use pgmon_collect::postgres::doctor::{Diagnosis, Examiner, Report, Subject};
+use pgmon_collect::postgres::doctor::{Diagnosis, Examiner, Neighbour, Report, Subject, neighbours};
 use pgmon_collect::postgres::facts::Facts;
 use pgmon_collect::postgres::plan::Plan;
-use pgmon_collect::postgres::session::{Guard, QueryError};
+use pgmon_collect::postgres::session::{Guard, QueryError, Session};
 use pgmon_config::{Entry, Loaded};
 use pgmon_core::clock::{Clock as _, SystemClock};
 use std::io::IsTerminal as _;
@@ -55,29 +55,81 @@ async fn examine(loaded: &Loaded) -> Report {
         }
         let subject = Subject::new(&entry.cluster, &entry.db, &entry.connect, plan.enforce_read_only);
         let started = clock.mono();
-        let diagnosis = match one(&plan, entry, &subject, &clock).await {
-            Ok(diagnosis) => diagnosis,
-            Err(error) => Diagnosis::unreachable(&subject, &error),
-        };
+        let doctor = Doctor { plan: &plan, entry, clock: &clock };
+        match doctor.entry(&subject).await {
+            Ok(found) => report.databases.extend(found),
+            Err(error) => report.databases.push(Diagnosis::unreachable(&subject, &error)),
+        }
         tracing::debug!(db = entry.db, took = ?clock.mono().saturating_sub(started), "examined");
-        report.databases.push(diagnosis);
     }
     report
 }
 
-async fn one(
-    plan: &Plan,
-    entry: &Entry,
-    subject: &Subject,
-    clock: &SystemClock,
-) -> Result<Diagnosis, QueryError> {
-    let guard = Guard { lock_timeout: plan.lock_timeout, pooled: entry.pooled };
-    let mut session = Route::new(&entry.connect).connect(guard, plan.connect_timeout).await?;
-    let facts = Arc::new(Facts::read(&mut session, LIMIT).await?);
-    let audit = Audit::read(&mut session, &facts, LIMIT).await?;
-    let examiner =
-        Examiner { collectors: collectors::ALL, settings: plan.settings.clone(), limit: LIMIT, clock };
-    let diagnosis = examiner.examine(&mut session, &facts, &audit, subject).await;
-    session.close().await;
-    diagnosis
+/// Looks at what belongs to one entry.
+struct Doctor<'a> {
+    plan: &'a Plan,
+    entry: &'a Entry,
+    clock: &'a SystemClock,
+}
+
+impl Doctor<'_> {
+    /// The findings on the entry's database, and on those that it discovers.
+    async fn entry(&self, subject: &Subject) -> Result<Vec<Diagnosis>, QueryError> {
+        let route = Route::new(&self.entry.connect);
+        let (mut own, mut session, facts) = self.examine(&route, subject).await?;
+        if !self.entry.discover {
+            session.close().await;
+            return Ok(vec![own]);
+        }
+        let listed = neighbours(&mut session, &facts, LIMIT).await;
+        // One connection at a time, as the role's CONNECTION LIMIT may be low.
+        session.close().await;
+        let mut others = Vec::new();
+        match listed {
+            _ if own.refused => own.not_discovered("the role is refused"),
+            Err(error) => own.not_discovered(&error.to_string()),
+            Ok(listed) => {
+                for neighbour in listed {
+                    others.push(self.other(&own, &route, subject, &neighbour).await);
+                }
+                own.summarize(&others);
+            }
+        }
+        others.insert(0, own);
+        Ok(others)
+    }
+
+    /// The findings on another database of the same server.
+    async fn other(&self, own: &Diagnosis, route: &Route, subject: &Subject, other: &Neighbour) -> Diagnosis {
+        if !other.may_connect {
+            return Diagnosis::closed(own, &other.name);
+        }
+        let subject = subject.discovered();
+        match self.examine(&route.to_database(&other.name), &subject).await {
+            Ok((diagnosis, session, _)) => {
+                session.close().await;
+                diagnosis
+            }
+            Err(error) => Diagnosis::unreachable_there(own, &other.name, &subject, &error),
+        }
+    }
+
+    async fn examine(
+        &self,
+        route: &Route,
+        subject: &Subject,
+    ) -> Result<(Diagnosis, Session, Arc<Facts>), QueryError> {
+        let guard = Guard { lock_timeout: self.plan.lock_timeout, pooled: self.entry.pooled };
+        let mut session = route.connect(guard, self.plan.connect_timeout).await?;
+        let facts = Arc::new(Facts::read(&mut session, LIMIT).await?);
+        let audit = Audit::read(&mut session, &facts, LIMIT).await?;
+        let examiner = Examiner {
+            collectors: collectors::ALL,
+            settings: self.plan.settings.clone(),
+            limit: LIMIT,
+            clock: self.clock,
+        };
+        let diagnosis = examiner.examine(&mut session, &facts, &audit, subject).await?;
+        Ok((diagnosis, session, facts))
+    }
 }

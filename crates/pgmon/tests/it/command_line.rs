@@ -79,6 +79,9 @@ fn help_schema_completions_and_manual_are_there() {
         let out = run(args);
         assert!(out.status.success() && text(&out.stdout).contains(wanted), "{args:?}: {out:?}");
     }
+    // A sentence, whatever its figures are called.
+    let sql = text(&run(&["sql"]).stdout);
+    assert!(sql.contains("not seen without: what autovacuum") && !sql.contains("no what"), "{sql}");
     let wrong = run(&["sql", "lokcs"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(text(&wrong.stderr).contains("locks"), "{wrong:?}");

@@ -10,6 +10,7 @@
 
 mod agent;
 mod command_line;
+mod doctor;
 mod documentation;
 mod engine;
 mod faults;

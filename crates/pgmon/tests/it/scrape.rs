@@ -3,6 +3,8 @@
 use crate::agent::Agent;
 use anyhow::Result;
 use pgmon_testkit::{Server, Tier, on_each_major};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 on_each_major! { [pg12 12, pg18 18]
     async fn answers_run_no_sql_and_open_no_connection(major: Major) -> Result<()> {
@@ -32,6 +34,47 @@ on_each_major! { [pg12 12, pg18 18]
             }
         }
         assert_eq!(backends().await?, before);
+        Ok(())
+    }
+}
+
+on_each_major! { [pg12 12, pg18 18]
+    async fn the_databases_of_postgres_itself_are_left_out_if_wanted(major: Major) -> Result<()> {
+        let server = Server::start(major).await?;
+        server.create_database("shop").await?;
+        let password = server.create_monitor("pgmon", Tier::T1).await?;
+        let databases = format!("[{{dsn: '{}', discover: true}}]", server.dsn_as("pgmon", &password, "shop"));
+        let families = ["pg_stat_database_xact_commit_total", "pg_database_size_bytes", "pg_table_dead_tuples"];
+        // Something to visit in each of them.
+        for name in ["shop", "postgres"] {
+            server.exec(name, "CREATE TABLE t AS SELECT generate_series(1, 100) AS id").await?;
+        }
+        for (hide, defaults) in [("false", true), ("true", false)] {
+            let agent =
+                Agent::start(&[("PGMON_DATABASES", databases.as_str()), ("PGMON_UI_HIDE_POSTGRES_DEFAULTS", hide)]);
+            let datnames = |p: &crate::page::Page, family| -> BTreeSet<String> {
+                p.all(family).filter_map(|s| s.label("datname")).map(str::to_owned).collect()
+            };
+            // What the databases themselves show comes only with the first visits.
+            let page = agent.wait("the figures", Duration::from_secs(30), |p| {
+                let seen = |family, name| datnames(p, family).contains(name);
+                families.iter().all(|f| seen(f, "shop"))
+                    && seen("pg_database_xid_age", "shop")
+                    && (!defaults || families.iter().all(|f| seen(f, "postgres")))
+            });
+            if !defaults {
+                std::thread::sleep(Duration::from_secs(7));
+            }
+            for page in [page, agent.page()] {
+                for family in families {
+                    let names = datnames(&page, family);
+                    assert_eq!(names.contains("postgres"), defaults, "{family} {names:?}");
+                    assert!(defaults || !names.contains("template1"), "{family} {names:?}");
+                }
+                let all = ["postgres", "shop", "template0", "template1"].map(str::to_owned).into();
+                assert_eq!(datnames(&page, "pg_database_xid_age"), all, "none may be out of sight");
+            }
+        }
         Ok(())
     }
 }

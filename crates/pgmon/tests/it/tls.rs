@@ -2,7 +2,7 @@
 
 use crate::agent::Agent;
 use anyhow::Result;
-use pgmon_testkit::{Server, Tier, on_each_major};
+use pgmon_testkit::{PgBouncer, Server, Tier, on_each_major};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
@@ -92,6 +92,93 @@ on_each_major! { [pg12 12, pg18 18]
         server.exec("postgres", "SELECT pg_reload_conf()").await?;
         let agent = Agent::watch(&dsn("127.0.0.1", "sslmode=prefer"));
         agent.wait("prefer", SOON, |p| p.value("pgmon_connection_tls", &[]) == Some(0.0));
+        Ok(())
+    }
+}
+
+on_each_major! { [pg12 12, pg15 15, pg18 18]
+    async fn a_handshake_that_fails_leaves_clear_text_to_prefer_alone(major: Major) -> Result<()> {
+        let authority = Authority::new();
+        let server = server_with_tls(major, &authority).await?;
+        let password = server.create_monitor("pgmon", Tier::T0).await?;
+        let root = tempfile::NamedTempFile::new()?;
+        std::fs::write(root.path(), authority.0.pem())?;
+        let dsn = |parameters: &str| {
+            format!("postgres://pgmon:{password}@localhost:{}/postgres?{parameters}", server.port())
+        };
+        let odd = [
+            // No cipher that goes with the certificate's key; then only versions that nobody should use.
+            &[("ssl_max_protocol_version", "TLSv1.2"), ("ssl_ciphers", "AES256-SHA")][..],
+            &[("ssl_min_protocol_version", "TLSv1"), ("ssl_max_protocol_version", "TLSv1.1")][..],
+        ];
+        for settings in odd {
+            for (name, value) in settings {
+                server.set(name, value).await?;
+            }
+            for mode in ["prefer", "allow"] {
+                let agent = Agent::watch(&dsn(&format!("sslmode={mode}")));
+                agent.wait(mode, SOON, |p| p.value("pgmon_connection_tls", &[]) == Some(0.0));
+            }
+            for mode in ["require", "verify-ca", "verify-full"] {
+                let agent = Agent::watch(&dsn(&format!("sslmode={mode}&sslrootcert={}", root.path().display())));
+                agent.wait(mode, SOON, |p| p.value("pg_up", &[]) == Some(0.0));
+                assert!(agent.page().value("pgmon_connection_tls", &[]).is_none(), "{mode}");
+            }
+        }
+        // Who gets in neither way is told both reasons.
+        place(&server, "pg_hba.conf", "local all all trust\nhostssl all all all scram-sha-256").await?;
+        server.exec("postgres", "SELECT pg_reload_conf()").await?;
+        for mode in ["prefer", "allow"] {
+            let agent = Agent::watch(&dsn(&format!("sslmode={mode}")));
+            agent.wait(mode, SOON, |p| p.value("pg_up", &[]) == Some(0.0));
+            let health = agent.get("/healthz").text();
+            assert!(health.contains("pg_hba.conf") && health.contains("before that"), "{mode}: {health}");
+        }
+        Ok(())
+    }
+}
+
+on_each_major! { [pg18 18]
+    async fn a_root_certificate_is_verified_where_tls_is_only_preferred(major: Major) -> Result<()> {
+        let (authority, stranger) = (Authority::new(), Authority::new());
+        let server = server_with_tls(major, &authority).await?;
+        let password = server.create_monitor("pgmon", Tier::T0).await?;
+        let dir = tempfile::tempdir()?;
+        for (ca, tls) in [(&authority, 1.0), (&stranger, 0.0)] {
+            let file = dir.path().join("root.pem");
+            std::fs::write(&file, ca.0.pem())?;
+            let agent = Agent::watch(&format!(
+                "postgres://pgmon:{password}@127.0.0.1:{}/postgres?sslmode=prefer&sslrootcert={}",
+                server.port(),
+                file.display()
+            ));
+            agent.wait("prefer", SOON, |p| p.value("pgmon_connection_tls", &[]) == Some(tls));
+        }
+        Ok(())
+    }
+}
+
+on_each_major! { [pg15 15]
+    async fn allow_reaches_a_pooler_that_wants_tls(major: Major) -> Result<()> {
+        let server = Server::start(major).await?;
+        let password = server.create_monitor("pgmon", Tier::T0).await?;
+        let authority = Authority::new();
+        let key = KeyPair::generate()?;
+        let certificate = CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &authority.0)?;
+        place(&server, "pooler.key", &key.serialize_pem()).await?;
+        place(&server, "pooler.crt", &certificate.pem()).await?;
+        let pooler = PgBouncer::builder(&server)
+            .user("pgmon", &password)
+            .setting("client_tls_sslmode", "require")
+            .setting("client_tls_key_file", path(&server, "pooler.key"))
+            .setting("client_tls_cert_file", path(&server, "pooler.crt"))
+            .start()
+            .await?;
+        for (mode, up) in [("allow", 1.0), ("prefer", 1.0), ("disable", 0.0)] {
+            let dsn = format!("{}?sslmode={mode}", pooler.dsn_as("pgmon", &password, "postgres"));
+            let agent = Agent::start(&[("PGMON_DATABASES", &format!("[{{dsn: '{dsn}', pooled: true}}]"))]);
+            agent.wait(mode, SOON, |p| p.value("pg_up", &[]) == Some(up));
+        }
         Ok(())
     }
 }

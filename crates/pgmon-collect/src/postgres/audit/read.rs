@@ -1,14 +1,15 @@
 //! Reads the rights from the catalogs.
 
+use super::remedy::Remedy;
 use super::text::revoke;
 use super::{Audit, Right, RightKind, Truncated, Via, Warning};
 use crate::postgres::collector::{Query, Statement, pg};
 use crate::postgres::facts::Facts;
 use crate::postgres::quote_ident;
 use crate::postgres::session::{QueryError, Session};
-use sqlx::Arguments as _;
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{Arguments as _, Row as _};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ const FUNCTIONS: &[Query] = &[pg(12, include_str!("functions/pg12.sql"))];
 const OWNED: &[Query] = &[pg(12, include_str!("owned/pg12.sql"))];
 const PARAMETERS: &[Query] = &[pg(15, include_str!("parameters/pg15.sql"))];
 
+const NAMES: &[Query] = &[pg(12, include_str!("names/pg12.sql"))];
+
 /// The statements of the audit, for `pgmon sql`: heading and texts.
 pub const STATEMENTS: &[(&str, &[Query])] = &[
     ("roles", ROLES),
@@ -32,39 +35,100 @@ pub const STATEMENTS: &[(&str, &[Query])] = &[
     ("objects", OBJECTS),
     ("functions", FUNCTIONS),
     ("parameters", PARAMETERS),
+    ("names", NAMES),
 ];
 
 /// A role whose rights ours can use.
 #[derive(Debug, sqlx::FromRow)]
-struct Role {
+pub(super) struct Role {
     oid: Oid,
-    name: String,
-    own: bool,
+    pub(super) name: String,
+    pub(super) own: bool,
     /// Whether SET ROLE leads there, which brings its attributes; else it is only inherited from.
-    assumable: bool,
-    superuser: bool,
-    createdb: bool,
-    createrole: bool,
-    replication: bool,
-    bypassrls: bool,
+    pub(super) assumable: bool,
+    pub(super) superuser: bool,
+    pub(super) createdb: bool,
+    pub(super) createrole: bool,
+    pub(super) replication: bool,
+    pub(super) bypassrls: bool,
     /// The roles among ours through which we are a member.
-    members: Vec<String>,
+    pub(super) members: Vec<String>,
     /// Those of them that may make others members.
-    admins: Vec<String>,
+    pub(super) admins: Vec<String>,
+    /// Grants of this role by others than the bootstrap superuser (from 16 on): to whom,
+    granted_to: Vec<String>,
+    /// and by whom, in the same order.
+    granted_by: Vec<String>,
+}
+
+impl Role {
+    /// Who granted this role to `member`; `None` where a REVOKE need not name them.
+    pub(super) fn grantors(&self, member: &str) -> Vec<Option<&str>> {
+        let pairs = self.granted_to.iter().zip(&self.granted_by);
+        let named = pairs.filter(|(to, _)| *to == member).map(|(_, by)| Some(by.as_str()));
+        // What the bootstrap superuser granted is not listed: without a name it is revoked, or nothing.
+        std::iter::once(None).chain(named).collect()
+    }
+
+    /// Whether it is one of PostgreSQL's own that a monitoring role may have.
+    pub(super) fn reads_only(&self) -> bool {
+        self.name.starts_with("pg_") && !matches!(predefined(&self.name), Predefined::Writes(_))
+    }
+
+    /// Whether it is one of PostgreSQL's own with which one can write.
+    pub(super) fn writes(&self) -> bool {
+        self.name.starts_with("pg_") && matches!(predefined(&self.name), Predefined::Writes(_))
+    }
 }
 
 /// A granted right on an object.
 #[derive(Debug, sqlx::FromRow)]
-struct Granted {
+pub(super) struct Granted {
     kind: String,
-    object: String,
+    pub(super) object: String,
     /// Columns of a table, the owner of a function, what default privileges are about, a number of objects.
     detail: Option<String>,
     grantee: Oid,
-    privileges: Vec<String>,
-    grantable: bool,
+    pub(super) privileges: Vec<String>,
+    pub(super) grantable: bool,
     /// How many rights of this kind there are, of PUBLIC or not.
     total: i64,
+}
+
+impl Granted {
+    /// What it is about; `None` for a kind that the texts beside us do not return, so that it cannot come.
+    pub(super) fn kind(&self) -> Option<RightKind> {
+        kind(&self.kind)
+    }
+
+    /// Columns, an owner, or what default privileges are about.
+    pub(super) fn detail(&self) -> &str {
+        self.detail.as_deref().unwrap_or_default()
+    }
+
+    /// Whether everybody has it.
+    pub(super) fn is_public(&self) -> bool {
+        self.grantee == Oid(0)
+    }
+
+    /// Whether the entry is refused for it: rights on what is to be created are none yet, and a reset
+    /// of statistics destroys no data.
+    pub(super) fn refuses(&self) -> bool {
+        let warns = [Some(RightKind::DefaultPrivileges), Some(RightKind::StatisticsReset)];
+        !self.is_public() && !warns.contains(&self.kind())
+    }
+
+    /// The role that holds it.
+    pub(super) fn holder<'r>(&self, roles: &'r [Role]) -> Option<&'r Role> {
+        roles.iter().find(|r| r.oid == self.grantee)
+    }
+
+    /// Some of its privileges as GRANT and REVOKE write them.
+    pub(super) fn listed<'p>(&self, privileges: impl Iterator<Item = &'p String>) -> String {
+        let columns = self.kind() == Some(RightKind::Column);
+        let of_column = |p: &String| if columns { format!("{p} ({})", self.detail()) } else { p.clone() };
+        privileges.map(of_column).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// What membership in a predefined role means.
@@ -106,21 +170,33 @@ impl Audit {
         let mut roles: Vec<Role> = Vec::new();
         let sql = facts.pick(ROLES).ok_or_else(|| QueryError::protocol("unsupported version"))?;
         session.run(Statement::plain(sql), limit, collect(&mut roles)).await?;
+        // Rights are listed in this order: first those that are taken away one by one (see `remedy`).
+        roles.sort_by_key(|r| (!r.own, !r.reads_only()));
         audit.add_roles(&roles);
-        // A superuser may do everything: its grants tell nothing more.
-        if roles.iter().any(|r| r.superuser) {
-            return Ok(audit);
-        }
+        let mut all: Vec<Granted> = Vec::new();
         let oids: Vec<Oid> = roles.iter().map(|r| r.oid).collect();
-        for (name, queries) in STATEMENTS {
+        // A superuser may do everything: its grants tell nothing more.
+        let superuser = roles.iter().any(|r| r.superuser);
+        for (name, queries) in STATEMENTS.iter().filter(|_| !superuser) {
             let Some(sql) = facts.pick(queries) else { continue };
-            if *name == "roles" {
+            if ["roles", "names"].contains(name) {
                 continue;
             }
             let args = arguments(&oids, *name != "owned").map_err(|e| QueryError::Decode(e.to_string()))?;
             let mut granted: Vec<Granted> = Vec::new();
             session.run(Statement::with(sql, args), limit, collect(&mut granted)).await?;
             audit.add_granted(&roles, &granted);
+            all.append(&mut granted);
+        }
+        if audit.can_write() {
+            let sql = facts.pick(NAMES).ok_or_else(|| QueryError::protocol("unsupported version"))?;
+            let mut taken = vec![facts.role.clone()];
+            let read = |row: PgRow| {
+                taken.push(row.try_get("name")?);
+                Ok(())
+            };
+            session.run(Statement::plain(sql), limit, read).await?;
+            audit.remedy = Remedy::new(&audit, &roles, &all, &taken);
         }
         Ok(audit)
     }
@@ -184,36 +260,34 @@ impl Audit {
         // Listed and total of each kind, of PUBLIC's and of the others.
         let mut counts: BTreeMap<(RightKind, bool), (i64, i64)> = BTreeMap::new();
         for g in granted {
-            // A kind that the texts beside us do not return cannot come.
-            let Some(kind) = kind(&g.kind) else { continue };
-            let public = g.grantee == Oid(0);
+            let Some(kind) = g.kind() else { continue };
+            let public = g.is_public();
             let count = counts.entry((kind, public)).or_default();
             *count = (count.0 + 1, g.total);
-            let role = roles.iter().find(|r| r.oid == g.grantee);
+            let role = g.holder(roles);
             let via = match role {
                 _ if public => Via::Public,
                 Some(role) if role.own => Via::Direct,
                 Some(role) => Via::Role(role.name.clone()),
                 None => Via::Role(format!("{}", g.grantee.0)),
             };
-            let detail = g.detail.as_deref().unwrap_or_default();
-            let privileges = || {
-                let of_column = |p: &String| {
-                    if kind == RightKind::Column { format!("{p} ({detail})") } else { p.clone() }
-                };
-                g.privileges.iter().map(of_column).collect::<Vec<_>>().join(", ")
-            };
+            let detail = g.detail();
+            let privileges = || g.listed(g.privileges.iter());
             let what = match kind {
                 RightKind::SecurityDefiner => format!("as {detail}"),
-                RightKind::OwnershipElsewhere => format!("{detail} objects"),
+                RightKind::OwnershipElsewhere => {
+                    if detail == "1" {
+                        "1 object".into()
+                    } else {
+                        format!("{detail} objects")
+                    }
+                }
                 RightKind::DefaultPrivileges => format!("{} ON {detail}", privileges()),
                 _ if g.grantable => format!("{} WITH GRANT OPTION", privileges()),
                 _ => privileges(),
             };
             let right = Right { kind, object: g.object.clone(), via, what };
-            // Rights on what is to be created are none yet; a reset of statistics destroys no data.
-            let warns = public || matches!(kind, RightKind::DefaultPrivileges | RightKind::StatisticsReset);
-            if warns {
+            if !g.refuses() {
                 let grantee = role.map_or_else(|| "PUBLIC".into(), |r| quote_ident(&r.name));
                 let revoke_sql = revoke(kind, &right.object, &privileges(), detail, &grantee);
                 self.warnings.push(Warning { right, revoke_sql });

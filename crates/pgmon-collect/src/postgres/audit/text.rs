@@ -3,7 +3,6 @@
 use super::{Audit, Right, RightKind, Truncated, Via, Warning};
 use crate::postgres::facts::Facts;
 use crate::postgres::quote_ident;
-use crate::postgres::setup_sql::{Tier, setup_sql};
 use pgmon_core::snapshot::Blind;
 use std::fmt;
 
@@ -137,22 +136,4 @@ impl Audit {
         };
         self.warnings.iter().map(blind).collect()
     }
-
-    /// The SQL that creates a role that passes, for an entry that is refused.
-    ///
-    /// It does not touch the role that was refused: others may use it.
-    pub fn remedy_sql(&self, facts: &Facts) -> String {
-        setup_sql(
-            Some(facts.version.major()),
-            fresh_role(&[&self.role, &facts.role]),
-            std::slice::from_ref(&facts.database),
-            Tier::T0,
-        )
-    }
-}
-
-/// A name for a new role that is none of `taken`.
-pub fn fresh_role(taken: &[&str]) -> &'static str {
-    let names = ["pgmon", "pgmon_monitor", "pgmon_reader"];
-    names.into_iter().find(|name| !taken.contains(name)).unwrap_or("pgmon_read_only")
 }

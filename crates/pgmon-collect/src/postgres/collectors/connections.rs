@@ -93,7 +93,8 @@ pub struct Activity {
     pub sessions: Vec<Session>,
 }
 
-const CONNECTIONS: Desc = Desc::gauge("pg_connections", "Client connections to the server.", &[]);
+const CONNECTIONS: Desc =
+    Desc::gauge("pg_connections", "Client connections to the server, pgmon's own included.", &[]);
 const MAX_CONNECTIONS: Desc = Desc::gauge(
     "pg_max_connections",
     "Client connections that the server allows, reserved ones included.",
@@ -160,10 +161,9 @@ const SPEC: Spec = Spec {
         &AUTOVACUUM_WORKERS,
         &AUTOVACUUM_MAX_WORKERS,
     ],
-    // The number of sessions is visible to every role; the rest is reported as blind where it is hidden.
+    // The limits are visible to every role; the sessions are reported as blind where they are hidden.
     needs: &[],
-    blind_effect: "sessions of other roles: states, transactions, queries and waits \
-                   (pg_connections may then count parallel and background workers as well)",
+    blind_effect: "sessions of other roles: how many are clients, their states, transactions, queries and waits",
 };
 
 /// The registration.
@@ -244,7 +244,8 @@ impl Activity {
         let sees_all = facts.has(Need::Monitor)
             && self.groups.iter().any(|g| !g.in_database && g.backend_type.is_some());
         if !sees_all {
-            out.push(&CONNECTIONS, &[], count(self.groups.iter().filter(|g| g.in_database)));
+            // How many sessions there are could be told, but not which of them are clients' and which are
+            // parallel or background workers.
             return vec![blind(Need::Monitor.label(), SPEC.blind_effect, Need::Monitor.remedy(facts))];
         }
         out.push(&CONNECTIONS, &[], count(self.groups.iter().filter(|g| g.kind() == CLIENT)));

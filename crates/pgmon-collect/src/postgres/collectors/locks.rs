@@ -38,7 +38,8 @@ pub struct Locks {
     pub modes: Vec<Mode>,
     /// Sessions that wait for a lock.
     pub blocked_sessions: i64,
-    /// Longest wait, seconds; absent if nobody waits or it is unknown.
+    /// Longest wait, seconds; absent if nobody waits or it is unknown. Before PostgreSQL 14, which does not
+    /// say since when a lock is awaited, the age of the query that waits.
     pub longest_blocked_seconds: Option<f64>,
     /// Sessions and prepared transactions that block others and are not blocked themselves.
     pub root_blockers: i64,
@@ -59,7 +60,7 @@ const BLOCKED: Desc =
     Desc::gauge("pg_blocked_sessions_total", "Sessions that wait for a lock now (a gauge).", &[]);
 const LONGEST: Desc = Desc::gauge(
     "pg_longest_blocked_seconds",
-    "Longest time that a session has been waiting for a lock in seconds; 0 if none waits.",
+    "Longest time that a session has been waiting for a lock in seconds, 0 if none waits; before PostgreSQL 14 the age of the waiting query, which may be longer.",
     &[],
 );
 const ROOTS: Desc = Desc::gauge(

@@ -24,6 +24,7 @@ use std::sync::Arc;
 mod bound;
 mod calendar;
 mod coverage;
+mod listed;
 #[cfg(test)]
 mod tests;
 
@@ -83,19 +84,19 @@ pub struct Parent {
     pub default_rows: Option<f64>,
     /// Bytes of the default partition.
     pub default_bytes: Option<i64>,
-    /// Lower bound of the oldest partition.
+    /// Lower bound of the oldest partition; of a list the lowest date or timestamp.
     pub oldest_lower: Option<String>,
     /// Upper bound of the oldest partition.
     pub oldest_upper: Option<String>,
-    /// Newest upper bound.
+    /// Newest upper bound; absent for lists, which have values and no bounds.
     pub newest_upper: Option<String>,
     /// How much a partition holds: `1 month`, `1 day`, or a number; absent if that varies.
     pub interval: Option<String>,
-    /// Seconds from now to the newest upper bound; negative if that has passed.
+    /// Seconds from now to where the newest partition ends; negative if that has passed.
     pub horizon_seconds: Option<f64>,
-    /// Seconds since the upper bound of the oldest partition.
+    /// Seconds since the oldest partition ended.
     pub oldest_seconds: Option<f64>,
-    /// Whether rows of some time from now to the horizon have no partition to go to.
+    /// Whether some time from now to the horizon has no partition but the default one.
     pub missing: Option<bool>,
     /// From when on.
     pub missing_from: Option<Time>,
@@ -116,12 +117,12 @@ const COUNT: Desc = Desc::gauge(
 );
 const HORIZON: Desc = Desc::gauge(
     "pg_partition_horizon_seconds",
-    "Seconds from now to the newest upper bound of a table partitioned by time; negative if it has passed, absent if there is none.",
+    "Seconds from now to where the partitions of a table partitioned by date or timestamp end (of lists: where the newest value's day or step ends); negative if that has passed, absent if there is no end or the key is of another type: what a number counts is not known.",
     &["relation"],
 );
 const MISSING: Desc = Desc::gauge(
     "pg_partition_missing",
-    "Whether rows of some time from now to the horizon (limits.partition_horizon_days) have no partition to go to: 1 or 0.",
+    "Whether some time from now to limits.partition_horizon_days ahead has no partition of its own, so that its rows fail or go to the default partition: 1 or 0 (of lists: whether the newest value ends before); absent if the key is no date or timestamp.",
     &["relation"],
 );
 const GAPS: Desc = Desc::gauge(
@@ -131,7 +132,7 @@ const GAPS: Desc = Desc::gauge(
 );
 const OLDEST: Desc = Desc::gauge(
     "pg_partition_oldest_seconds",
-    "Seconds since the upper bound of the oldest partition of a table partitioned by time; negative if it is still to come.",
+    "Seconds since the oldest partition of a table partitioned by date or timestamp ended; negative if it still goes on.",
     &["relation"],
 );
 const DEFAULT_ROWS: Desc = Desc::gauge(

@@ -58,7 +58,7 @@ const OPERATIONS: Desc = Desc::gauge(
 );
 const RATIO: Desc = Desc::gauge(
     "pg_progress_ratio",
-    "Share (0 to 1) of its present phase that a long command has done; where several do the same, of the one furthest behind.",
+    "Share (0 to 1) of its present phase that a long command has done; where several do the same, of the one furthest behind. Relations are named in the connected database only: elsewhere the label is oid:N.",
     &["command", "datname", "relation"],
 );
 

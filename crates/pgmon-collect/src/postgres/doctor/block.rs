@@ -1,17 +1,16 @@
 //! The one block of SQL that mends all findings.
 
 use super::{Diagnosis, RemedyScope, Report, Status};
-use crate::postgres::audit::fresh_role;
+use crate::postgres::audit::new_role_sql;
 use crate::postgres::quote_ident;
-use crate::postgres::setup_sql::{Tier, setup_sql};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 impl Report {
     /// SQL for psql, by server and database; empty if there is nothing to mend.
     ///
-    /// What touches more than pgmon (settings, rights of PUBLIC) is printed as comments. For an entry
-    /// whose role is refused it makes a new role, and leaves the old one alone.
+    /// What touches more than pgmon (settings, rights of PUBLIC) is printed as comments. From a role
+    /// that is refused it takes what that can write with; where it cannot, it makes a new role.
     pub fn sql(&self) -> String {
         let mut servers: BTreeMap<&str, Vec<&Diagnosis>> = BTreeMap::new();
         for d in self.databases.iter().filter(|d| d.found.is_some()) {
@@ -40,23 +39,24 @@ impl Report {
 
 fn server(group: &[&Diagnosis]) -> String {
     let mut out = String::new();
-    let mut written: Vec<&str> = Vec::new();
-    // Entries whose role is refused need a new role; GRANTs to the old one would be to no end.
-    let refused: Vec<&Diagnosis> = group.iter().copied().filter(|d| d.refused).collect();
-    if let Some(found) = refused.first().and_then(|d| d.found.as_ref()) {
-        let taken: Vec<&str> =
-            group.iter().filter_map(|d| d.found.as_ref()).map(|f| f.role.as_str()).collect();
+    let mut written: Vec<(Option<&str>, &str)> = Vec::new();
+    // Where nothing but another role helps, GRANTs to the old one would be to no end.
+    let replaced =
+        |d: &Diagnosis| group.iter().any(|o| o.refused && o.new_role.is_some() && role(o) == role(d));
+    let (anew, kept): (Vec<&Diagnosis>, Vec<&Diagnosis>) = group.iter().copied().partition(|d| replaced(d));
+    let name = anew.iter().find_map(|d| d.new_role.as_deref());
+    if let Some((found, name)) = anew.first().and_then(|d| d.found.as_ref()).zip(name) {
         let mut databases: Vec<String> =
-            refused.iter().filter_map(|d| d.found.as_ref()).map(|f| f.database.clone()).collect();
+            anew.iter().filter_map(|d| d.found.as_ref()).map(|f| f.database.clone()).collect();
         databases.sort();
         databases.dedup();
-        out.push_str(&setup_sql(Some(found.version.major()), fresh_role(&taken), &databases, Tier::T0));
+        out.push_str(&new_role_sql(found.version.major(), name, &databases));
         out.push('\n');
     }
-    for d in group.iter().filter(|d| !d.refused) {
+    for d in &kept {
         for sql in remedies(d, RemedyScope::Role) {
-            if !written.contains(&sql) {
-                written.push(sql);
+            if !written.contains(&(None, sql)) {
+                written.push((None, sql));
                 let _ = writeln!(out, "{sql}");
             }
         }
@@ -65,12 +65,14 @@ fn server(group: &[&Diagnosis]) -> String {
     for d in group {
         let database = d.found.as_ref().map(|f| f.database.as_str());
         let mut connected = false;
-        if !d.refused {
+        if !replaced(d) {
             for sql in remedies(d, RemedyScope::Database) {
-                // The same GRANT may be asked for by several; and one may be of the role.
-                if written.contains(&sql) {
+                // The same GRANT may be asked for by several; one may be of the role, and a database may
+                // be both an entry and discovered by another one.
+                if written.contains(&(None, sql)) || written.contains(&(database, sql)) {
                     continue;
                 }
+                written.push((database, sql));
                 if let (false, Some(database)) = (connected, database) {
                     let _ = writeln!(out, "\\connect {}", quote_ident(database));
                     connected = true;
@@ -97,6 +99,10 @@ fn server(group: &[&Diagnosis]) -> String {
         }
     }
     out
+}
+
+fn role(d: &Diagnosis) -> Option<&str> {
+    d.found.as_ref().map(|f| f.role.as_str())
 }
 
 /// What mends the findings of one database within a scope.

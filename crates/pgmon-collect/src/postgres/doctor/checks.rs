@@ -61,21 +61,33 @@ pub(super) fn all(
     seen: &Seen,
 ) -> Vec<Check> {
     let mut blind = seen.blind_by_need();
-    let mut checks = vec![ok("connect", subject.address.clone()), tls(facts, subject), version(facts)];
-    if facts.in_recovery {
-        checks.push(ok("standby", "a standby: SQL that mends is to be run on its primary"));
+    let mut checks = vec![ok("connect", subject.address.clone())];
+    if !subject.discovered {
+        checks.extend([tls(facts, subject), version(facts)]);
+        if facts.in_recovery {
+            checks.push(ok("standby", "a standby: SQL that mends is to be run on its primary"));
+        }
     }
     checks.extend(audit_checks(audit, facts, subject));
-    checks.push(monitor(facts, take(&mut blind, Need::Monitor)));
-    checks.push(read_all_data(facts, take(&mut blind, Need::ReadAllData)));
+    let not_monitor = take(&mut blind, Need::Monitor);
+    if !subject.discovered {
+        checks.push(monitor(facts, not_monitor));
+    }
+    let not_read = take(&mut blind, Need::ReadAllData);
+    // Granted once for all databases where there is such a role.
+    if !subject.discovered || facts.version.major() < 14 {
+        checks.push(read_all_data(facts, not_read));
+    }
     for (name, available) in &seen.extensions {
         checks.push(extension(facts, name, available.as_deref(), take(&mut blind, Need::Extension(name))));
     }
-    let statements_disabled = take(&mut blind, Need::Preloaded("pg_stat_statements"));
-    checks.push(preloaded(facts, seen, statements_disabled));
-    checks.extend(query_text(facts, seen));
-    checks.extend(settings(facts));
-    checks.extend(statements(facts, seen));
+    if !subject.discovered {
+        let statements_disabled = take(&mut blind, Need::Preloaded("pg_stat_statements"));
+        checks.push(preloaded(facts, seen, statements_disabled));
+        checks.extend(query_text(facts, seen));
+        checks.extend(settings(facts));
+        checks.extend(statements(facts, seen));
+    }
     checks.push(collectors_check(collectors, seen, audit.can_write() && subject.enforce_read_only));
     for (needs, missed) in blind {
         // It may be one of several ways (`extension x or pg_y`): a check above then says how.
@@ -152,9 +164,11 @@ fn audit_checks(audit: &Audit, facts: &Facts, subject: &Subject) -> Vec<Check> {
         let status = if subject.enforce_read_only { Status::Fail } else { Status::Warn };
         let why = if subject.enforce_read_only { "and is refused" } else { "(read_only_enforce is off)" };
         let detail = format!("{role} can write {why}: it\n{}", audit.rights_text().join("\n"));
-        checks.push(
-            Check::new("write audit", status, detail).remedy(RemedyScope::Role, audit.remedy_sql(facts)),
-        );
+        let (scope, sql) = match audit.new_role() {
+            Some(_) => (RemedyScope::Role, audit.remedy_sql(facts)),
+            None => (RemedyScope::Database, audit.takes_sql(facts).trim_end().to_owned()),
+        };
+        checks.push(Check::new("write audit", status, detail).remedy(scope, sql));
     } else {
         checks.push(ok("write audit", format!("{role} has no right to write")));
     }
@@ -256,7 +270,9 @@ fn query_text(facts: &Facts, seen: &Seen) -> Option<Check> {
         (0, _) => ok("query text", "there is no other session to look at"),
         (_, 0) => ok("query text", format!("other sessions' queries are visible{size}")),
         _ => {
-            Check::new("query text", Status::Warn, format!("{hidden} of {others} other sessions are hidden"))
+            let sessions = if others == 1 { "session is" } else { "sessions are" };
+            let detail = format!("{hidden} of {others} other {sessions} hidden");
+            Check::new("query text", Status::Warn, detail)
                 .remedy(RemedyScope::Role, Need::Monitor.remedy(facts))
         }
     })
@@ -333,7 +349,8 @@ fn collectors_check(collectors: &[Registered], seen: &Seen, refused: bool) -> Ch
     }
     let mut text = format!("{} of {} ran", seen.ran, collectors.len());
     if seen.unsupported > 0 {
-        text.push_str(&format!("; {} have nothing to read on this version", seen.unsupported));
+        let have = if seen.unsupported == 1 { "has" } else { "have" };
+        text.push_str(&format!("; {} {have} nothing to read on this version", seen.unsupported));
     }
     if seen.failed.is_empty() {
         return ok(name, text);

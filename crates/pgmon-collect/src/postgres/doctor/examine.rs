@@ -3,7 +3,9 @@
 use super::checks::{self, Seen, Statements};
 use super::{Diagnosis, Found};
 use crate::postgres::audit::Audit;
-use crate::postgres::collector::{Cx, Outcome, Query, Registered, Settings, Statement, Steps, ext, pg};
+use crate::postgres::collector::{
+    Cx, Outcome, Query, Registered, Scope, Settings, Statement, Steps, ext, pg,
+};
 use crate::postgres::facts::{Choice, Facts};
 use crate::postgres::run::{Progress, Running};
 use crate::postgres::session::{QueryError, Session};
@@ -42,6 +44,9 @@ pub struct Subject {
     pub sslmode: SslMode,
     /// Whether a role that can write is refused.
     pub enforce_read_only: bool,
+    /// Whether it is no entry of its own but was found by `discover`: then only what is collected in
+    /// each database is looked at, and what is the server's is left to the entry.
+    pub discovered: bool,
 }
 
 impl Subject {
@@ -54,7 +59,13 @@ impl Subject {
             remote: spec.is_remote(),
             sslmode: spec.effective_sslmode(),
             enforce_read_only,
+            discovered: false,
         }
+    }
+
+    /// The same server's other databases.
+    pub fn discovered(&self) -> Self {
+        Self { discovered: true, ..self.clone() }
     }
 }
 
@@ -84,6 +95,9 @@ impl Examiner<'_> {
     ) -> Result<Diagnosis, QueryError> {
         let Self { collectors, settings, limit, clock } = self;
         let limit = *limit;
+        let runs_here = |c: &&Registered| !subject.discovered || c.spec.scope == Scope::Database;
+        let collectors: Vec<Registered> = collectors.iter().filter(runs_here).copied().collect();
+        let collectors = collectors.as_slice();
         let refused = audit.can_write() && subject.enforce_read_only;
         let mut seen = Seen {
             extensions: checks::extensions(collectors).into_iter().map(|name| (name, None)).collect(),
@@ -94,9 +108,14 @@ impl Examiner<'_> {
             ran: 0,
             unsupported: 0,
         };
-        sight(session, facts, &mut seen, limit).await?;
         available(session, facts, &mut seen, limit).await?;
-        seen.statements = statements(session, facts, limit).await?;
+        if subject.discovered {
+            // The server's statements are counted once, in the entry's database.
+            seen.extensions.remove("pg_stat_statements");
+        } else {
+            sight(session, facts, &mut seen, limit).await?;
+            seen.statements = statements(session, facts, limit).await?;
+        }
         let runnable = missing(facts, collectors, &mut seen);
         if !refused {
             for (collector, sql) in runnable {
@@ -130,7 +149,9 @@ impl Examiner<'_> {
                 system_identifier: facts.system_identifier.clone(),
                 standby: facts.in_recovery,
             }),
+            discovered: subject.discovered,
             refused,
+            new_role: audit.new_role().map(str::to_owned),
             checks: checks::all(facts, audit, subject, collectors, &seen),
         })
     }

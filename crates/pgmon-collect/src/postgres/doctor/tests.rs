@@ -22,6 +22,7 @@ fn subject(server: &Server, db: &str) -> Subject {
         remote: false,
         sslmode: SslMode::Prefer,
         enforce_read_only: true,
+        discovered: false,
     }
 }
 
@@ -197,7 +198,9 @@ fn exit_codes_tell_refused_from_failed() {
         db: "d".into(),
         address: "h:1".into(),
         found: None,
+        discovered: false,
         refused,
+        new_role: None,
         checks: vec![check(Status::Ok), check(status)],
     };
     let code = |databases| Report { databases }.exit_code();

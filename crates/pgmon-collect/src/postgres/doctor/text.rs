@@ -1,6 +1,7 @@
 //! The report for people: 80 columns, no colours.
 
 use super::{Diagnosis, Report, Status};
+use crate::postgres::wording;
 use std::fmt::Write as _;
 
 /// Columns of a line.
@@ -32,8 +33,8 @@ impl Report {
         let count = |status: Status| self.databases.iter().filter(|d| d.worst() == status).count();
         let _ = writeln!(
             out,
-            "{} databases: {} well, {} with warnings, {} failed",
-            self.databases.len(),
+            "{}: {} well, {} with warnings, {} failed",
+            wording::count(self.databases.len(), "database"),
             count(Status::Ok),
             count(Status::Warn),
             count(Status::Fail)
@@ -48,11 +49,19 @@ fn database(out: &mut String, d: &Diagnosis) {
         let _ =
             write!(out, "  PostgreSQL {}, role {}, database {}", found.version, found.role, found.database);
     }
+    if d.discovered {
+        out.push_str(", discovered");
+    }
     out.push('\n');
+    // Of what was discovered only what is amiss: there may be many.
+    let checks = || d.checks.iter().filter(|c| !d.discovered || c.status > Status::Ok);
+    if d.discovered && checks().next().is_none() {
+        let _ = writeln!(out, "  {}", Status::Ok.word().trim_end());
+    }
     // Aligned to the longest name, but a long one must not push all details to the right.
-    let longest = d.checks.iter().map(|c| c.name.chars().count()).max().unwrap_or(0).min(28);
+    let longest = checks().map(|c| c.name.chars().count()).max().unwrap_or(0).min(28);
     let indent = 2 + 4 + 2 + longest + 2;
-    for check in &d.checks {
+    for check in checks() {
         let name = &check.name;
         let _ = write!(out, "  {}  {name:<longest$}  ", check.status.word());
         if name.chars().count() > longest {

@@ -11,7 +11,8 @@ WITH granted AS (
         WHERE p.prosecdef
           AND p.oid >= 16384
           AND p.prorettype NOT IN ('pg_catalog.trigger'::regtype, 'pg_catalog.event_trigger'::regtype)
-          AND p.proowner <> ALL ($1::oid[])
+          AND p.proowner <> x.grantee
+          AND (x.grantee <> 0 OR p.proowner <> ALL ($1::oid[]))
           AND EXISTS (SELECT 1
                         FROM pg_catalog.unnest($1::oid[]) AS u (oid)
                        WHERE pg_catalog.has_schema_privilege(u.oid, p.pronamespace, 'USAGE'))
@@ -42,7 +43,8 @@ ranked AS (
        SELECT o.kind, o.oid, o.owner, o.grantee, o.grantable,
               pg_catalog.count(*) OVER (PARTITION BY o.kind, o.grantee = 0) AS total,
               pg_catalog.row_number() OVER (PARTITION BY o.kind, o.grantee = 0
-                                            ORDER BY n.nspname, p.proname, o.oid, o.grantee) AS place
+                                            ORDER BY pg_catalog.array_position($1::oid[], o.grantee),
+                                                     n.nspname, p.proname, o.oid) AS place
          FROM per_object AS o
          JOIN pg_catalog.pg_proc AS p ON p.oid = o.oid
          JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace)

@@ -72,8 +72,8 @@ per_object AS (
               pg_catalog.array_agg(DISTINCT g.privilege_type ORDER BY g.privilege_type) AS privileges,
               pg_catalog.bool_or(g.is_grantable) AS grantable
          FROM granted AS g
-        WHERE g.owner <> ALL ($1::oid[])
-          AND (g.grantee = 0 OR g.grantee = ANY ($1::oid[]))
+        WHERE ((g.grantee = 0 AND g.owner <> ALL ($1::oid[]))
+               OR (g.grantee = ANY ($1::oid[]) AND g.owner <> g.grantee))
           AND (g.is_grantable
                OR g.privilege_type IN ('CREATE', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES',
                                        'TRIGGER', 'MAINTAIN')
@@ -83,7 +83,8 @@ ranked AS (
        SELECT o.kind, o.object, o.detail, o.grantee, o.privileges, o.grantable,
               pg_catalog.count(*) OVER (PARTITION BY o.kind, o.grantee = 0) AS total,
               pg_catalog.row_number() OVER (PARTITION BY o.kind, o.grantee = 0
-                                            ORDER BY o.object, o.detail, o.grantee) AS place
+                                            ORDER BY pg_catalog.array_position($1::oid[], o.grantee),
+                                                     o.object, o.detail) AS place
          FROM per_object AS o)
 SELECT r.kind::text AS kind,
        r.object::text AS object,

@@ -1,5 +1,5 @@
 -- What the roles $1 own, here and in the server's other databases: the first $2 objects with their
--- names, of other databases only how many, and how many in all.
+-- names (in the order of $1), of other databases only how many, and how many in all.
 -- Whoever owns an object may change or drop it, whatever its grants say. User mappings are reported
 -- as such; default privileges are nobody's data.
 WITH here AS (
@@ -18,7 +18,8 @@ owned AS (
 ranked AS (
        SELECT o.classid, o.objid, o.objsubid, o.refobjid,
               pg_catalog.count(*) OVER () AS total,
-              pg_catalog.row_number() OVER (ORDER BY o.classid, o.objid) AS place
+              pg_catalog.row_number() OVER (
+                  ORDER BY pg_catalog.array_position($1::oid[], o.refobjid), o.classid, o.objid) AS place
          FROM owned AS o
         WHERE o.nameable)
 SELECT 'ownership'::text AS kind,

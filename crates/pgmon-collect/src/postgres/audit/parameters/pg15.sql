@@ -11,7 +11,9 @@ WITH per_object AS (
 ranked AS (
        SELECT o.parname, o.grantee, o.privileges, o.grantable,
               pg_catalog.count(*) OVER (PARTITION BY o.grantee = 0) AS total,
-              pg_catalog.row_number() OVER (PARTITION BY o.grantee = 0 ORDER BY o.parname, o.grantee) AS place
+              pg_catalog.row_number() OVER (PARTITION BY o.grantee = 0
+                                            ORDER BY pg_catalog.array_position($1::oid[], o.grantee),
+                                                     o.parname) AS place
          FROM per_object AS o)
 SELECT 'parameter'::text AS kind,
        r.parname::text AS object,

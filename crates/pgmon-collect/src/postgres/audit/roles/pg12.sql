@@ -29,7 +29,10 @@ SELECT r.oid AS oid,
                JOIN pg_catalog.pg_roles AS h ON h.oid = m.member
               WHERE m.roleid = r.oid
                 AND m.admin_option
-              ORDER BY 1) AS admins
+              ORDER BY 1) AS admins,
+       -- Before 16 there is one grant of a membership, and whoever revokes it need not name the grantor.
+       ARRAY[]::text[] AS granted_to,
+       ARRAY[]::text[] AS granted_by
   FROM pg_catalog.pg_roles AS r
   JOIN reach AS x ON x.oid = r.oid
  ORDER BY r.rolname

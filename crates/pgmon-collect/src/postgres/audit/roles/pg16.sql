@@ -35,7 +35,25 @@ SELECT r.oid AS oid,
                JOIN pg_catalog.pg_roles AS h ON h.oid = m.member
               WHERE m.roleid = r.oid
                 AND m.admin_option
-              ORDER BY 1) AS admins
+              ORDER BY 1) AS admins,
+       -- To whom of ours the role was granted, and (in the same order) by whom: a REVOKE must name the
+       -- grantor, unless it is the bootstrap superuser.
+       ARRAY(SELECT h.rolname::text
+               FROM pg_catalog.pg_auth_members AS m
+               JOIN pg_catalog.pg_roles AS h ON h.oid = m.member
+               JOIN pg_catalog.pg_roles AS g ON g.oid = m.grantor
+              WHERE m.roleid = r.oid
+                AND m.member IN (SELECT y.oid FROM reach AS y)
+                AND m.grantor <> 10
+              ORDER BY h.rolname, g.rolname) AS granted_to,
+       ARRAY(SELECT g.rolname::text
+               FROM pg_catalog.pg_auth_members AS m
+               JOIN pg_catalog.pg_roles AS h ON h.oid = m.member
+               JOIN pg_catalog.pg_roles AS g ON g.oid = m.grantor
+              WHERE m.roleid = r.oid
+                AND m.member IN (SELECT y.oid FROM reach AS y)
+                AND m.grantor <> 10
+              ORDER BY h.rolname, g.rolname) AS granted_by
   FROM pg_catalog.pg_roles AS r
   JOIN reach AS x ON x.oid = r.oid
  GROUP BY r.oid, r.rolname, r.rolsuper, r.rolcreatedb, r.rolcreaterole, r.rolreplication, r.rolbypassrls

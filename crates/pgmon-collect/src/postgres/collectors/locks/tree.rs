@@ -16,7 +16,8 @@ pub struct Edge {
     pub blocked: Party,
     /// For whom; absent if that one had just gone.
     pub blocker: Option<Party>,
-    /// How long the session has been waiting, seconds; absent if unknown.
+    /// How long the session has been waiting (before PostgreSQL 14: how old its query is), seconds; absent if
+    /// unknown.
     pub wait_seconds: Option<f64>,
     /// What is locked: `relation`, `transactionid`, `tuple`, ...
     pub locktype: String,

@@ -2,6 +2,7 @@
 
 use super::bound::{Bound, Value};
 use super::calendar::{self, Step};
+use super::listed;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many gaps are listed; all are counted.
@@ -45,7 +46,7 @@ pub struct Summary {
     pub newest_upper: Option<String>,
     /// How wide partitions by number are.
     pub number_step: Option<i64>,
-    /// For ranges by time.
+    /// For ranges and lists by time.
     pub time: Option<TimeRanges>,
 }
 
@@ -59,7 +60,7 @@ pub struct TimeRanges {
     /// How wide the newest partitions are.
     pub step: Option<Step>,
     /// What is covered without a gap, in order.
-    covered: Vec<(i64, i64)>,
+    pub covered: Vec<(i64, i64)>,
     /// The ranges of those partitions that are partitioned again, by their oids.
     pub partitioned: BTreeMap<i64, (i64, i64)>,
 }
@@ -78,12 +79,12 @@ impl Summary {
         let mut summary = Self::default();
         let mut ranges = Vec::new();
         let mut hash: Option<(u32, f64)> = None;
-        let mut lists = false;
+        let mut lists = Vec::new();
         for partition in partitions {
             match &partition.bound {
                 None => summary.unreadable += 1,
                 Some(Bound::Default) => {}
-                Some(Bound::List(_)) => lists = true,
+                Some(Bound::List(values)) => lists.push((partition, values.as_slice())),
                 Some(Bound::Hash { modulus, .. }) => {
                     let (greatest, share) = hash.unwrap_or((1, 0.0));
                     hash = Some((greatest.max(*modulus), share + 1.0 / f64::from(*modulus)));
@@ -91,12 +92,17 @@ impl Summary {
                 Some(Bound::Range(from, to)) => ranges.push((partition, from.as_slice(), to.as_slice())),
             }
         }
-        if summary.unreadable > 0 || lists {
+        if summary.unreadable > 0 {
             return summary;
         }
         if let Some((modulus, share)) = hash {
             // Every modulus divides the greatest one, so this comes out even.
             summary.gaps = round(f64::from(modulus) * (1.0 - share));
+        } else if !lists.is_empty() {
+            if let Some((oldest, time)) = listed::times(key_type, &lists) {
+                summary.oldest_lower = Some(oldest);
+                summary.time = Some(time);
+            }
         } else if !ranges.is_empty() {
             summary.ranges(key_type, &ranges);
         }

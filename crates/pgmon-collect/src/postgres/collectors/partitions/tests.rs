@@ -118,6 +118,10 @@ fn what_ended_a_year_ago_is_not_healthy() {
             CREATE TABLE part.by_domain (at part.day) PARTITION BY RANGE (at);
             CREATE TABLE part.\"new
 line\" (at date) PARTITION BY RANGE (at);
+            CREATE TABLE part.listed_days (at date) PARTITION BY LIST (at);
+            CREATE TABLE part.listed_days_rest PARTITION OF part.listed_days DEFAULT;
+            CREATE TABLE part.listed_hours (at timestamptz) PARTITION BY LIST (at);
+            CREATE TABLE part.listed_epochs (at bigint) PARTITION BY LIST (at);
             DO $$ DECLARE m timestamptz; BEGIN
               FOR i IN 0..11 LOOP
                 m := date_trunc('month', now() AT TIME ZONE 'America/New_York' - interval '24 months' + make_interval(months => i)) AT TIME ZONE 'America/New_York';
@@ -125,6 +129,11 @@ line\" (at date) PARTITION BY RANGE (at);
               END LOOP;
               FOR i IN -1..9 LOOP
                 EXECUTE format('CREATE TABLE part.ahead_%s PARTITION OF part.ahead FOR VALUES FROM (%L) TO (%L)', i + 1, date_trunc('hour', now()) + make_interval(days => i), date_trunc('hour', now()) + make_interval(days => i + 1));
+              END LOOP;
+              FOR i IN 0..2 LOOP
+                EXECUTE format('CREATE TABLE part.listed_days_%s PARTITION OF part.listed_days FOR VALUES IN (%L, %L)', i, current_date - 2 + 2 * i, current_date - 1 + 2 * i);
+                EXECUTE format('CREATE TABLE part.listed_hours_%s PARTITION OF part.listed_hours FOR VALUES IN (%L)', i, date_trunc('hour', now()) + make_interval(hours => i));
+                EXECUTE format('CREATE TABLE part.listed_epochs_%s PARTITION OF part.listed_epochs FOR VALUES IN (%s)', i, extract(epoch FROM current_date + i)::int8);
               END LOOP;
               EXECUTE format('CREATE TABLE part.by_domain_1 PARTITION OF part.by_domain FOR VALUES FROM (%L) TO (%L)', current_date - 3, current_date + 30);
               EXECUTE format('CREATE TABLE part.\"new
@@ -174,6 +183,14 @@ line\" FOR VALUES FROM (%L) TO (%L)', current_date - 3, current_date + 30);
         assert_eq!((of(&round, "missing", "by_text"), of(&round, "gaps", "by_text")), (None, Some(0.0)));
         assert_eq!(of(&round, "missing", "by_domain"), Some(0.0));
         assert_eq!(row(&round, "by_text")["unreadable_bounds"], 0);
+        // Lists of dates end with the newest date, here in three days; numbers may count anything.
+        assert!(within(of(&round, "horizon_seconds", "listed_days"), 3.0 * DAY - 60.0, 4.0 * DAY), "{major}");
+        assert!(within(of(&round, "oldest_seconds", "listed_days"), -60.0, DAY + 60.0), "{major}");
+        assert!(within(of(&round, "horizon_seconds", "listed_hours"), 7200.0 - 60.0, 10_800.0), "{major}");
+        let missing = ["listed_days", "listed_hours", "listed_epochs"].map(|t| of(&round, "missing", t));
+        assert_eq!(missing, [Some(0.0), Some(1.0), None], "three days are asked for");
+        assert_eq!(of(&round, "horizon_seconds", "listed_epochs"), None);
+        assert_eq!(of(&round, "count", "listed_epochs"), Some(3.0));
         let lines = round
             .samples("pg_partition_missing")
             .into_iter()
