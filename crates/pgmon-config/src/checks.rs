@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::tree::Node;
+use crate::sections::http;
+use crate::tree::{Node, join};
 use crate::{Config, Diagnostic, Entry, Span};
 
 /// The shortest interval of a loop.
@@ -19,10 +20,38 @@ pub(crate) fn check(
     loops(config, root, faults, warnings);
     thresholds(config, root, warnings);
     vault(config, entries, root, faults, warnings);
+    default_labels(config, root, faults);
+    http::check(&config.http, root, faults, warnings);
     if config.bloat.min_relation_bytes > config.bloat.max_relation_bytes {
         let pointer = "/bloat/min_relation_bytes";
         let at = &root.locate(pointer).1.at;
         warnings.push(at.says(pointer, "is above max_relation_bytes, so no relation is ever measured"));
+    }
+}
+
+/// Labels that pgmon or the text format gives its own meaning.
+const RESERVED_LABELS: [&str; 5] = ["cluster", "db", "datname", "le", "quantile"];
+
+fn default_labels(config: &Config, root: &Node, faults: &mut Vec<Diagnostic>) {
+    let word = |name: &str| {
+        let mut bytes = name.bytes();
+        bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+            && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    for (name, value) in &config.default_labels {
+        let pointer = join("/default_labels", name);
+        let at = root.locate(&pointer).0;
+        let mut says = |message: &str| faults.push(at.says(&pointer, message));
+        if RESERVED_LABELS.contains(&name.as_str()) {
+            says("pgmon gives this label itself; choose another name");
+        } else if !word(name) || name.starts_with("__") {
+            says("a label's name has letters, digits and _, begins with no digit and not with __");
+        } else if value.is_empty() || value.len() > 128 || value.chars().any(char::is_control) {
+            says("a label's value has 1 to 128 bytes and no control characters");
+        }
+    }
+    if config.default_labels.len() > 16 {
+        faults.push(root.locate("/default_labels").0.says("/default_labels", "has more than 16 labels"));
     }
 }
 

@@ -18,6 +18,7 @@ mod pgpass;
 mod schema;
 mod secret;
 mod sections;
+mod sitrep;
 mod source;
 mod span;
 mod suggest;
@@ -25,6 +26,7 @@ mod suggest;
 mod tests;
 mod tree;
 mod validate;
+mod web_config;
 mod yaml;
 
 pub use byte_size::{ByteSize, ByteSizeError};
@@ -37,8 +39,13 @@ pub use load::{Entry, LoadOptions, Loaded, Overrides, Source};
 pub use schema::schema;
 pub use secret::{REDACTED, Secret};
 pub use sections::{
-    Alerts, AppRole, Bloat, Budgets, Canary, Config, Database, History, Http, Kubernetes, Limits, LogFormat, LogLevel, Logging,
-    Notifiers, SampleIntervals, SamplingMode, Secrets, Security, Timeouts, Ui, Vault,
+    Alerts, ApiKey, AppRole, Auth, BasicUser, Bloat, Budgets, Canary, ClientAuth, Config, Database, History,
+    Http, Kubernetes, Limits, LogFormat, LogLevel, Logging, Notifiers, RateLimit, SampleIntervals,
+    SamplingMode, Scope, Secrets, Security, Timeouts, Tls, TlsVersion, Ui, Vault, key_digest,
+    password_hash_fault,
 };
 pub use source::{Argv, PasswordSource, VaultSecret};
 pub use span::{Span, SpanError};
+pub use web_config::{
+    ClientAuthType, HttpServerConfig, TlsServerConfig, ToolkitVersion, WebConfig, WebHeaders, WebRateLimit,
+};

@@ -10,7 +10,7 @@ use crate::schema::Shape;
 use crate::tree::{Data, Node, Place, join};
 use crate::validate::validate;
 use crate::{Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Secret};
-use crate::{checks, entries, env, files, normalise, yaml};
+use crate::{checks, entries, env, files, normalise, sitrep, yaml};
 
 /// The largest configuration file (bytes).
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -52,6 +52,8 @@ pub struct Overrides {
     pub cluster: Option<String>,
     /// `--bind`
     pub bind: Option<String>,
+    /// `--web.config.file`
+    pub web_config_file: Option<String>,
 }
 
 /// A configuration that is fit for use.
@@ -141,7 +143,7 @@ impl LoadOptions {
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
+pub(crate) fn read(path: &Path) -> Result<String, String> {
     let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if metadata.is_dir() {
         return Err("it is a directory".to_owned());
@@ -166,6 +168,8 @@ fn load(
     let Some(mut root) = parse(path, text, &mut faults) else { return Err(ConfigErrors(faults)) };
     normalise::rename_aliases(&mut root, shape, "", &mut faults);
     env::overlay(&mut root, shape, &options.env, &options.overrides, &mut faults, &mut warnings);
+    sitrep::overlay(&mut root, shape, &options.env, &mut faults);
+    normalise::expand_short(&mut root, shape);
     interpolate(&mut root, &options.env, "", &mut faults);
     normalise::fit(&mut root, shape, path.and_then(Path::parent));
     files::read_all(&mut root, shape, "", files, &mut faults);
@@ -178,6 +182,7 @@ fn load(
         Some(Ok(mut config)) => {
             config.secrets.vault.complete(&options.env);
             checks::check(&config, &entries, &root, &mut faults, &mut warnings);
+            config.http.auth.seal();
             config
         }
         Some(Err(_)) => {
@@ -195,7 +200,7 @@ fn load(
     Err(ConfigErrors(faults))
 }
 
-fn parse(path: Option<&Path>, text: &str, faults: &mut Vec<Diagnostic>) -> Option<Node> {
+pub(crate) fn parse(path: Option<&Path>, text: &str, faults: &mut Vec<Diagnostic>) -> Option<Node> {
     let file: Arc<str> = path.map(|path| path.display().to_string()).unwrap_or_default().into();
     let place = |line, column| match path {
         Some(_) => Place::File { file: file.clone(), line, column },

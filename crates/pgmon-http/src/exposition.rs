@@ -84,6 +84,12 @@ const BLIND: Desc = Desc::gauge(
 );
 const BUILD: Desc = Desc::gauge("pgmon_build_info", "Always 1; the label is pgmon's version.", &["version"]);
 
+const EXPORTER_ERRORS: Desc = Desc::counter(
+    "exporter_errors_total",
+    "Collector runs and attempts to connect that failed, of all databases.",
+    &[],
+);
+
 /// Families of each watched database that no collector fills, in the order in which the documentation
 /// lists them.
 pub const OF_A_DATABASE: &[&Desc] = &[
@@ -111,7 +117,8 @@ pub const OF_A_DATABASE: &[&Desc] = &[
 ];
 
 /// Families of the process.
-pub const OF_THE_PROCESS: &[&Desc] = &[&BUILD, config_state::ALL[0], config_state::ALL[1]];
+pub const OF_THE_PROCESS: &[&Desc] =
+    &[&BUILD, config_state::ALL[0], config_state::ALL[1], &EXPORTER_ERRORS];
 
 /// Labels that come before a sample's own.
 #[derive(Clone, Copy)]
@@ -197,23 +204,34 @@ fn once<'a, 'p>(parts: &'p [Part<'a>]) -> impl Iterator<Item = (Before<'a>, &'a 
     })
 }
 
-/// What is the same for all pages.
-#[derive(Debug, Clone, Copy)]
+/// What is the same for all pages, until the configuration is read again.
+#[derive(Debug, Clone, Default)]
 pub struct Look {
-    /// pgmon's version.
-    pub version: &'static str,
     /// Whether `postgres`, `template0` and `template1` are left out of the figures of single databases
     /// (label `datname`). How near each is to wraparound stays: any of them can stop the whole server.
     pub hide_postgres_defaults: bool,
+    /// Labels that every sample gets (`default_labels`).
+    pub labels: Vec<(String, String)>,
 }
 
-/// Renders all databases at the monotonic time `now`; `capacity` is the expected size in bytes.
-pub fn render(fleet: &Fleet, now: Duration, look: Look, format: Format, capacity: usize) -> Page {
+/// Renders all databases at the monotonic time `now`; `capacity` is the expected size in bytes. `more`
+/// adds families of the process.
+pub fn render(
+    fleet: &Fleet,
+    now: Duration,
+    version: &str,
+    look: &Look,
+    format: Format,
+    capacity: usize,
+    more: &dyn Fn(&mut Families),
+) -> Page {
     let views = views(fleet);
     let mut globals = Families::new();
-    globals.push(&BUILD, &[look.version], 1.0);
+    globals.push(&BUILD, &[version], 1.0);
     config_state::families(fleet, &mut globals);
     process::families(&mut globals);
+    more(&mut globals);
+    globals.push(&EXPORTER_ERRORS, &[], errors(&views));
     let globals = globals.into_vec();
 
     let mut parts = Parts::default();
@@ -239,12 +257,22 @@ pub fn render(fleet: &Fleet, now: Duration, look: Look, format: Format, capacity
             parts.add(place, before, &good.families, hide);
         }
     }
-    let mut writer = Writer::new(format, capacity);
+    let mut writer = Writer::new(format, capacity).with_labels(&look.labels);
     for (desc, parts) in parts.0.values() {
         writer.family(desc, once(parts));
     }
     let (families, samples) = writer.counts();
     Page { text: writer.finish(), families, samples }
+}
+
+/// What failed so far, of all databases.
+fn errors(views: &[View]) -> f64 {
+    let of = |view: &View| {
+        let loops: u64 = view.snapshot.loops.iter().map(|l| l.errors).sum();
+        let roamed: u64 = view.roamed.iter().map(|c| c.errors).sum();
+        loops + roamed + view.snapshot.connect_errors
+    };
+    views.iter().map(of).sum::<u64>() as f64
 }
 
 impl View {

@@ -5,7 +5,8 @@
 //! stops, and the next scrape renders its own page.
 
 use crate::exposition::{self, Look, Page};
-use arc_swap::ArcSwapOption;
+use crate::telemetry::Telemetry;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use flate2::{Compression, write::GzEncoder};
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
@@ -69,15 +70,36 @@ struct Slot {
 pub struct Pages {
     fleet: Arc<Fleet>,
     timer: Arc<dyn Timer>,
-    look: Look,
+    version: &'static str,
+    telemetry: Arc<Telemetry>,
+    look: ArcSwap<Look>,
     slots: [Slot; 4],
     rendering: Mutex<()>,
 }
 
 impl Pages {
     /// No page yet.
-    pub fn new(fleet: Arc<Fleet>, timer: Arc<dyn Timer>, look: Look) -> Self {
-        Self { fleet, timer, look, slots: Default::default(), rendering: Mutex::new(()) }
+    pub fn new(
+        fleet: Arc<Fleet>,
+        timer: Arc<dyn Timer>,
+        version: &'static str,
+        telemetry: Arc<Telemetry>,
+        look: Look,
+    ) -> Self {
+        Self {
+            fleet,
+            timer,
+            version,
+            telemetry,
+            look: ArcSwap::from_pointee(look),
+            slots: Default::default(),
+            rendering: Mutex::new(()),
+        }
+    }
+
+    /// Replaces what is the same for all pages.
+    pub fn set_look(&self, look: Look) {
+        self.look.store(Arc::new(look));
     }
 
     /// The current page.
@@ -158,8 +180,10 @@ impl Pages {
             Some(last) if !variant.gzip => last.body.len() + last.body.len() / 16,
             _ => 64 << 10,
         };
+        let look = self.look.load();
+        let more = |out: &mut _| self.telemetry.families(out);
         let Page { text, families, samples } =
-            exposition::render(&self.fleet, rendered, self.look, variant.format, capacity);
+            exposition::render(&self.fleet, rendered, self.version, &look, variant.format, capacity, &more);
         let body = if variant.gzip { gzip(&text) } else { text.into() };
         let ready = Arc::new(Ready { body, rendered, families, samples, layout });
         slot.ready.store(Some(ready.clone()));

@@ -50,6 +50,9 @@ pub struct SourceArgs {
     /// Where to listen.
     #[arg(long, value_name = "ADDRESS:PORT", global = true)]
     pub bind: Option<String>,
+    /// Web configuration file of the Prometheus exporter toolkit: certificate, users, headers.
+    #[arg(long = "web.config.file", value_name = "FILE", global = true)]
+    pub web_config_file: Option<String>,
 }
 
 /// The subcommands.
@@ -92,6 +95,18 @@ pub enum Command {
         #[arg(long, value_name = "MAJOR", value_parser = clap::value_parser!(u16).range(12..=99))]
         pg: Option<u16>,
     },
+    /// Print the SHA-256 of an API key, for http.auth.api_keys. The key is read from standard input.
+    HashKey {
+        /// Make a new key, and print it as well.
+        #[arg(long)]
+        generate: bool,
+    },
+    /// Print the hash of a password, for http.auth.basic. The password is read from standard input.
+    HashPassword {
+        /// How it is hashed.
+        #[arg(long, value_enum, default_value_t = Algorithm::Bcrypt)]
+        algorithm: Algorithm,
+    },
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Print completions for a shell.
@@ -101,6 +116,15 @@ pub enum Command {
     },
     /// Print the manual page (roff).
     Man,
+}
+
+/// How a password is hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Algorithm {
+    /// Understood by the Prometheus exporter toolkit as well.
+    Bcrypt,
+    /// Harder to attack with special hardware; each verification takes 19 MiB for a moment.
+    Argon2id,
 }
 
 /// How findings are printed.

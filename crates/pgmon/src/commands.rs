@@ -3,6 +3,7 @@
 mod agent;
 mod check_config;
 mod doctor;
+mod hash;
 mod healthcheck;
 mod print;
 
@@ -28,6 +29,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         }
         Command::Doctor { format } => with_config(&cli.source, |loaded| doctor::run(loaded, format)),
         Command::Sql { collector, pg } => print::sql(collector.as_deref(), pg),
+        Command::HashKey { generate } => hash::key(generate),
+        Command::HashPassword { algorithm } => hash::password(algorithm),
         Command::Schema => print::schema(),
         Command::Completions { shell } => print::completions(shell),
         Command::Man => print::man(),
@@ -85,6 +88,7 @@ fn options(source: &SourceArgs) -> LoadOptions {
             dsn: source.dsn.clone().map(Secret::new),
             cluster: source.cluster.clone(),
             bind: source.bind.clone(),
+            web_config_file: source.web_config_file.clone(),
         },
         ..LoadOptions::default()
     }

@@ -1,5 +1,6 @@
 //! The whole of `pgmon.yaml`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -37,6 +38,9 @@ pub struct Config {
     /// The databases to watch, if there are several.
     #[schemars(length(max = 10_000))]
     pub databases: Vec<Database>,
+    /// Labels that every sample on `/metrics` gets, unless its family has a label of that name.
+    #[schemars(extend("examples" = [{ "exporter": "custom_pg_exporter" }]))]
+    pub default_labels: BTreeMap<String, String>,
     /// How often each loop runs.
     pub sample_intervals: SampleIntervals,
     /// How long one round of each loop may take.
@@ -83,6 +87,7 @@ impl Default for Config {
             dsn: None,
             dsn_file: None,
             databases: Vec::new(),
+            default_labels: BTreeMap::new(),
             sample_intervals: SampleIntervals::default(),
             budgets: Budgets::default(),
             limits: Limits::default(),

@@ -24,7 +24,10 @@ pub use canary::Canary;
 pub use config::Config;
 pub use database::Database;
 pub use history::History;
-pub use http::Http;
+pub use http::{
+    ApiKey, Auth, BasicUser, ClientAuth, Http, RateLimit, Scope, Tls, TlsVersion, key_digest,
+    password_hash_fault,
+};
 pub use limits::Limits;
 pub use logging::{LogFormat, LogLevel, Logging};
 pub use notifiers::Notifiers;

@@ -83,7 +83,8 @@ fn no_file_is_needed() {
     assert_eq!((loaded.entries[0].cluster.as_str(), loaded.entries[0].db.as_str()), ("local", "shop"));
 
     let dsn = Some("postgres://pgmon@db2/shop".into());
-    options.overrides = Overrides { dsn, cluster: Some("c".into()), bind: Some("[::]:1".into()) };
+    options.overrides =
+        Overrides { dsn, cluster: Some("c".into()), bind: Some("[::]:1".into()), ..Overrides::default() };
     let loaded = Config::load(&options).unwrap();
     assert_eq!(loaded.entries[0].connect.host, Host::Name("db2".into()));
     assert_eq!((loaded.entries[0].cluster.as_str(), loaded.config.http.bind.as_str()), ("c", "[::]:1"));

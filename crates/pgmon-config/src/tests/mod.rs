@@ -3,6 +3,7 @@
 mod dsn;
 mod environment;
 mod errors;
+mod http;
 mod loading;
 mod secrets;
 mod sources;

@@ -37,6 +37,7 @@ const WORDS: &[&str] = &[
     "x-env",
     "x-secret",
     "x-aliases",
+    "x-short",
 ];
 
 fn words_of(schema: &Value, path: &str, unknown: &mut Vec<String>) {

@@ -93,8 +93,8 @@ fn page(fleet: &Fleet, now: Duration) -> String {
 }
 
 fn page_of(fleet: &Fleet, now: Duration, hide_postgres_defaults: bool) -> String {
-    let look = Look { version: "1.2.3", hide_postgres_defaults };
-    let page = render(fleet, now, look, Format::Text, 1024).text;
+    let look = Look { hide_postgres_defaults, ..Look::default() };
+    let page = render(fleet, now, "1.2.3", &look, Format::Text, 1024, &|_| {}).text;
     // What the machine says of this very process differs from run to run.
     page.lines().filter(|l| !l.contains("process_")).collect::<Vec<_>>().join("\n")
 }

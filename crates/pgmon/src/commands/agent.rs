@@ -12,9 +12,8 @@ use pgmon_collect::poller::timer::Timer;
 use pgmon_config::{Entry, LoadOptions, Loaded, SslMode};
 use pgmon_core::clock::SystemClock;
 use pgmon_core::snapshot::Up;
-use pgmon_http::exposition::Look;
-use pgmon_http::pages::Pages;
-use pgmon_http::server::{self, App};
+use pgmon_http::reload::ReloadRequest;
+use pgmon_http::{Access, App, server};
 use reload::{Cause, Reloader};
 use roster::Roster;
 use std::pin::pin;
@@ -22,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// How long a stop may take before what is left is cut off.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
@@ -43,44 +42,51 @@ pub fn run(loaded: Loaded, options: LoadOptions) -> anyhow::Result<Code> {
     code
 }
 
+/// Wishes to reload that may wait; more are told that one is under way.
+const RELOADS_WAITING: usize = 4;
+
 /// What the agent waits for.
 enum Event {
     Stop,
-    Reload(Cause, Option<tokio::sync::oneshot::Sender<Result<String, String>>>),
+    Reload(Cause, Option<ReloadRequest>),
     AllRefused(String),
     DriverEnded(String),
     ServerEnded(Result<std::io::Result<()>, tokio::task::JoinError>),
 }
 
 async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -> anyhow::Result<Code> {
+    let access = match Access::build(&loaded.config.http) {
+        Ok(access) => access,
+        Err(error) => {
+            for line in error.to_string().lines() {
+                eprintln!("error: {line}");
+            }
+            return Ok(Code::Usage);
+        }
+    };
     let bind = loaded.config.http.bind.clone();
     let listener = TcpListener::bind(&bind).await.with_context(|| {
         format!("cannot listen on {bind} (http.bind, --bind, PGMON_HTTP_BIND): is another pgmon running?")
     })?;
     let address = listener.local_addr().context("the listener has no address")?;
-    warn_of_open_doors(&loaded.entries, &address);
+    warn_of_open_doors(&loaded.entries, &address, &access);
 
-    let look = Look {
-        version: crate::cli::VERSION,
-        hide_postgres_defaults: loaded.config.ui.hide_postgres_defaults,
-    };
     let timer: Arc<dyn Timer> = Arc::new(SystemClock::new());
     let fleet = Arc::new(Fleet::new(Vec::new()));
     let mut roster = Roster::new(&loaded.config, fleet.clone(), timer.clone(), options.env.clone());
-    let mut reloader = Reloader::new(options, &loaded, levels, fleet.clone(), timer.clone());
     let (stop, stopped) = watch::channel(false);
     tracing::info!(version = crate::cli::VERSION, databases = loaded.entries.len(), listen = %address, "pgmon starts");
     // A first SIGHUP must not end the process, so that signals are caught before anything else begins.
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
+    let (requests, mut requested) = mpsc::channel(RELOADS_WAITING);
+    let look = reload::look(&loaded.config);
+    let mut app = App::new(fleet.clone(), timer.clone(), crate::cli::VERSION, look, access, address);
+    app.reload = Some(requests);
+    let app = Arc::new(app);
+    let mut reloader = Reloader::new(options, &loaded, levels, app.clone());
     roster.apply(&loaded.config, loaded.entries);
-    let app = Arc::new(App {
-        pages: Pages::new(fleet.clone(), timer.clone(), look),
-        fleet: fleet.clone(),
-        timer: timer.clone(),
-        version: crate::cli::VERSION,
-    });
     let mut server = tokio::spawn(server::serve(listener, app, stopped));
 
     let mut refused = pin!(all_refused(&fleet));
@@ -89,6 +95,7 @@ async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -
             _ = terminate.recv() => Event::Stop,
             _ = interrupt.recv() => Event::Stop,
             _ = hangup.recv() => Event::Reload(Cause::Signal, None),
+            Some(request) = requested.recv() => Event::Reload(Cause::Request, Some(request)),
             () = files::changed(&reloader.files, &*timer) => Event::Reload(Cause::File, None),
             refusals = &mut refused => Event::AllRefused(refusals),
             how = roster.ended() => Event::DriverEnded(how),
@@ -96,11 +103,11 @@ async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -
         };
         match event {
             Event::Stop => break Code::Ok,
-            Event::Reload(cause, answer) => {
+            Event::Reload(cause, request) => {
                 let result = reloader.reload(cause, &mut roster).await;
-                if let Some(answer) = answer {
+                if let Some(request) = request {
                     // Who asked may have gone.
-                    let _ = answer.send(result);
+                    let _ = request.answer.send(result);
                 }
             }
             Event::AllRefused(refusals) => {
@@ -158,7 +165,7 @@ async fn all_refused(fleet: &Fleet) -> String {
     }
 }
 
-fn warn_of_open_doors(entries: &[Entry], address: &std::net::SocketAddr) {
+fn warn_of_open_doors(entries: &[Entry], address: &std::net::SocketAddr, access: &Access) {
     for entry in entries {
         let (cluster, db) = (&entry.cluster, &entry.db);
         if entry.connect.is_remote() && entry.connect.effective_sslmode() == SslMode::Disable {
@@ -168,7 +175,15 @@ fn warn_of_open_doors(entries: &[Entry], address: &std::net::SocketAddr) {
             );
         }
     }
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "listening beyond loopback without authentication: anybody who reaches it can read /metrics");
+    if !address.ip().is_loopback() && !access.asks_who_it_is() {
+        tracing::warn!(
+            %address,
+            "listening beyond loopback without authentication: anybody who reaches it can read /metrics (set http.auth)"
+        );
+    } else if !address.ip().is_loopback() && !access.encrypts() {
+        tracing::warn!(
+            %address,
+            "listening beyond loopback without TLS: keys and passwords cross the network in clear text (set http.tls, or put a proxy with TLS in front)"
+        );
     }
 }

@@ -3,9 +3,16 @@
 use crate::exit::Code;
 use pgmon_collect::postgres::wording::count;
 use pgmon_config::{Loaded, Source};
+use pgmon_http::Access;
 
 /// Says what was loaded; errors and warnings have been printed by then.
 pub fn run(loaded: &Loaded, show: bool) -> Code {
+    if let Err(errors) = Access::build(&loaded.config.http) {
+        for error in errors.to_string().lines() {
+            eprintln!("error: {error}");
+        }
+        return Code::Usage;
+    }
     let from = match &loaded.source {
         Source::File(path) => path.display().to_string(),
         Source::NoFile => "no file".to_owned(),

@@ -13,6 +13,7 @@ mod canary;
 mod command_line;
 mod doctor;
 mod documentation;
+mod endpoint;
 mod engine;
 mod faults;
 mod guardrails;
