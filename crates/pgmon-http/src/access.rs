@@ -14,7 +14,7 @@ use crate::tls::{self, Tls};
 use axum::http::{HeaderName, HeaderValue};
 use keys::Key;
 use passwords::User;
-use pgmon_config::{Http, Scope, WebConfig, password_hash_fault, read_secret};
+use pgmon_config::{Http, Scope, Secret, WebConfig, password_hash_fault, read_secret};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,10 +159,9 @@ impl Reader {
         self.files.push((path, print));
     }
 
-    fn secret(&mut self, path: PathBuf) -> Option<String> {
+    fn secret(&mut self, path: PathBuf) -> Option<Secret> {
         self.note(path.clone());
-        let secret = read_secret(&path).map_err(|fault| self.faults.push(fault)).ok()?;
-        Some(secret.expose().to_owned())
+        read_secret(&path).map_err(|fault| self.faults.push(fault)).ok()
     }
 
     fn keys(&mut self, http: &Http) -> Vec<Key> {
@@ -170,7 +169,7 @@ impl Reader {
         for (n, key) in http.auth.api_keys.iter().enumerate() {
             let name: Arc<str> = key.name.clone().unwrap_or_else(|| format!("key{}", n + 1)).into();
             let digest = match &key.key_file {
-                Some(path) => self.secret(path.clone()).map(|text| Key::digest(&text)),
+                Some(path) => self.secret(path.clone()).map(|text| Key::digest(text.expose())),
                 None => key.sha256.as_ref().and_then(|digest| Key::parse(digest.expose())),
             };
             match digest {
@@ -186,10 +185,10 @@ impl Reader {
         for user in &http.auth.basic {
             let hash = match &user.password_hash_file {
                 Some(path) => self.secret(path.clone()).map(|hash| {
-                    let fault =
-                        password_hash_fault(&hash).map(|fault| format!("{}: {fault}", path.display()));
+                    let fault = password_hash_fault(hash.expose())
+                        .map(|fault| format!("{}: {fault}", path.display()));
                     self.faults.extend(fault);
-                    hash.into()
+                    hash
                 }),
                 None => Some(user.password_hash.clone()),
             };

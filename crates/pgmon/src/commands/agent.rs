@@ -10,10 +10,10 @@ use anyhow::Context as _;
 use pgmon_collect::history::Recorder;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
-use pgmon_config::{Config, Entry, LoadOptions, Loaded, SslMode};
+use pgmon_config::{Entry, LoadOptions, Loaded, SslMode};
 use pgmon_core::clock::SystemClock;
 use pgmon_core::snapshot::Up;
-use pgmon_http::exposition::Look;
+use pgmon_http::reload::ReloadRequest;
 use pgmon_http::{Access, App, server};
 use reload::{Cause, Reloader};
 use roster::Roster;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// How long a stop may take before what is left is cut off.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
@@ -43,18 +43,13 @@ pub fn run(loaded: Loaded, options: LoadOptions) -> anyhow::Result<Code> {
     code
 }
 
-/// How the configuration wants the page of metrics to look.
-fn look(config: &Config) -> Look {
-    Look {
-        hide_postgres_defaults: config.ui.hide_postgres_defaults,
-        labels: config.default_labels.clone().into_iter().collect(),
-    }
-}
+/// Wishes to reload that may wait; more are told that one is under way.
+const RELOADS_WAITING: usize = 4;
 
 /// What the agent waits for.
 enum Event {
     Stop,
-    Reload(Cause, Option<tokio::sync::oneshot::Sender<Result<String, String>>>),
+    Reload(Cause, Option<ReloadRequest>),
     AllRefused(String),
     DriverEnded(String),
     ServerEnded(Result<std::io::Result<()>, tokio::task::JoinError>),
@@ -86,17 +81,16 @@ async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
-    let look = look(&loaded.config);
+    let (requests, mut requested) = mpsc::channel(RELOADS_WAITING);
+    let look = reload::look(&loaded.config);
     let mut app = App::new(fleet.clone(), timer.clone(), crate::cli::VERSION, look, access, address);
-    let (reloads, mut wishes) = tokio::sync::mpsc::channel(1);
-    app.reload = Some(reloads);
+    app.reload = Some(requests);
     app.set_queries(loaded.config.shown_queries());
     let app = Arc::new(app);
-    let mut reloader = Reloader::new(options, &loaded, levels, fleet.clone(), timer.clone(), app.clone());
+    let mut reloader = Reloader::new(options, &loaded, levels, app.clone());
     let kept = loaded.config.history.max_bytes.bytes();
     roster.apply(&loaded.config, loaded.entries);
-    let recorder = Recorder::new(fleet.clone(), timer.clone(), kept);
-    tokio::spawn(recorder.run(stopped.clone()));
+    tokio::spawn(Recorder::new(fleet.clone(), timer.clone(), kept).run(stopped.clone()));
     let mut server = tokio::spawn(server::serve(listener, app, stopped));
 
     let mut refused = pin!(all_refused(&fleet));
@@ -105,7 +99,7 @@ async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -
             _ = terminate.recv() => Event::Stop,
             _ = interrupt.recv() => Event::Stop,
             _ = hangup.recv() => Event::Reload(Cause::Signal, None),
-            Some(wish) = wishes.recv() => Event::Reload(Cause::Request, Some(wish.answer)),
+            Some(request) = requested.recv() => Event::Reload(Cause::Request, Some(request)),
             () = files::changed(&reloader.files, &*timer) => Event::Reload(Cause::File, None),
             refusals = &mut refused => Event::AllRefused(refusals),
             how = roster.ended() => Event::DriverEnded(how),
@@ -113,11 +107,11 @@ async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -
         };
         match event {
             Event::Stop => break Code::Ok,
-            Event::Reload(cause, answer) => {
+            Event::Reload(cause, request) => {
                 let result = reloader.reload(cause, &mut roster).await;
-                if let Some(answer) = answer {
+                if let Some(request) = request {
                     // Who asked may have gone.
-                    let _ = answer.send(result);
+                    let _ = request.answer.send(result);
                 }
             }
             Event::AllRefused(refusals) => {

@@ -2,8 +2,7 @@
 
 use crate::cli::SourceArgs;
 use crate::exit::Code;
-use pgmon_config::Config;
-use pgmon_config::Http;
+use pgmon_config::{Config, Http};
 use pgmon_http::probe;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;

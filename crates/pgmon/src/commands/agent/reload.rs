@@ -3,12 +3,13 @@
 use super::files::Files;
 use super::roster::{self, Roster};
 use crate::logging::Levels;
-use pgmon_collect::poller::fleet::{ConfigState, Fleet};
-use pgmon_collect::poller::timer::Timer;
+use pgmon_collect::poller::fleet::ConfigState;
 use pgmon_config::{Config, Http, LoadOptions, Loaded};
+use pgmon_http::exposition::Look;
 use pgmon_http::{Access, App};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Why the configuration is read again.
@@ -43,56 +44,40 @@ pub struct Reloader {
     /// The files that it was read from.
     pub files: Files,
     levels: Levels,
-    fleet: Arc<Fleet>,
-    timer: Arc<dyn Timer>,
     app: Arc<App>,
+}
+
+/// What was read, and what follows from it that can be wrong as well.
+struct Read {
+    loaded: Loaded,
+    /// Keys, users and certificates, if they are to be others.
+    access: Option<Access>,
 }
 
 impl Reloader {
     /// After the start with `loaded`.
-    pub fn new(
-        options: LoadOptions,
-        loaded: &Loaded,
-        levels: Levels,
-        fleet: Arc<Fleet>,
-        timer: Arc<dyn Timer>,
-        app: Arc<App>,
-    ) -> Self {
+    pub fn new(options: LoadOptions, loaded: &Loaded, levels: Levels, app: Arc<App>) -> Self {
         let mut files = Files::default();
         files.set(loaded.files.clone());
-        fleet.set_config(ConfigState { since: Some(timer.wall()), failure: None });
-        Self {
-            options,
-            started: loaded.config.clone(),
-            current: loaded.config.clone(),
-            files,
-            levels,
-            fleet,
-            timer,
-            app,
-        }
+        app.fleet.set_config(ConfigState { since: Some(app.timer.wall()), failure: None });
+        Self { options, started: loaded.config.clone(), current: loaded.config.clone(), files, levels, app }
     }
 
     /// Reads the configuration again. One that is wrong changes nothing. Answers what changed, or what is
     /// wrong, by name and place, without values.
     pub async fn reload(&mut self, cause: Cause, roster: &mut Roster) -> Result<String, String> {
-        let options = self.options.clone();
+        let (options, http) = (self.options.clone(), self.current.http.clone());
         let mut files = self.files.clone();
         // Files may be on a network, and checking thousands of databases takes a while.
         let work = tokio::task::spawn_blocking(move || {
             files.look();
             let mut read = BTreeSet::new();
-            let result = crate::commands::read(&options, &mut read);
+            let result = read_all(&options, &http, &mut read);
             if result.is_err() {
                 // What was not come to may be what has to be mended.
                 read.extend(files.paths().cloned());
             }
             files.set(read);
-            // Keys, users and certificates are in files of their own.
-            let result = result.and_then(|loaded| match Access::build(&loaded.config.http) {
-                Ok(access) => Ok((loaded, access)),
-                Err(errors) => Err(errors.to_string().lines().map(str::to_owned).collect()),
-            });
             (files, result)
         });
         let result = match work.await {
@@ -103,13 +88,13 @@ impl Reloader {
             Err(_) => Err(vec!["reading the configuration broke off".to_owned()]),
         };
         match result {
-            Ok((loaded, access)) => Ok(self.take_over(cause, loaded, access, roster)),
+            Ok(read) => Ok(self.take_over(cause, read, roster)),
             Err(faults) => Err(self.refuse(cause, &faults)),
         }
     }
 
-    fn take_over(&mut self, cause: Cause, loaded: Loaded, access: Access, roster: &mut Roster) -> String {
-        let Loaded { config, entries, warnings, .. } = loaded;
+    fn take_over(&mut self, cause: Cause, read: Read, roster: &mut Roster) -> String {
+        let Loaded { config, entries, warnings, .. } = read.loaded;
         for warning in warnings {
             tracing::warn!("configuration: {warning}");
         }
@@ -117,10 +102,12 @@ impl Reloader {
         let restart = after_restart(&self.started, &config);
         let changes = roster.apply(&config, entries);
         self.levels.follow(&config);
-        self.app.set_access(access);
-        self.app.pages.set_look(super::look(&config));
+        if let Some(access) = read.access {
+            self.app.set_access(access);
+        }
+        self.app.pages.set_look(look(&config));
         self.app.set_queries(config.shown_queries());
-        self.fleet.set_config(ConfigState { since: Some(self.timer.wall()), failure: None });
+        self.app.fleet.set_config(ConfigState { since: Some(self.app.timer.wall()), failure: None });
         self.current = config;
 
         let mut said = Vec::new();
@@ -163,14 +150,33 @@ impl Reloader {
             0 => first,
             more => format!("{first} (and {more} more)"),
         };
-        let since = self.fleet.config().since;
-        self.fleet.set_config(ConfigState { since, failure: Some(failure) });
+        let since = self.app.fleet.config().since;
+        self.app.fleet.set_config(ConfigState { since, failure: Some(failure) });
         format!("configuration not reloaded, the one before stays in force:\n{}", faults.join("\n"))
+    }
+}
+
+/// Reads everything, so that what is wrong is known before anything changes.
+fn read_all(options: &LoadOptions, http: &Http, files: &mut BTreeSet<PathBuf>) -> Result<Read, Vec<String>> {
+    let loaded = crate::commands::read(options, files)?;
+    let access = (loaded.config.http != *http).then(|| Access::build(&loaded.config.http)).transpose();
+    let access =
+        access.map_err(|faults| faults.to_string().lines().map(str::to_owned).collect::<Vec<_>>())?;
+    Ok(Read { loaded, access })
+}
+
+/// What is the same for all pages.
+pub fn look(config: &Config) -> Look {
+    Look {
+        hide_postgres_defaults: config.ui.hide_postgres_defaults,
+        labels: config.default_labels.clone().into_iter().collect(),
     }
 }
 
 /// The sections that differ and are in force at once.
 fn settings(before: &Config, now: &Config) -> Vec<&'static str> {
+    // The address is another matter: see `after_restart`.
+    let http = Http { bind: before.http.bind.clone(), ..now.http.clone() };
     let sections = [
         ("sample_intervals", before.sample_intervals != now.sample_intervals),
         ("budgets", before.budgets != now.budgets),
@@ -178,14 +184,14 @@ fn settings(before: &Config, now: &Config) -> Vec<&'static str> {
         ("timeouts", before.timeouts != now.timeouts),
         ("security", before.security != now.security),
         ("secrets", before.secrets != now.secrets),
+        ("http", before.http != http),
+        ("default_labels", before.default_labels != now.default_labels),
+        ("ui", before.ui != now.ui),
+        ("queries", before.queries != now.queries),
+        ("search_path", before.search_path != now.search_path),
         ("canary", before.canary != now.canary),
         ("bloat", before.bloat != now.bloat),
         ("logging.level", before.logging.level != now.logging.level),
-        ("queries", before.queries != now.queries),
-        ("search_path", before.search_path != now.search_path),
-        ("ui", before.ui != now.ui),
-        ("default_labels", before.default_labels != now.default_labels),
-        ("http", Http { bind: now.http.bind.clone(), ..before.http.clone() } != now.http),
     ];
     sections.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }
