@@ -1,6 +1,6 @@
 //! Runs the queries of the configuration in one database.
 
-use super::columns::{self, Shape};
+use super::columns::{self, Column, Shape};
 use super::definition::{Definition, QuerySet};
 use super::take::{Rows, Taken};
 use crate::poller::schedule::Schedule;
@@ -22,6 +22,10 @@ const LONGEST_STRIDE: u32 = 16;
 
 /// `query_canceled`
 const CANCELLED: &str = "57014";
+
+/// `invalid_sql_statement_name`. The driver looks types up that it meets for the first time, and that look
+/// discards a statement that is not kept prepared. The second time it knows them.
+const NO_SUCH_STATEMENT: &str = "26000";
 
 /// A database in which queries run.
 #[derive(Debug, Clone)]
@@ -359,14 +363,12 @@ impl Slot {
         let shape = match &self.shape {
             Some(shape) => shape.clone(),
             None => {
-                let mut found = Vec::new();
-                let probe = Statement::plain(columns::probe(&definition.sql)).once();
-                sender
-                    .send(session, probe, limit, |row| {
-                        found = columns::read(row);
-                        Ok(())
-                    })
-                    .await?;
+                let found = match sender.columns(session, limit).await {
+                    Err(error) if error.sqlstate() == Some(NO_SUCH_STATEMENT) => {
+                        sender.columns(session, limit).await?
+                    }
+                    found => found?,
+                };
                 let shape = Arc::new(Shape::new(&definition, &found).map_err(Failure::Result)?);
                 self.shape = Some(shape.clone());
                 shape
@@ -439,6 +441,18 @@ struct Sender<'s> {
 }
 
 impl Sender<'_> {
+    /// Asks for the query's columns.
+    async fn columns(&mut self, session: &mut Session, limit: Duration) -> Result<Vec<Column>, QueryError> {
+        let mut found = Vec::new();
+        let probe = Statement::plain(columns::probe(&self.definition.sql)).once();
+        self.send(session, probe, limit, |row| {
+            found = columns::read(row);
+            Ok(())
+        })
+        .await?;
+        Ok(found)
+    }
+
     async fn send(
         &mut self,
         session: &mut Session,
