@@ -107,15 +107,15 @@ fn vault(
             if plain.is_some() && !crate::dsn::is_loopback_host(name) {
                 let pointer = format!("{POINTER}/address");
                 let at = root.locate(&pointer).0;
-                warnings.push(at.says(pointer, "http:// to another machine: tokens and passwords cross the network in clear text"));
+                warnings.push(at.says(
+                    pointer,
+                    "http:// to another machine: tokens and passwords cross the network in clear text",
+                ));
             }
         }
     }
-    let ways = [
-        !vault.token.is_empty(),
-        !vault.app_role.role_id.is_empty(),
-        !vault.kubernetes.role.is_empty(),
-    ];
+    let ways =
+        [!vault.token.is_empty(), !vault.app_role.role_id.is_empty(), !vault.kubernetes.role.is_empty()];
     match ways.into_iter().filter(|way| *way).count() {
         1 => {}
         0 if user.is_none() => {}

@@ -211,7 +211,9 @@ fn password(database: &Database, parts: &ConnectParts) -> Result<PasswordSource,
     let mut sources = sources.into_iter().flatten();
     let Some((first, source)) = sources.next() else { return Ok(PasswordSource::None) };
     match sources.next() {
-        Some((key, _)) if first == "dsn" => Err(Fault::new(key, "a password is in the DSN as well; keep one of them")),
+        Some((key, _)) if first == "dsn" => {
+            Err(Fault::new(key, "a password is in the DSN as well; keep one of them"))
+        }
         Some((key, _)) => Err(Fault::new(key, format!("{first} is given as well; keep one of them"))),
         None => Ok(source),
     }

@@ -34,8 +34,8 @@ pub use diagnostic::{ConfigErrors, Diagnostic};
 pub use dsn::{ConnectParts, ConnectSpec, Dsn, DsnError, Host, SslMode};
 pub use example::example;
 pub use files::read_secret;
-pub use pgpass::{Wanted, look_up as look_up_in_pass_file};
 pub use load::{Entry, LoadOptions, Loaded, Overrides, Source};
+pub use pgpass::{Wanted, look_up as look_up_in_pass_file};
 pub use schema::schema;
 pub use secret::{REDACTED, Secret};
 pub use sections::{

@@ -106,10 +106,7 @@ impl Config {
 
     /// As [`Config::load`]; `files` learns which files were read, or could not be, also if the
     /// configuration is wrong: when one of them changes, it is worth another try.
-    pub fn load_noting(
-        options: &LoadOptions,
-        files: &mut BTreeSet<PathBuf>,
-    ) -> Result<Loaded, ConfigErrors> {
+    pub fn load_noting(options: &LoadOptions, files: &mut BTreeSet<PathBuf>) -> Result<Loaded, ConfigErrors> {
         let Some((path, found_by)) = options.find() else { return load(None, "", options, files) };
         files.insert(path.clone());
         match read(&path) {

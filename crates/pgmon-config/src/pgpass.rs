@@ -83,8 +83,7 @@ impl PassFile {
             }
             Host::Socket(path) => path.display().to_string(),
         };
-        let wanted =
-            [host, wanted.port.to_string(), wanted.database.to_owned(), wanted.user.to_owned()];
+        let wanted = [host, wanted.port.to_string(), wanted.database.to_owned(), wanted.user.to_owned()];
         let line = self.0.iter().find(|line| {
             wanted
                 .iter()

@@ -123,13 +123,16 @@ impl VaultSecret {
         };
         let path = path.trim_start_matches('/').trim_end_matches('/');
         let path = path.strip_prefix("v1/").unwrap_or(path);
-        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~' | '@' | '+' | '=');
+        let word =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~' | '@' | '+' | '=');
         let steps_are_words = path
             .split('/')
             .all(|step| !step.is_empty() && step != "." && step != ".." && step.chars().all(word));
         if !steps_are_words || !path.contains('/') {
-            return Err("expected a path such as secret/data/shop or database/creds/pgmon, and #field after it \
-                        if the field is not called password");
+            return Err(
+                "expected a path such as secret/data/shop or database/creds/pgmon, and #field after it \
+                        if the field is not called password",
+            );
         }
         if field.is_some_and(|field| field.is_empty() || field.chars().any(char::is_control)) {
             return Err("expected the name of a field after #");

@@ -185,8 +185,8 @@ impl Reader {
         for user in &http.auth.basic {
             let hash = match &user.password_hash_file {
                 Some(path) => self.secret(path.clone()).map(|hash| {
-                    let fault =
-                        password_hash_fault(hash.expose()).map(|fault| format!("{}: {fault}", path.display()));
+                    let fault = password_hash_fault(hash.expose())
+                        .map(|fault| format!("{}: {fault}", path.display()));
                     self.faults.extend(fault);
                     hash
                 }),

@@ -117,8 +117,7 @@ pub const OF_A_DATABASE: &[&Desc] = &[
 ];
 
 /// Families of the process.
-pub const OF_THE_PROCESS: &[&Desc] =
-    &[&BUILD, config_state::ALL[0], config_state::ALL[1], &EXPORTER_ERRORS];
+pub const OF_THE_PROCESS: &[&Desc] = &[&BUILD, config_state::ALL[0], config_state::ALL[1], &EXPORTER_ERRORS];
 
 /// Labels that come before a sample's own.
 #[derive(Clone, Copy)]

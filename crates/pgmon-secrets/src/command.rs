@@ -16,8 +16,20 @@ const LARGEST: u64 = 16 * 1024;
 
 /// What every command sees of the environment, if it is set.
 const SEEN: [&str; 14] = [
-    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "HTTPS_PROXY", "NO_PROXY",
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "CREDENTIALS_DIRECTORY", "XDG_CONFIG_HOME",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "CREDENTIALS_DIRECTORY",
+    "XDG_CONFIG_HOME",
 ];
 
 /// Beginnings of what the tools of clouds need.

@@ -92,9 +92,10 @@ impl Keyring {
             (PasswordSource::Command(argv), _) => {
                 Arc::new(command::Command::new(self.commands.clone(), argv.clone(), connect))
             }
-            (source @ (PasswordSource::VaultPassword(secret) | PasswordSource::VaultLogin(secret)), Some(vault)) => {
-                Arc::new(vault.logins(source, secret, &connect.user))
-            }
+            (
+                source @ (PasswordSource::VaultPassword(secret) | PasswordSource::VaultLogin(secret)),
+                Some(vault),
+            ) => Arc::new(vault.logins(source, secret, &connect.user)),
             _ => Arc::new(local::Local::new(connect.clone())),
         }
     }

@@ -124,7 +124,11 @@ mod tests {
                 "postgres://x:one@h/d".to_owned(),
                 "postgres://x:two@h/d".to_owned(),
             ),
-            (PasswordSource::PassFile(path.clone()), "*:*:*:*:one".to_owned(), "db1:5432:shop:pgmon:two".to_owned()),
+            (
+                PasswordSource::PassFile(path.clone()),
+                "*:*:*:*:one".to_owned(),
+                "db1:5432:shop:pgmon:two".to_owned(),
+            ),
         ] {
             let local = Local::new(spec(source));
             let write = |text: &str| {
@@ -150,7 +154,10 @@ mod tests {
         assert!(error.to_string().contains("secret: No such file"), "{error}");
         std::fs::write(&path, "postgres://x:hunter2/@h/d").unwrap();
         let error = Local::new(spec(PasswordSource::DsnFile(path.clone()))).login().await.unwrap_err();
-        assert!(error.to_string().starts_with("dsn_file /") && !error.to_string().contains("hunter2"), "{error}");
+        assert!(
+            error.to_string().starts_with("dsn_file /") && !error.to_string().contains("hunter2"),
+            "{error}"
+        );
         // libpq goes on without a password, too.
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(password(&Local::new(spec(PasswordSource::PassFile(path)))).await, None);

@@ -6,9 +6,9 @@
 
 mod http;
 mod kept;
-mod token;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use crate::{Answer, Login, LoginError, Logins};
 use http::Client;
@@ -114,9 +114,13 @@ impl VaultLogins {
         };
         let user = match &self.user {
             Some(user) => user.clone(),
-            None => field("username").or_else(|_| field("user")).map_err(|_| {
-                self.error("the secret has no field \"username\"; password_vault takes a password alone")
-            })?.expose().to_owned(),
+            None => field("username")
+                .or_else(|_| field("user"))
+                .map_err(|_| {
+                    self.error("the secret has no field \"username\"; password_vault takes a password alone")
+                })?
+                .expose()
+                .to_owned(),
         };
         let password = field(&self.field)?.clone();
         // Where only the password is taken, a new user in the secret is no reason to connect anew.

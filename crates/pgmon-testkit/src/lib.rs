@@ -50,9 +50,9 @@ pub use place::program;
 pub use proxy::{Fault, Proxy};
 pub use replica::{Replica, ReplicaBuilder};
 pub use server::{Server, StopMode};
-pub use vault::{Terms, VaultDouble};
 /// What [`Server::connect`] answers, so that a test needs no dependency of its own.
 pub use sqlx::PgConnection;
+pub use vault::{Terms, VaultDouble};
 
 use anyhow::Result;
 

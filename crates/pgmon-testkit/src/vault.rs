@@ -22,8 +22,8 @@ use tokio_rustls::rustls::{ServerConfig, crypto, pki_types};
 
 use crate::access::execute;
 use crate::{Server, quote_ident, quote_literal};
-use state::{Asked, State};
 pub use state::Terms;
+use state::{Asked, State};
 
 /// A double of Vault, on loopback, with a thread of its own.
 #[derive(Debug)]
@@ -47,7 +47,8 @@ impl VaultDouble {
     }
 
     fn with(certificate: Option<rcgen::CertifiedKey<rcgen::KeyPair>>) -> Result<Self> {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("Vault cannot listen")?;
+        let listener =
+            std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("Vault cannot listen")?;
         listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
         let tls = certificate.as_ref().map(acceptor).transpose()?;

@@ -2,9 +2,9 @@
 
 use pgmon_config::{Config, LogFormat};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::{Registry, fmt, reload};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+use tracing_subscriber::{Registry, fmt, reload};
 
 /// Sets logging up: `RUST_LOG` if it is set, else the configured level.
 ///

@@ -196,8 +196,7 @@ fn both(last: QueryError, before: &QueryError) -> QueryError {
 }
 
 fn options(spec: &ConnectSpec) -> PgConnectOptions {
-    let mut options =
-        PgConnectOptions::new_without_pgpass().port(spec.port).database(&spec.database);
+    let mut options = PgConnectOptions::new_without_pgpass().port(spec.port).database(&spec.database);
     options = match &spec.host {
         Host::Name(name) => options.host(name),
         Host::Ip(ip) => options.host(&ip.to_string()),

@@ -243,7 +243,9 @@ impl Driver {
             }
             let blind = self.engine.as_ref().is_some_and(Engine::is_blind);
             let again = adopted.is_some_and(|adopted| adopted.audit);
-            if again || now.saturating_sub(learned) >= if blind { FACTS_EVERY_WHILE_BLIND } else { FACTS_EVERY } {
+            if again
+                || now.saturating_sub(learned) >= if blind { FACTS_EVERY_WHILE_BLIND } else { FACTS_EVERY }
+            {
                 learned = now;
                 if let Err(ended) = self.learn_again(session).await {
                     return ended;
@@ -251,8 +253,7 @@ impl Driver {
             }
             let urgent = self.most_urgent(now);
             // Who has nothing to do gives way at once, and who is never done after an interval.
-            let had_its_turn =
-                now.saturating_sub(self.connected_at) >= self.plan.interval(Loop::HotPath);
+            let had_its_turn = now.saturating_sub(self.connected_at) >= self.plan.interval(Loop::HotPath);
             if (urgent.is_none() || had_its_turn) && permit.give_way() {
                 return Ended::Yielded;
             }

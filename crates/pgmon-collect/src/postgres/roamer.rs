@@ -141,7 +141,11 @@ impl Roamer {
             effect: format!("database {name}: nothing in it is looked at"),
             // A leased user is another one next time: its creator has to grant it.
             remedy: Some(self.entry.connect.user.as_str()).filter(|user| !user.is_empty()).map(|user| {
-                format!("GRANT CONNECT ON DATABASE {} TO {};", super::quote_ident(name), super::quote_ident(user))
+                format!(
+                    "GRANT CONNECT ON DATABASE {} TO {};",
+                    super::quote_ident(name),
+                    super::quote_ident(user)
+                )
             }),
         });
         let errors = self.troubles.get(name).map_or(0, |t| t.errors);

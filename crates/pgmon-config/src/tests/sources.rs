@@ -22,7 +22,10 @@ fn vault(path: &str, field: Option<&str>) -> VaultSecret {
 fn an_entry_says_where_its_password_is() {
     let argv = |argv: &[&str]| PasswordSource::Command(Argv::new(argv.iter().map(|a| (*a).to_owned())));
     assert_eq!(source("host: localhost"), Ok(PasswordSource::None));
-    assert_eq!(source("password_command: [get-token, '--db', shop]"), Ok(argv(&["get-token", "--db", "shop"])));
+    assert_eq!(
+        source("password_command: [get-token, '--db', shop]"),
+        Ok(argv(&["get-token", "--db", "shop"]))
+    );
     assert_eq!(
         source("password_vault: 'secret/data/shop#pw'"),
         Ok(PasswordSource::VaultPassword(vault("secret/data/shop", Some("pw"))))
@@ -57,9 +60,12 @@ fn one_source_and_no_more() {
         let error = source(two).unwrap_err();
         assert!(error.contains("as well"), "{two}: {error}");
     }
-    let error = load("databases: [{host: h, login_vault: a/b}]\nsecrets: {vault: {address: 'https://v', token: t}}");
+    let error =
+        load("databases: [{host: h, login_vault: a/b}]\nsecrets: {vault: {address: 'https://v', token: t}}");
     assert!(error.unwrap_err().to_string().contains("say which `database`"));
-    for wrong in ["password_command: []", "password_command: 'a b'", "password_vault: secret", "login_vault: 'a/..'"] {
+    for wrong in
+        ["password_command: []", "password_command: 'a b'", "password_vault: secret", "login_vault: 'a/..'"]
+    {
         assert!(source(wrong).is_err(), "{wrong}");
     }
 }
@@ -68,18 +74,24 @@ fn one_source_and_no_more() {
 fn vault_wants_an_address_and_one_way_to_log_in() {
     let entry = "databases: [{host: h, user: u, password_vault: a/b}]\n";
     let error = |vault: &str, env: &[(&str, &str)]| {
-        load_with(&format!("{entry}secrets: {{vault: {{{vault}}}}}"), env).map(|l| l.config.secrets.vault).map_err(|e| e.to_string())
+        load_with(&format!("{entry}secrets: {{vault: {{{vault}}}}}"), env)
+            .map(|l| l.config.secrets.vault)
+            .map_err(|e| e.to_string())
     };
     assert!(error("", &[]).unwrap_err().contains("VAULT_ADDR"));
     assert!(error("address: 'vault:8200', token: t", &[]).unwrap_err().contains("expected https://"));
-    assert!(error("address: 'https://u:hunter2@vault', token: t", &[]).is_err_and(|e| !e.contains("hunter2")));
+    assert!(
+        error("address: 'https://u:hunter2@vault', token: t", &[]).is_err_and(|e| !e.contains("hunter2"))
+    );
     assert!(error("address: 'https://vault'", &[]).unwrap_err().contains("no way to log in"));
     let two = "address: 'https://vault', token: t, kubernetes: {role: r}";
     assert!(error(two, &[]).unwrap_err().contains("several ways"));
     let vault = error("", &[("VAULT_ADDR", "https://v:1"), ("VAULT_TOKEN", "t"), ("VAULT_NAMESPACE", "n")]);
     let vault = vault.unwrap();
     assert_eq!((&*vault.address, vault.token.expose(), &*vault.namespace), ("https://v:1", "t", "n"));
-    let loaded = load("databases: [{host: h, user: u, password_vault: a/b}]\nsecrets: {vault: {address: 'http://v', token: t}}");
+    let loaded = load(
+        "databases: [{host: h, user: u, password_vault: a/b}]\nsecrets: {vault: {address: 'http://v', token: t}}",
+    );
     assert!(loaded.unwrap().warnings.iter().any(|w| w.message.contains("clear text")));
 }
 
@@ -87,7 +99,8 @@ fn vault_wants_an_address_and_one_way_to_log_in() {
 fn the_files_of_a_configuration_are_known_also_if_it_is_wrong() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
-    std::fs::write(path("pgmon.yaml"), "databases: [{host: h, user: u, password_file: password}]\nbad: 1\n").unwrap();
+    std::fs::write(path("pgmon.yaml"), "databases: [{host: h, user: u, password_file: password}]\nbad: 1\n")
+        .unwrap();
     let mut options = options(&[]);
     options.path = Some(path("pgmon.yaml"));
     let mut files = BTreeSet::new();

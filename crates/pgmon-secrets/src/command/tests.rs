@@ -58,7 +58,13 @@ async fn it_is_run_once_and_again_when_the_server_refuses() {
 
 #[tokio::test]
 async fn it_sees_little_of_the_environment() {
-    let env = [("PATH", "/usr/bin:/bin"), ("PGMON_DSN", "hunter2"), ("AWS_REGION", "eu"), ("TOKEN_HOME", "t"), ("X", "x")];
+    let env = [
+        ("PATH", "/usr/bin:/bin"),
+        ("PGMON_DSN", "hunter2"),
+        ("AWS_REGION", "eu"),
+        ("TOKEN_HOME", "t"),
+        ("X", "x"),
+    ];
     let script = "echo $PGHOST,$PGPORT,$PGUSER,$PGDATABASE,$AWS_REGION,$TOKEN_HOME,$PGMON_DSN,$X";
     let c = command(script, &env, r#"{"command_env": ["TOKEN_HOME"]}"#);
     assert_eq!(text(&c.login().await.unwrap()), "::1,6000,pgmon,shop,eu,t,,");
@@ -105,4 +111,3 @@ async fn what_it_started_ends_with_it() {
     }
     panic!("still running: {pid}");
 }
-

@@ -92,7 +92,8 @@ impl Client {
         }
         let name = ServerName::try_from(bare.to_owned()).map_err(|_| unfit("Vault's host is no name"))?;
         let connector = TlsConnector::from(self.tls()?);
-        let stream = connector.connect(name, stream).await.map_err(|e| lost(format!("{host}:{port}: {e}")))?;
+        let stream =
+            connector.connect(name, stream).await.map_err(|e| lost(format!("{host}:{port}: {e}")))?;
         converse(stream, request).await
     }
 
@@ -112,7 +113,8 @@ impl Client {
             request = request.header("x-vault-namespace", &self.namespace);
         }
         if let Some(token) = ask.token {
-            let value = sensitive(token).map_err(|_| unfit("the Vault token has characters that no token has"))?;
+            let value =
+                sensitive(token).map_err(|_| unfit("the Vault token has characters that no token has"))?;
             request = request.header("x-vault-token", value);
         }
         let body = match ask.body {
@@ -127,7 +129,8 @@ impl Client {
 
     fn tls(&self) -> Result<Arc<ClientConfig>, VaultError> {
         if let Some(path) = &self.ca_file {
-            let failed = |e: String| VaultError::Unfit(format!("secrets.vault.ca_file {}: {e}", path.display()));
+            let failed =
+                |e: String| VaultError::Unfit(format!("secrets.vault.ca_file {}: {e}", path.display()));
             let mut roots = RootCertStore::empty();
             let certificates = CertificateDer::pem_file_iter(path).map_err(|e| failed(e.to_string()))?;
             for certificate in certificates {

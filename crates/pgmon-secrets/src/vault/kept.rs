@@ -7,8 +7,8 @@ use hyper::Method;
 use pgmon_config::Secret;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 
@@ -55,9 +55,16 @@ pub(crate) struct Found {
 
 #[derive(Clone)]
 enum Kind {
-    Leased { id: Secret, life: Life, token: Arc<Token> },
+    Leased {
+        id: Secret,
+        life: Life,
+        token: Arc<Token>,
+    },
     /// A version that changes now and then (KV), or a password that Vault itself rotates.
-    Read { version: Option<u64>, checked: Duration },
+    Read {
+        version: Option<u64>,
+        checked: Duration,
+    },
 }
 
 impl Found {
@@ -270,7 +277,8 @@ impl Kept {
         });
         let ttl = seconds(&answer["lease_duration"]);
         // KV version 1 gives a duration as well, as a hint, but no lease.
-        let lease = answer["lease_id"].as_str().filter(|id| !id.is_empty() && !ttl.is_zero()).map(Secret::new);
+        let lease =
+            answer["lease_id"].as_str().filter(|id| !id.is_empty() && !ttl.is_zero()).map(Secret::new);
         let renewable = answer["renewable"].as_bool().unwrap_or(false);
         Ok(Found {
             fields: fields.collect(),

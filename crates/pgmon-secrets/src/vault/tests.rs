@@ -354,7 +354,9 @@ async fn a_panic_that_repeats_everything_shows_no_secret() {
         let logins = keyring.logins(&connect);
         let login = logins.login().await.unwrap();
         assert_eq!(login.password.as_ref().map(Secret::expose), Some("hunter2"));
-        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| panic!("{keyring:?} {connect:?} {config:?} {logins:?} {login:?}")));
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            panic!("{keyring:?} {connect:?} {config:?} {logins:?} {login:?}")
+        }));
         let said = panic.unwrap_err().downcast::<String>().unwrap();
         assert!(!said.contains("hunter2") && !said.contains(&token), "{said}");
     }

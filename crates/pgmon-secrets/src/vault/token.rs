@@ -1,7 +1,7 @@
 //! The token that Vault is asked with: given, from a file, or by logging in; renewed before it expires.
 
-use super::http::{Ask, Client};
 use super::VaultError;
+use super::http::{Ask, Client};
 use hyper::Method;
 use pgmon_config::{AppRole, Kubernetes, Secret, read_secret};
 use serde_json::{Value, json};
@@ -198,8 +198,7 @@ impl Tokens {
 
 /// What Vault knows of a token that was given to us. Not every token may ask: then it is used as it is.
 async fn look_up(client: &Client, secret: Secret, now: Duration) -> Token {
-    let ask =
-        Ask { method: Method::GET, path: "auth/token/lookup-self", token: Some(&secret), body: None };
+    let ask = Ask { method: Method::GET, path: "auth/token/lookup-self", token: Some(&secret), body: None };
     let life = match client.ask(ask).await {
         Ok(answer) => {
             let data = &answer["data"];

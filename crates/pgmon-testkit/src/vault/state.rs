@@ -134,8 +134,7 @@ impl State {
     pub fn take_ended(&mut self) -> Vec<Lease> {
         let now = self.now();
         self.tokens.retain(|_, life| life.expires > now);
-        let has_ended =
-            |lease: &Lease| lease.life.expires <= now || !self.tokens.contains_key(&lease.token);
+        let has_ended = |lease: &Lease| lease.life.expires <= now || !self.tokens.contains_key(&lease.token);
         let ended: Vec<String> =
             self.leases.iter().filter(|(_, l)| has_ended(l)).map(|(id, _)| id.clone()).collect();
         ended.iter().filter_map(|id| self.leases.remove(id)).collect()
@@ -233,19 +232,26 @@ impl State {
                     None => refused(400, "lease not found"),
                 }
             }
-            ("GET", path) => match self.kv.get(path).and_then(|versions| Some((versions, versions.last()?))) {
-                Some((versions, Some(fields))) => {
-                    let metadata = json!({ "version": versions.len(), "deletion_time": "", "destroyed": false });
-                    let data = json!({ "data": fields, "metadata": metadata });
-                    (200, json!({ "lease_id": "", "lease_duration": 0, "renewable": false, "data": data }))
+            ("GET", path) => {
+                match self.kv.get(path).and_then(|versions| Some((versions, versions.last()?))) {
+                    Some((versions, Some(fields))) => {
+                        let metadata =
+                            json!({ "version": versions.len(), "deletion_time": "", "destroyed": false });
+                        let data = json!({ "data": fields, "metadata": metadata });
+                        (
+                            200,
+                            json!({ "lease_id": "", "lease_duration": 0, "renewable": false, "data": data }),
+                        )
+                    }
+                    // Deleted: the metadata are still told.
+                    Some((versions, None)) => {
+                        let metadata =
+                            json!({ "version": versions.len(), "deletion_time": "2026-01-01T00:00:00Z" });
+                        (404, json!({ "data": { "data": null, "metadata": metadata } }))
+                    }
+                    None => refused(404, ""),
                 }
-                // Deleted: the metadata are still told.
-                Some((versions, None)) => {
-                    let metadata = json!({ "version": versions.len(), "deletion_time": "2026-01-01T00:00:00Z" });
-                    (404, json!({ "data": { "data": null, "metadata": metadata } }))
-                }
-                None => refused(404, ""),
-            },
+            }
             _ => refused(404, "no handler for route"),
         }
     }

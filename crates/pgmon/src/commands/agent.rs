@@ -111,7 +111,9 @@ async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -
                 }
             }
             Event::AllRefused(refusals) => {
-                eprintln!("pgmon: every configured role can write; pgmon only runs with roles that cannot:\n{refusals}");
+                eprintln!(
+                    "pgmon: every configured role can write; pgmon only runs with roles that cannot:\n{refusals}"
+                );
                 eprintln!("(security.read_only_enforce: false turns this check off)");
                 break Code::Refused;
             }

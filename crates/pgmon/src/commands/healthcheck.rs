@@ -14,13 +14,14 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// A configuration that cannot be loaded here (no DSN in this environment, say) does not matter: then
 /// the address is `--bind`, `PGMON_HTTP_BIND` or the default one.
 pub fn run(source: &SourceArgs) -> Code {
-    let mut http = Config::load(&super::options(source)).map(|loaded| loaded.config.http).unwrap_or_else(|_| {
-        let mut http = Http::default();
-        if let Ok(bind) = std::env::var("PGMON_HTTP_BIND") {
-            http.bind = bind;
-        }
-        http
-    });
+    let mut http =
+        Config::load(&super::options(source)).map(|loaded| loaded.config.http).unwrap_or_else(|_| {
+            let mut http = Http::default();
+            if let Ok(bind) = std::env::var("PGMON_HTTP_BIND") {
+                http.bind = bind;
+            }
+            http
+        });
     if let Some(bind) = &source.bind {
         http.bind.clone_from(bind);
     }

@@ -52,7 +52,8 @@ impl Rig {
 
     /// The same, with nothing running yet, on a timer that may differ from the clock.
     pub fn prepare(env: &[(&str, &str)], clock: Arc<ManualClock>, timer: Arc<dyn Timer>) -> (Self, Ready) {
-        let env: BTreeMap<String, String> = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let env: BTreeMap<String, String> =
+            env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let loaded =
             Config::load(&LoadOptions { env, default_paths: Vec::new(), ..LoadOptions::default() }).unwrap();
         let plan = Plan::new(&loaded.config);

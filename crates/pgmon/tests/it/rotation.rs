@@ -14,7 +14,10 @@ use std::time::{Duration, Instant};
 const SOON: Duration = Duration::from_secs(20);
 
 fn entry(server: &Server, more: &str) -> String {
-    format!("{FAST}databases: [{{name: shop, host: 127.0.0.1, port: {}, database: postgres, {more}}}]\n", server.port())
+    format!(
+        "{FAST}databases: [{{name: shop, host: 127.0.0.1, port: {}, database: postgres, {more}}}]\n",
+        server.port()
+    )
 }
 
 fn up(agent: &Agent) {

@@ -37,7 +37,8 @@ impl Driver {
         if collects_otherwise && let Some(engine) = &mut self.engine {
             // Rounds under way belong to the collectors that are replaced: they begin again, and count as
             // neither done nor failed.
-            for ((which, round), schedule) in Loop::ALL.into_iter().zip(&mut self.rounds).zip(&mut self.schedules)
+            for ((which, round), schedule) in
+                Loop::ALL.into_iter().zip(&mut self.rounds).zip(&mut self.schedules)
             {
                 if let Some(round) = round.take() {
                     tracing::debug!(loop = which.name(), "begins again with the new configuration");

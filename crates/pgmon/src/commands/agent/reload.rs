@@ -56,23 +56,11 @@ struct Read {
 
 impl Reloader {
     /// After the start with `loaded`.
-    pub fn new(
-        options: LoadOptions,
-        loaded: &Loaded,
-        levels: Levels,
-        app: Arc<App>,
-    ) -> Self {
+    pub fn new(options: LoadOptions, loaded: &Loaded, levels: Levels, app: Arc<App>) -> Self {
         let mut files = Files::default();
         files.set(loaded.files.clone());
         app.fleet.set_config(ConfigState { since: Some(app.timer.wall()), failure: None });
-        Self {
-            options,
-            started: loaded.config.clone(),
-            current: loaded.config.clone(),
-            files,
-            levels,
-            app,
-        }
+        Self { options, started: loaded.config.clone(), current: loaded.config.clone(), files, levels, app }
     }
 
     /// Reads the configuration again. One that is wrong changes nothing. Answers what changed, or what is
@@ -144,7 +132,10 @@ impl Reloader {
             "configuration reloaded"
         );
         if !restart.is_empty() {
-            tracing::warn!("changed in the configuration, but only in force after a restart: {}", restart.join(", "));
+            tracing::warn!(
+                "changed in the configuration, but only in force after a restart: {}",
+                restart.join(", ")
+            );
         }
         format!("configuration reloaded: {}", said.join("; "))
     }
@@ -168,7 +159,8 @@ impl Reloader {
 fn read_all(options: &LoadOptions, http: &Http, files: &mut BTreeSet<PathBuf>) -> Result<Read, Vec<String>> {
     let loaded = crate::commands::read(options, files)?;
     let access = (loaded.config.http != *http).then(|| Access::build(&loaded.config.http)).transpose();
-    let access = access.map_err(|faults| faults.to_string().lines().map(str::to_owned).collect::<Vec<_>>())?;
+    let access =
+        access.map_err(|faults| faults.to_string().lines().map(str::to_owned).collect::<Vec<_>>())?;
     Ok(Read { loaded, access })
 }
 

@@ -115,11 +115,8 @@ impl Roster {
         // mended.
         self.plans.send_replace(plan.clone());
         let mut changes = Changes::default();
-        let mut known: HashMap<(String, String), Watched> = self
-            .watched
-            .drain(..)
-            .map(|w| ((w.entry.cluster.clone(), w.entry.db.clone()), w))
-            .collect();
+        let mut known: HashMap<(String, String), Watched> =
+            self.watched.drain(..).map(|w| ((w.entry.cluster.clone(), w.entry.db.clone()), w)).collect();
         for entry in entries {
             let name = format!("{}/{}", entry.cluster, entry.db);
             let watched = match known.remove(&(entry.cluster.clone(), entry.db.clone())) {
