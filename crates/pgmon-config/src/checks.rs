@@ -19,9 +19,9 @@ pub(crate) fn check(
 ) {
     loops(config, root, faults, warnings);
     thresholds(config, root, warnings);
-    vault(config, entries, root, faults, warnings);
     default_labels(config, root, faults);
     http::check(&config.http, root, faults, warnings);
+    vault(config, entries, root, faults, warnings);
     if config.bloat.min_relation_bytes > config.bloat.max_relation_bytes {
         let pointer = "/bloat/min_relation_bytes";
         let at = &root.locate(pointer).1.at;

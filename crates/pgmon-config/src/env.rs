@@ -57,8 +57,14 @@ pub(crate) fn overlay(
         ("--dsn", &["dsn"][..], overrides.dsn.as_ref().map(crate::Secret::expose)),
         ("--cluster", &["cluster"], overrides.cluster.as_deref()),
         ("--bind", &["http", "bind"], overrides.bind.as_deref()),
+        ("FILE", &["queries_file"], overrides.queries_file.as_deref()),
         ("--web.config.file", &["http", "web_config_file"], overrides.web_config_file.as_deref()),
     ];
+    if overrides.queries_file.is_some()
+        && let Data::Map(members) = &mut root.data
+    {
+        members.retain(|member| member.key != "queries");
+    }
     for (flag, path, value) in flags {
         let Some(value) = value else { continue };
         let node = Node::new(Place::Flag(flag), Data::Text(value.to_owned(), Style::Exact));
@@ -204,10 +210,12 @@ fn set(root: &mut Node, shape: Shape<'_>, path: &[Step], value: Node, faults: &m
 
 /// The other way to give the same value: `password` and `password_file`.
 fn twin(shape: Shape<'_>, key: &str) -> Option<String> {
-    let twin = match key.strip_suffix("_file") {
-        Some(base) => base.to_owned(),
-        None => format!("{key}_file"),
+    let (base, twin) = match key.strip_suffix("_file") {
+        Some(base) => (base.to_owned(), base.to_owned()),
+        None => (key.to_owned(), format!("{key}_file")),
     };
+    // A list and the file with more of it go together.
+    shape.property(&base).filter(|base| base.is("x-secret"))?;
     shape.property(&twin).map(|_| twin)
 }
 

@@ -28,7 +28,8 @@ mod tests {
                 out.push_str(&format!("{pad}{key}:\n"));
                 render(property, indent + 1, out);
             } else if let Some(items) = property.items() {
-                out.push_str(&format!("{pad}{key}: []\n"));
+                let default = if default.is_null() { "[]".to_owned() } else { scalar(default) };
+                out.push_str(&format!("{pad}{key}: {default}\n"));
                 entry(items, &pad, out);
             } else if default.is_null() {
                 out.push_str(&format!("{pad}# {key}: {}\n", scalar(&property.0["examples"][0])));

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use crate::entries::Defaults;
-use crate::interpolate::interpolate;
+use crate::interpolate::{Dollar, Variables, interpolate};
 use crate::schema::Shape;
 use crate::tree::{Data, Node, Place, join};
 use crate::validate::validate;
-use crate::{Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Secret};
-use crate::{checks, entries, env, files, normalise, sitrep, yaml};
+use crate::{Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Query, Secret};
+use crate::{checks, entries, env, files, lists, normalise, query_checks, sitrep, yaml};
 
 /// The largest configuration file (bytes).
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -52,6 +54,8 @@ pub struct Overrides {
     pub cluster: Option<String>,
     /// `--bind`
     pub bind: Option<String>,
+    /// A file with queries, in the place of all others.
+    pub queries_file: Option<String>,
     /// `--web.config.file`
     pub web_config_file: Option<String>,
 }
@@ -127,6 +131,22 @@ impl Config {
     }
 }
 
+impl Loaded {
+    /// What is watched and asked, in the form of SitRep's `/configz`: names of databases, and queries as
+    /// they were defined. There are no secrets in it.
+    pub fn configz(&self) -> Value {
+        let databases: Vec<&str> = self.entries.iter().map(|entry| entry.db.as_str()).collect();
+        json!({ "databases": databases, "customMetrics": self.config.shown_queries() })
+    }
+}
+
+impl Config {
+    /// The definitions of the queries, as SitRep's `/configz` has them.
+    pub fn shown_queries(&self) -> Vec<Value> {
+        self.queries.iter().map(Query::configz).collect()
+    }
+}
+
 impl LoadOptions {
     /// The file to read, and what named it.
     fn find(&self) -> Option<(PathBuf, Place)> {
@@ -165,18 +185,24 @@ fn load(
     let Some(mut root) = parse(path, text, &mut faults) else { return Err(ConfigErrors(faults)) };
     normalise::rename_aliases(&mut root, shape, "", &mut faults);
     env::overlay(&mut root, shape, &options.env, &options.overrides, &mut faults, &mut warnings);
+    lists::overlay_sitrep(&mut root, &options.env);
     sitrep::overlay(&mut root, shape, &options.env, &mut faults);
     normalise::expand_short(&mut root, shape);
-    interpolate(&mut root, &options.env, "", &mut faults);
+    let variables = Variables { env: &options.env, dollar: Dollar::Doubled };
+    interpolate(&mut root, shape, variables, "", &mut faults);
     normalise::fit(&mut root, shape, path.and_then(Path::parent));
+    let origins = lists::read_all(&mut root, shape, &options.env, &mut faults);
+    files.extend(origins.files.iter().cloned());
     files::read_all(&mut root, shape, "", files, &mut faults);
     validate(&root, shape, &mut faults);
     normalise::deprecated(&root, shape, "", &mut warnings);
 
     let entries = entries(&root, options, &mut faults, &mut warnings);
+    query_checks::check(&root, &entries, &mut faults, &mut warnings);
     let config = faults.is_empty().then(|| serde_json::from_value::<Config>(root.to_json()));
     let config = match config {
         Some(Ok(mut config)) => {
+            query_checks::locate(&mut config.queries, &root);
             config.secrets.vault.complete(&options.env);
             checks::check(&config, &entries, &root, &mut faults, &mut warnings);
             config.http.auth.seal();
@@ -189,10 +215,12 @@ fn load(
         }
         None => Config::default(),
     };
+    origins.localise(&mut warnings);
     if faults.is_empty() {
         let source = path.map_or(Source::NoFile, |path| Source::File(path.to_owned()));
         return Ok(Loaded { config, entries, warnings, source, files: files.clone() });
     }
+    origins.localise(&mut faults);
     faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     Err(ConfigErrors(faults))
 }
@@ -210,6 +238,12 @@ pub(crate) fn parse(path: Option<&Path>, text: &str, faults: &mut Vec<Diagnostic
     Some(root)
 }
 
+/// Whether something is wrong at this place or below it.
+pub(crate) fn is_faulty(faults: &[Diagnostic], pointer: &str) -> bool {
+    let within = |rest: &str| rest.is_empty() || rest.starts_with('/') || rest == "_file";
+    faults.iter().any(|fault| fault.pointer.strip_prefix(pointer).is_some_and(within))
+}
+
 /// Resolves the databases whose keys are right, whatever is wrong elsewhere.
 fn entries(
     root: &Node,
@@ -217,10 +251,7 @@ fn entries(
     faults: &mut Vec<Diagnostic>,
     warnings: &mut Vec<Diagnostic>,
 ) -> Vec<Entry> {
-    let faulty = |pointer: &str| {
-        let within = |rest: &str| rest.is_empty() || rest.starts_with('/') || rest == "_file";
-        faults.iter().any(|fault| fault.pointer.strip_prefix(pointer).is_some_and(within))
-    };
+    let faulty = |pointer: &str| is_faulty(faults, pointer);
     // Without the right labels, entries would be taken for the same that are not.
     if faults.iter().any(|fault| fault.pointer.is_empty()) || faulty("/cluster") {
         return Vec::new();

@@ -1,8 +1,9 @@
 //! What `/healthz` says.
 
+use pgmon_collect::poller::cardinality::LeftOut;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_core::name::Name;
-use pgmon_core::snapshot::{Blind, Loop, LoopState, Outcome, Snapshot, Up};
+use pgmon_core::snapshot::{Blind, Loop, LoopState, Outcome, Snapshot, Up, query_name};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub struct Database {
     pub blind: Vec<Blind>,
     /// Rights that every role has through PUBLIC and should not, with the REVOKE to run.
     pub warnings: Vec<Blind>,
+    /// Families that have too many series.
+    pub left_out: Arc<Vec<LeftOut>>,
 }
 
 /// One loop.
@@ -76,6 +79,16 @@ pub struct Failing {
     /// How.
     #[serde(flatten)]
     pub outcome: Outcome,
+}
+
+impl Failing {
+    fn reason(&self) -> String {
+        match (query_name(&self.collector), &self.outcome) {
+            (Some(query), Outcome::Failed { message, .. }) => format!("query {query} fails: {message}"),
+            (Some(query), _) => format!("query {query} fails"),
+            (None, _) => format!("collector {} fails", self.collector),
+        }
+    }
 }
 
 /// Judges the fleet at the monotonic time `now`.
@@ -116,7 +129,7 @@ pub fn judge(fleet: &Fleet, now: Duration, version: &'static str) -> Health {
             .filter(|c| matches!(c.outcome, Outcome::Failed { .. }))
             .map(|c| Failing { collector: c.collector.clone(), outcome: c.outcome.clone() })
             .collect();
-        reasons.extend(failing.iter().map(|f| format!("{name}: collector {} fails", f.collector)));
+        reasons.extend(failing.iter().map(|f| format!("{name}: {}", f.reason())));
         let mut blind: Vec<Blind> = states().flat_map(|c| c.blind.clone()).collect();
         blind.sort();
         blind.dedup();
@@ -128,6 +141,8 @@ pub fn judge(fleet: &Fleet, now: Duration, version: &'static str) -> Health {
         if !needs.is_empty() {
             reasons.push(format!("{name}: blind: needs {}", needs.join(", ")));
         }
+        let left_out = cell.cardinality().left_out();
+        reasons.extend(left_out.iter().map(|o| format!("{name}: {}", o.text())));
         databases.push(Database {
             cluster: s.cluster.clone(),
             db: s.db.clone(),
@@ -136,6 +151,7 @@ pub fn judge(fleet: &Fleet, now: Duration, version: &'static str) -> Health {
             failing,
             blind,
             warnings: s.warnings.clone(),
+            left_out,
         });
     }
     let all_down = down > 0 && down == databases.len();

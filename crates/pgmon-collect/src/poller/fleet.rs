@@ -1,5 +1,7 @@
 //! The latest snapshots of everything that is watched, for readers.
 
+use super::cardinality::Cardinality;
+use crate::history::HistoryStore;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use pgmon_core::name::Name;
@@ -22,6 +24,8 @@ pub struct Fleet {
     leaders: Mutex<HashMap<String, (Ticket, usize)>>,
     tickets: AtomicU64,
     config: ArcSwap<ConfigState>,
+    /// What the cells showed in the last hour.
+    history: HistoryStore,
 }
 
 /// Stands for one driver, and for no other that comes after it.
@@ -45,6 +49,7 @@ pub struct Cell {
     totals: ArcSwap<Totals>,
     /// For the writers alone.
     ledger: Mutex<Ledger>,
+    cardinality: Arc<Cardinality>,
     version: Arc<watch::Sender<u64>>,
 }
 
@@ -54,6 +59,8 @@ pub struct Cell {
 pub struct Totals {
     /// Failed runs by collector, of those that ever failed.
     pub errors: BTreeMap<Name, u64>,
+    /// Results left out by query, of the queries of the configuration.
+    pub results_dropped: BTreeMap<Name, u64>,
     /// Samples left out because a family had too many series.
     pub dropped: u64,
 }
@@ -69,24 +76,35 @@ enum Source {
 #[derive(Debug, Default)]
 struct Ledger {
     totals: Totals,
-    errors: BTreeMap<(Source, Option<Arc<str>>, Name), u64>,
+    errors: BTreeMap<Key, u64>,
+    results_dropped: BTreeMap<Key, u64>,
     dropped: BTreeMap<Source, u64>,
 }
 
 impl Ledger {
     /// Adds what was counted since the last call.
     fn book(&mut self, source: Source, states: &[CollectorState], dropped: u64) {
+        let Self { totals, errors, results_dropped, .. } = self;
         for state in states {
             let key = (source, state.datname.clone(), state.collector.clone());
-            if state.errors == 0 && !self.errors.contains_key(&key) {
-                continue;
-            }
-            let before = self.errors.insert(key, state.errors).unwrap_or(0);
-            *self.totals.errors.entry(state.collector.clone()).or_default() += growth(before, state.errors);
+            count(errors, &mut totals.errors, &key, state.errors);
+            let left_out = state.custom.as_ref().map_or(0, |custom| custom.results_dropped);
+            count(results_dropped, &mut totals.results_dropped, &key, left_out);
         }
         let before = self.dropped.insert(source, dropped).unwrap_or(0);
         self.totals.dropped += growth(before, dropped);
     }
+}
+
+type Key = (Source, Option<Arc<str>>, Name);
+
+/// Adds to a total what one count grew by.
+fn count(known: &mut BTreeMap<Key, u64>, totals: &mut BTreeMap<Name, u64>, key: &Key, now: u64) {
+    if now == 0 && !known.contains_key(key) {
+        return;
+    }
+    let before = known.insert(key.clone(), now).unwrap_or(0);
+    *totals.entry(key.2.clone()).or_default() += growth(before, now);
 }
 
 /// How much a count grew; what is less than before has begun anew.
@@ -101,11 +119,17 @@ impl Cell {
             roamed: ArcSwap::from_pointee(Vec::new()),
             totals: ArcSwap::from_pointee(Totals::default()),
             ledger: Mutex::new(Ledger::default()),
+            cardinality: Arc::default(),
             version,
         };
         let start = cell.snapshot();
         cell.book(Source::Own, &start.collectors, start.dropped);
         cell
+    }
+
+    /// How many series the entry may have, and what is left out.
+    pub fn cardinality(&self) -> &Arc<Cardinality> {
+        &self.cardinality
     }
 
     /// Counters that never go down.
@@ -158,6 +182,7 @@ impl Fleet {
             leaders: Mutex::new(HashMap::new()),
             tickets: AtomicU64::new(0),
             config: ArcSwap::from_pointee(ConfigState::default()),
+            history: HistoryStore::new(),
         }
     }
 
@@ -198,6 +223,11 @@ impl Fleet {
     /// A ticket for a new driver.
     pub fn ticket(&self) -> Ticket {
         Ticket(self.tickets.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The last hour; a [`crate::history::Recorder`] writes it.
+    pub fn history(&self) -> &HistoryStore {
+        &self.history
     }
 
     /// Told of every published snapshot.

@@ -5,6 +5,7 @@
 //! more than one statement.
 
 use super::connect::Route;
+use super::custom::Custom;
 use super::engine::{Engine, Limits, Round, Step};
 use super::plan::Plan;
 use super::run::panic_text;
@@ -31,6 +32,7 @@ use tracing::Instrument as _;
 mod admission;
 mod adoption;
 mod pulse;
+mod queries;
 mod report;
 
 pub(super) use admission::admit;
@@ -122,6 +124,10 @@ pub struct Driver {
     /// Pulses in a row that gave no result on the present connection.
     failed_pulses: u32,
     told: Told,
+    /// The queries of the configuration.
+    custom: Custom,
+    /// Whether a query was the last to run.
+    asked: bool,
 }
 
 impl Driver {
@@ -147,6 +153,8 @@ impl Driver {
             reconnected_at_once: None,
             failed_pulses: 0,
             told: Told::default(),
+            custom: queries::of(&plan, &entry),
+            asked: false,
             ticket: shared.fleet.ticket(),
             plan,
             plans,
@@ -183,7 +191,7 @@ impl Driver {
                 // Rounds that were under way go on then.
                 Ended::Yielded => match self.most_urgent(self.shared.timer.mono()) {
                     Some(_) => self.shared.timer.mono(),
-                    None => self.next_due().0,
+                    None => self.next_work(),
                 },
                 Ended::Outdated => continue,
                 Ended::Rejected(rejection) => self.down(rejection),
@@ -253,18 +261,24 @@ impl Driver {
             }
             let urgent = self.most_urgent(now);
             // Who has nothing to do gives way at once, and who is never done after an interval.
+            let query = self.query_due().is_some_and(|due| due <= now);
             let had_its_turn = now.saturating_sub(self.connected_at) >= self.plan.interval(Loop::HotPath);
-            if (urgent.is_none() || had_its_turn) && permit.give_way() {
+            let may_end = (urgent.is_none() && !query) || had_its_turn;
+            if may_end && permit.give_way() {
                 return Ended::Yielded;
             }
-            if (urgent.is_none() || had_its_turn)
-                && self.login.as_ref().is_some_and(|login| self.route.is_outdated(login))
-            {
+            if may_end && self.login.as_ref().is_some_and(|login| self.route.is_outdated(login)) {
                 tracing::info!("connecting anew with the next login");
                 return Ended::Outdated;
             }
+            if query && self.query_comes_first(urgent) {
+                match self.ask(session).await {
+                    Ok(()) => continue,
+                    Err(ended) => return ended,
+                }
+            }
             let Some(which) = urgent else {
-                let (due, _) = self.next_due();
+                let due = self.next_work();
                 tokio::select! {
                     () = self.shared.timer.sleep_until(due) => {}
                     () = permit.wanted() => {}
@@ -273,6 +287,7 @@ impl Driver {
                 }
                 continue;
             };
+            self.asked = false;
             match self.advance(which, session).await {
                 Ok(()) => {}
                 Err(ended) => return ended,

@@ -1,6 +1,7 @@
 //! What the drivers take from the configuration.
 
 use super::collector::{BloatSettings, Settings};
+use super::custom::QuerySet;
 use pgmon_config::{Config, SamplingMode};
 use pgmon_core::snapshot::{Loop, LoopState, Snapshot, Up};
 use std::sync::Arc;
@@ -25,8 +26,12 @@ pub struct Plan {
     pub connections_per_server: usize,
     /// Series of one family on one database at most.
     pub series_per_family: usize,
+    /// Series of one database at most.
+    pub series_per_database: usize,
     /// What collectors look at.
     pub settings: Arc<Settings>,
+    /// The queries of the configuration.
+    pub queries: Arc<QuerySet>,
 }
 
 impl Plan {
@@ -43,6 +48,7 @@ impl Plan {
             enforce_read_only: config.security.read_only_enforce,
             connections_per_server: count(l.connections_per_server),
             series_per_family: count(l.series_per_family),
+            series_per_database: count(l.series_per_database),
             settings: Arc::new(Settings {
                 top_relations: l.top_relations,
                 top_indexes: l.top_indexes,
@@ -59,7 +65,18 @@ impl Plan {
                     exact: matches!(config.bloat.sampling_mode, SamplingMode::Exact | SamplingMode::Detailed),
                 },
             }),
+            queries: Arc::default(),
         }
+    }
+
+    /// The same with the configuration's queries.
+    pub fn with_queries(self, queries: Arc<QuerySet>) -> Self {
+        Self { queries, ..self }
+    }
+
+    /// No single statement may take longer, as the most urgent loop waits for it.
+    pub fn longest_statement(&self) -> Duration {
+        self.interval(Loop::HotPath).max(self.statement_timeout)
     }
 
     /// The interval of a loop.

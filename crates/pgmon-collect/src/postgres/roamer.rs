@@ -7,6 +7,7 @@ use super::audit::Audit;
 use super::collector::{Query, Registered, Scope, pg};
 use super::collectors;
 use super::connect::Route;
+use super::custom::{Custom, Defaults, Place};
 use super::driver::{Shared, admit, server_address};
 use super::engine::{Engine, Limits, Step};
 use super::facts::Facts;
@@ -51,6 +52,7 @@ pub struct Roamer {
 /// What is kept of one database between two visits.
 struct Visit {
     engine: Engine,
+    custom: Custom,
     storage: LoopState,
     hourly: LoopState,
 }
@@ -214,24 +216,38 @@ impl Roamer {
             return Err(QueryError::protocol(&format!("left alone, the role can write in it: {rights}")));
         }
         let facts = Arc::new(facts);
+        let limits =
+            Defaults { longest: plan.budget(Loop::Storage), rhythm: Some(plan.interval(Loop::Storage)) };
         let visit = self.visits.entry(name.to_owned()).or_insert_with(|| Visit {
             engine: Engine::new(
                 collectors::ALL.iter().filter(|c| roams(c)),
                 facts.clone(),
                 plan.settings.clone(),
-                plan.series_per_family,
+                self.cell.cardinality().clone(),
                 Some(name.into()),
             )
             .in_visits(),
+            custom: Custom::new(
+                Place {
+                    cluster: self.entry.cluster.as_str().into(),
+                    db: self.entry.db.as_str().into(),
+                    discover: true,
+                    visited: true,
+                },
+                &plan.queries,
+                limits,
+            ),
             storage: LoopState::new(Loop::Storage, plan.interval(Loop::Storage), plan.budget(Loop::Storage)),
             hourly: LoopState::new(Loop::Hourly, plan.interval(Loop::Hourly), plan.budget(Loop::Hourly)),
         });
-        visit.engine.replan(plan.settings.clone(), plan.series_per_family);
+        visit.engine.replan(plan.settings.clone());
         for state in [&mut visit.storage, &mut visit.hourly] {
             (state.interval, state.budget) = (plan.interval(state.name), plan.budget(state.name));
         }
-        let revived = visit.engine.set_facts(facts);
         let timer = &*self.shared.timer;
+        visit.custom.set(&plan.queries, limits, timer.mono());
+        visit.custom.set_facts(facts.clone(), true, timer.mono());
+        let revived = visit.engine.set_facts(facts);
         for state in [&mut visit.storage, &mut visit.hourly] {
             let passed = state.ended_mono.map(|at| timer.mono().saturating_sub(at));
             let rest =
@@ -260,11 +276,15 @@ impl Roamer {
             }
             visit.engine.end(round, state, timer);
         }
-        Ok(())
+        let rhythm = plan.interval(Loop::Storage);
+        let near = |passed, interval| due(passed, interval, rhythm);
+        visit.custom.visit(session, near, timer).await
     }
 
     fn publish(&self) {
-        let visited = self.visits.values().flat_map(|v| v.engine.states(false));
+        let of_one =
+            |v: &Visit| v.engine.states(false).into_iter().chain(v.custom.states(false)).collect::<Vec<_>>();
+        let visited = self.visits.values().flat_map(of_one);
         let states: Vec<CollectorState> = visited.chain(self.troubles.values().cloned()).collect();
         if !(states.is_empty() && self.cell.roamed().is_empty()) {
             self.cell.publish_roamed(states, self.dropped);

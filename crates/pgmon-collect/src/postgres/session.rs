@@ -192,8 +192,8 @@ impl Session {
             self.conn.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await?;
             on_send();
             // The text is ours, or the configuration's and checked there; values are never put into it.
-            let query =
-                sqlx::query_with(AssertSqlSafe(statement.sql), statement.args).persistent(!self.guard.pooled);
+            let kept = !(self.guard.pooled || statement.once);
+            let query = sqlx::query_with(AssertSqlSafe(statement.sql), statement.args).persistent(kept);
             let mut count = 0;
             let mut result = Ok(());
             {

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alerts, Bloat, Budgets, Canary, Database, History, Http, Limits, Logging, Notifiers, SampleIntervals,
-    Secrets, Security, Timeouts, Ui,
+    Alerts, Bloat, Budgets, Canary, Database, History, Http, Limits, Logging, Notifiers, Query,
+    SampleIntervals, Secrets, Security, Timeouts, Ui,
 };
 use crate::Dsn;
 
@@ -38,6 +38,18 @@ pub struct Config {
     /// The databases to watch, if there are several.
     #[schemars(length(max = 10_000))]
     pub databases: Vec<Database>,
+    /// File with more databases, JSON or YAML: SitRep's `databases.json`, or a list as `databases` is.
+    #[schemars(extend("format" = "path", "examples" = ["databases.json"]))]
+    pub databases_file: Option<PathBuf>,
+    /// Metrics of your own, each from a statement: see docs/custom-queries.md.
+    #[schemars(length(max = 1_000))]
+    pub queries: Vec<Query>,
+    /// File with more queries, JSON or YAML: SitRep's `queries.json`, or a list as `queries` is.
+    #[schemars(extend("format" = "path", "examples" = ["queries.json"]))]
+    pub queries_file: Option<PathBuf>,
+    /// Schemas in which `queries` look up names without a schema.
+    #[schemars(length(min = 1, max = 100), inner(length(min = 1, max = 63)))]
+    pub search_path: Vec<String>,
     /// Labels that every sample on `/metrics` gets, unless its family has a label of that name.
     #[schemars(extend("examples" = [{ "exporter": "custom_pg_exporter" }]))]
     pub default_labels: BTreeMap<String, String>,
@@ -87,6 +99,10 @@ impl Default for Config {
             dsn: None,
             dsn_file: None,
             databases: Vec::new(),
+            databases_file: None,
+            queries: Vec::new(),
+            queries_file: None,
+            search_path: ["pg_catalog", "$user", "public"].map(str::to_owned).into(),
             default_labels: BTreeMap::new(),
             sample_intervals: SampleIntervals::default(),
             budgets: Budgets::default(),

@@ -36,7 +36,7 @@ pub struct Database {
     pub user: Option<String>,
     /// Password. Rather use password_file or `${VAR}`. Not set: $PGPASSWORD, else the password file
     /// $PGPASSFILE or ~/.pgpass.
-    #[schemars(extend("examples" = ["${ORDERS_PASSWORD}"]))]
+    #[schemars(extend("examples" = ["${ORDERS_PASSWORD}"], "x-aliases" = ["pass"]))]
     pub password: Option<Secret>,
     /// File with the password; read again at each connection.
     #[schemars(extend("format" = "path", "examples" = ["/run/secrets/orders_password"]))]

@@ -11,6 +11,7 @@ pub(crate) mod http;
 mod limits;
 mod logging;
 mod notifiers;
+mod queries;
 mod sample_intervals;
 mod secrets;
 mod security;
@@ -31,6 +32,7 @@ pub use http::{
 pub use limits::Limits;
 pub use logging::{LogFormat, LogLevel, Logging};
 pub use notifiers::Notifiers;
+pub use queries::{Metric, MetricShape, MetricSpec, MetricType, Query, QueryScope, bound_of};
 pub use sample_intervals::SampleIntervals;
 pub use secrets::{AppRole, Kubernetes, Secrets, Vault};
 pub use security::Security;

@@ -37,6 +37,7 @@ const WORDS: &[&str] = &[
     "x-env",
     "x-secret",
     "x-aliases",
+    "x-verbatim",
     "x-short",
 ];
 

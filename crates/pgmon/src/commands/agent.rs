@@ -7,6 +7,7 @@ mod roster;
 use crate::exit::Code;
 use crate::logging::{self, Levels};
 use anyhow::Context as _;
+use pgmon_collect::history::Recorder;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
 use pgmon_config::{Entry, LoadOptions, Loaded, SslMode};
@@ -84,9 +85,12 @@ async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -
     let look = reload::look(&loaded.config);
     let mut app = App::new(fleet.clone(), timer.clone(), crate::cli::VERSION, look, access, address);
     app.reload = Some(requests);
+    app.set_queries(loaded.config.shown_queries());
     let app = Arc::new(app);
     let mut reloader = Reloader::new(options, &loaded, levels, app.clone());
+    let kept = loaded.config.history.max_bytes.bytes();
     roster.apply(&loaded.config, loaded.entries);
+    tokio::spawn(Recorder::new(fleet.clone(), timer.clone(), kept).run(stopped.clone()));
     let mut server = tokio::spawn(server::serve(listener, app, stopped));
 
     let mut refused = pin!(all_refused(&fleet));

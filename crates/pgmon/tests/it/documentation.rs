@@ -22,7 +22,9 @@ This page is written from the code by a test (`UPDATE_DOCS=1 script/test documen
 - Figures of scope *server* are collected once per server and shown under each of its entries. Figures of
   scope *database* are collected in the entry's database and, with `discover: true`, in the server's others
   (there no more often than the `storage` loop). Figures of scope *entry* are of the entry's own database alone.
-- A counter ends in `_total`. Two gauges do as well, because the document that defines them names them so.
+- A counter ends in `_total`. `promtool check metrics` objects to two names, which stay: `pg_blocked_sessions_total` is
+  a gauge (so the document that defines it names it), and `pg_locks_count` is no histogram (so postgres_exporter
+  and its dashboards name it). Custom queries are named by whoever writes them.
 - All values of a database leave the page when it has not answered for three `hot_path` intervals.
 ";
 

@@ -177,17 +177,21 @@ impl Driver {
             self.close_rounds();
         }
         let mut revived = Vec::new();
+        let alike = self.engine.as_ref().is_some_and(|engine| same_data(engine.facts(), &facts));
+        self.custom.set_facts(facts.clone(), alike, self.shared.timer.mono());
         match &mut self.engine {
             // After a restart or a failover the data are the same: what collectors remember (the settings at
             // the start, who is in a Top-N) still holds, and what counts anew they tell by its origin.
-            Some(engine) if same_data(engine.facts(), &facts) => revived = engine.set_facts(facts.clone()),
+            Some(engine) if alike => revived = engine.set_facts(facts.clone()),
             _ => {
                 let plan = &self.plan;
+                let cardinality = self.cell.cardinality().clone();
+                cardinality.set_limits(plan.series_per_family, plan.series_per_database);
                 self.engine = Some(Engine::new(
                     collectors::ALL,
                     facts.clone(),
                     plan.settings.clone(),
-                    plan.series_per_family,
+                    cardinality,
                     self.entry.discover.then(|| facts.database.as_str().into()),
                 ));
             }

@@ -1,6 +1,7 @@
 //! A new plan takes the place of the old one, while the connection and what is known stay.
 
 use super::Driver;
+use super::queries::limits;
 use pgmon_core::snapshot::Loop;
 
 /// What a new plan asks for.
@@ -32,9 +33,10 @@ impl Driver {
             }
             (state.interval, state.budget) = (interval, plan.budget(which));
         }
-        let collects_otherwise =
-            plan.settings != before.settings || plan.series_per_family != before.series_per_family;
-        if collects_otherwise && let Some(engine) = &mut self.engine {
+        self.cell.cardinality().set_limits(plan.series_per_family, plan.series_per_database);
+        if plan.settings != before.settings
+            && let Some(engine) = &mut self.engine
+        {
             // Rounds under way belong to the collectors that are replaced: they begin again, and count as
             // neither done nor failed.
             for ((which, round), schedule) in
@@ -46,7 +48,10 @@ impl Driver {
                     schedule.restart(now);
                 }
             }
-            engine.replan(plan.settings.clone(), plan.series_per_family);
+            engine.replan(plan.settings.clone());
+        }
+        if plan.queries != before.queries || plan.longest_statement() != before.longest_statement() {
+            self.custom.set(&plan.queries, limits(&plan), now);
         }
         self.publish();
         Some(Adopted { audit: plan.enforce_read_only != before.enforce_read_only })

@@ -78,6 +78,7 @@ impl Driver {
                 }
                 // Nothing that was read through such a role stays.
                 self.engine = None;
+                self.custom.forget();
                 self.snapshot.alive_mono = None;
                 up
             }
@@ -119,6 +120,7 @@ impl Driver {
     pub(super) fn publish(&mut self) {
         if let Some(engine) = &self.engine {
             self.snapshot.collectors = engine.states(self.snapshot.leads);
+            self.snapshot.collectors.extend(self.custom.states(self.snapshot.leads));
             self.snapshot.dropped = engine.dropped;
         } else {
             self.snapshot.collectors = Vec::new();

@@ -106,6 +106,7 @@ impl Reloader {
             self.app.set_access(access);
         }
         self.app.pages.set_look(look(&config));
+        self.app.set_queries(config.shown_queries());
         self.app.fleet.set_config(ConfigState { since: Some(self.app.timer.wall()), failure: None });
         self.current = config;
 
@@ -186,6 +187,8 @@ fn settings(before: &Config, now: &Config) -> Vec<&'static str> {
         ("http", before.http != http),
         ("default_labels", before.default_labels != now.default_labels),
         ("ui", before.ui != now.ui),
+        ("queries", before.queries != now.queries),
+        ("search_path", before.search_path != now.search_path),
         ("canary", before.canary != now.canary),
         ("bloat", before.bloat != now.bloat),
         ("logging.level", before.logging.level != now.logging.level),

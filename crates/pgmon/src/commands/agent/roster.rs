@@ -87,7 +87,7 @@ impl Roster {
         timer: Arc<dyn Timer>,
         env: BTreeMap<String, String>,
     ) -> Self {
-        let plan = Plan::new(config);
+        let plan = plan(config);
         Self {
             keyring: Keyring::new(&config.secrets, &env, clock(&timer)),
             secrets: config.secrets.clone(),
@@ -105,7 +105,12 @@ impl Roster {
     /// Watches just these entries from now on. One that is the same as before keeps its driver, connection
     /// and figures; limits and intervals reach all of them.
     pub fn apply(&mut self, config: &Config, entries: Vec<Entry>) -> Changes {
-        let plan = Arc::new(Plan::new(config));
+        let plan = Arc::new(plan(config));
+        if plan.queries.refused != self.plans.borrow().queries.refused || self.watched.is_empty() {
+            for refused in &plan.queries.refused {
+                tracing::error!(query = refused.name, at = refused.at, "refused: {}", refused.reason);
+            }
+        }
         let before = std::mem::replace(&mut self.secrets, config.secrets.clone());
         if before != self.secrets {
             self.keyring = Keyring::new(&self.secrets, &self.env, clock(&self.timer));
@@ -204,6 +209,11 @@ impl Roster {
         }
         while self.tasks.join_next().await.is_some() {}
     }
+}
+
+/// What all drivers go by.
+fn plan(config: &Config) -> Plan {
+    Plan::new(config).with_queries(Arc::new(crate::commands::queries(config)))
 }
 
 fn clock(timer: &Arc<dyn Timer>) -> Arc<dyn pgmon_core::clock::Clock> {
