@@ -84,6 +84,9 @@ async fn plant(server: &Server) -> Result<Planted> {
         "email_smtp",
         "smtp_file",
         "unused",
+        "api_key",
+        "key_file",
+        "wrong_key",
     ]);
     for entry in ENTRIES {
         let password = quote_literal(canaries.of(entry));
@@ -131,6 +134,10 @@ async fn plant(server: &Server) -> Result<Planted> {
         entry("app_role", "login_vault: secret/data/two"),
     ];
     write("good.yaml", &format!("{head}databases:\n{}", databases.concat()));
+    write("key", canaries.of("key_file"));
+    let auth = format!("auth: {{api_keys: [{}, {{name: f, key_file: key}}]}}", canaries.of("api_key"));
+    let keyed = head.replace("'127.0.0.1:0'", &format!("'127.0.0.1:0', {auth}"));
+    write("keyed.yaml", &format!("{keyed}databases:\n{}", databases.concat()));
     // The server does not know these.
     let wrong = databases
         .concat()
@@ -165,15 +172,16 @@ async fn plant(server: &Server) -> Result<Planted> {
     Ok(Planted { canaries, directory, _double: double, env })
 }
 
-fn look_everywhere(planted: &Planted, agent: &Agent) {
+fn look_everywhere(planted: &Planted, agent: &Agent, key: &str) {
     let canaries = &planted.canaries;
+    let head = format!("Authorization: Bearer {key}\r\n");
     for path in
         ["/metrics", "/healthz", "/readyz", "/livez", "/", "/configz", "/api/v1/databases", "/nowhere"]
     {
-        let answer = agent.get(path);
+        let answer = agent.get_with(path, &head);
         canaries.absent(path, &format!("{}\n{}", answer.head, String::from_utf8_lossy(&answer.body)));
     }
-    let open = agent.get_with("/metrics", "Accept: application/openmetrics-text\r\n");
+    let open = agent.get_with("/metrics", &format!("{head}Accept: application/openmetrics-text\r\n"));
     canaries.absent("OpenMetrics", &open.text());
     canaries.absent("the log", &agent.log());
 }
@@ -190,7 +198,7 @@ on_each_major! { [pg13 13, pg18 18]
         });
         assert_eq!(page.all("pg_up").count(), ENTRIES.len());
         agent.wait_for_all_loops();
-        look_everywhere(&planted, &agent);
+        look_everywhere(&planted, &agent, "");
         assert!(agent.log().contains("TRACE") || agent.log().contains("DEBUG"), "nothing is logged at that level");
 
         // A reload that fails tells what is wrong with the file.
@@ -199,16 +207,31 @@ on_each_major! { [pg13 13, pg18 18]
         agent.wait("not reloaded", Duration::from_secs(20), |p| {
             p.value("pgmon_config_last_reload_successful", &[]) == Some(0.0)
         });
-        look_everywhere(&planted, &agent);
+        look_everywhere(&planted, &agent, "");
         // And one that changes where each of them is.
         std::fs::copy(planted.path("down.yaml"), planted.path("good.yaml"))?;
         agent.wait("those with another user are down", Duration::from_secs(30), |p| {
             // The DSN's file and the login in Vault have their user, and work; one that never did has come.
             p.all("pg_up").filter(|s| s.value == 0.0).count() == ENTRIES.len() - 1
         });
-        look_everywhere(&planted, &agent);
+        look_everywhere(&planted, &agent, "");
 
-        for config in ["down.yaml", "bad.yaml"] {
+        // Behind keys: with the right ones, and with one that is wrong.
+        std::fs::copy(planted.path("keyed.yaml"), planted.path("good.yaml"))?;
+        agent.signal("HUP");
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while agent.get("/metrics").status != 403 {
+            assert!(std::time::Instant::now() < deadline, "{}", agent.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        for key in ["api_key", "key_file", "wrong_key"] {
+            let head = format!("Authorization: Bearer {}\r\n", canaries.of(key));
+            let status = agent.get_with("/configz", &head).status;
+            assert_eq!(status, if key == "wrong_key" { 403 } else { 200 }, "{key}");
+            look_everywhere(&planted, &agent, canaries.of(key));
+        }
+
+        for config in ["down.yaml", "keyed.yaml", "bad.yaml"] {
             let show: &[&str] = &["check-config", "--show"];
             for arguments in [&["check-config"][..], show, &["doctor"], &["doctor", "--format", "json"]] {
                 let done = planted.run(config, arguments);

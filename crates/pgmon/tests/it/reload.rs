@@ -137,11 +137,23 @@ on_each_major! { [pg13 13, pg18 18]
         assert_eq!(line["cause"], "SIGHUP");
         assert!(!log.contains(&password), "{log}");
 
-        // What cannot change is said.
+        // What cannot change is said, to who asked for it as well.
         config.write(&text.replace("127.0.0.1:0", "127.0.0.1:1"));
-        config.reload();
+        let answer = config.agent.post("/-/reload", "", "");
+        assert_eq!((answer.status, answer.text().trim_end()), (200, "configuration reloaded: nothing changed; needs a restart: http.bind"));
         assert!(config.agent.log().contains("only in force after a restart: http.bind"), "{}", config.agent.log());
-        assert_eq!(config.agent.get("/livez").status, 200);
+        assert_eq!(config.agent.get("/metrics").status, 200);
+        // Access and labels can.
+        let key = "0123456789abcdef0123456789abcdef";
+        let auth = format!("http: {{auth: {{api_keys: [{key}]}}, ");
+        config.write(&format!("default_labels: {{site: here}}\n{}", text.replace("http: {", &auth)));
+        let answer = config.agent.post("/-/reload", "", "");
+        assert_eq!((answer.status, answer.text().trim_end()), (200, "configuration reloaded: settings: http, default_labels"));
+        assert_eq!(config.agent.get("/metrics").status, 403);
+        let answer = config.agent.get_with("/metrics", &format!("Authorization: Bearer {key}\r\n"));
+        assert!(answer.status == 200 && answer.text().contains("site=\"here\""), "{}", answer.text());
+        assert!(!config.agent.log().contains(key));
+        assert_eq!(backend(&server, "a").await?, kept);
         Ok(())
     }
 }
@@ -170,6 +182,9 @@ on_each_major! { [pg18 18]
         let health = config.agent.get("/healthz");
         assert!(health.status == 200 && health.text().contains("top_querys"), "{}", health.text());
         assert!(health.text().contains("degraded"), "{}", health.text());
+        let answer = config.agent.post("/-/reload", "", "");
+        assert_eq!(answer.status, 500);
+        assert!(answer.text().contains("pgmon.yaml:4:") && answer.text().contains("top_querys"), "{}", answer.text());
 
         config.write(&good);
         let page = config.agent.wait("successful", SOON, |p| {
