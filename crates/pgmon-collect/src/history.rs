@@ -150,7 +150,7 @@ impl Recorder {
         let now = self.timer.mono();
         let mut before = std::mem::take(&mut self.seen).into_iter();
         let mut changed_fleet = false;
-        for cell in cells {
+        for cell in cells.iter() {
             let last = before.next().filter(|seen| Arc::ptr_eq(&seen.cell, cell));
             changed_fleet |= last.is_none();
             let (snapshot, roamed) = (cell.snapshot(), cell.roamed());

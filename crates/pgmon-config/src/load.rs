@@ -1,16 +1,18 @@
 //! From the file, the environment and the command line to a [`Config`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use crate::entries::Defaults;
-use crate::interpolate::interpolate;
+use crate::interpolate::{Dollar, Variables, interpolate};
 use crate::schema::Shape;
 use crate::tree::{Data, Node, Place, join};
 use crate::validate::validate;
-use crate::{Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Secret};
-use crate::{checks, entries, env, files, normalise, yaml};
+use crate::{Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Query, Secret};
+use crate::{checks, entries, env, files, lists, normalise, query_checks, sitrep, yaml};
 
 /// The largest configuration file (bytes).
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -22,8 +24,9 @@ pub struct LoadOptions {
     /// The file that was named on the command line. It must exist.
     pub path: Option<PathBuf>,
     /// The environment variables: all of the process's, of which those of pgmon (`PGMON_*`), libpq's
-    /// (`PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`, `PGPASSWORD`, `PGPASSFILE`), `HOME` and `USER`, and
-    /// those that the file names are used.
+    /// (`PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`, `PGPASSWORD`, `PGPASSFILE`), Vault's (`VAULT_ADDR`,
+    /// `VAULT_TOKEN`, `VAULT_NAMESPACE`, `VAULT_CACERT`), `HOME` and `USER`, and those that the file names
+    /// are used.
     pub env: BTreeMap<String, String>,
     /// Options of the command line. They come before everything else.
     pub overrides: Overrides,
@@ -51,6 +54,10 @@ pub struct Overrides {
     pub cluster: Option<String>,
     /// `--bind`
     pub bind: Option<String>,
+    /// A file with queries, in the place of all others.
+    pub queries_file: Option<String>,
+    /// `--web.config.file`
+    pub web_config_file: Option<String>,
 }
 
 /// A configuration that is fit for use.
@@ -64,6 +71,8 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// Where the configuration comes from.
     pub source: Source,
+    /// Every file that was read for it.
+    pub files: BTreeSet<PathBuf>,
 }
 
 /// Where a configuration comes from.
@@ -96,9 +105,16 @@ impl Config {
     /// The file is the one that `options` names, else the one that `PGMON_CONFIG` names; either must
     /// exist. Otherwise it is the first of [`LoadOptions::default_paths`] that exists.
     pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
-        let Some((path, found_by)) = options.find() else { return load(None, "", options) };
+        Self::load_noting(options, &mut BTreeSet::new())
+    }
+
+    /// As [`Config::load`]; `files` learns which files were read, or could not be, also if the
+    /// configuration is wrong: when one of them changes, it is worth another try.
+    pub fn load_noting(options: &LoadOptions, files: &mut BTreeSet<PathBuf>) -> Result<Loaded, ConfigErrors> {
+        let Some((path, found_by)) = options.find() else { return load(None, "", options, files) };
+        files.insert(path.clone());
         match read(&path) {
-            Ok(text) => load(Some(&path), &text, options),
+            Ok(text) => load(Some(&path), &text, options, files),
             Err(message) => {
                 let mut fault = found_by.says("", format!("cannot read {}: {message}", path.display()));
                 if found_by == Place::Nowhere {
@@ -111,7 +127,23 @@ impl Config {
 
     /// As [`Config::load`], from a text that stands for the content of the file `path`.
     pub fn load_text(path: &Path, text: &str, options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
-        load(Some(path), text, options)
+        load(Some(path), text, options, &mut BTreeSet::new())
+    }
+}
+
+impl Loaded {
+    /// What is watched and asked, in the form of SitRep's `/configz`: names of databases, and queries as
+    /// they were defined. There are no secrets in it.
+    pub fn configz(&self) -> Value {
+        let databases: Vec<&str> = self.entries.iter().map(|entry| entry.db.as_str()).collect();
+        json!({ "databases": databases, "customMetrics": self.config.shown_queries() })
+    }
+}
+
+impl Config {
+    /// The definitions of the queries, as SitRep's `/configz` has them.
+    pub fn shown_queries(&self) -> Vec<Value> {
+        self.queries.iter().map(Query::configz).collect()
     }
 }
 
@@ -128,7 +160,7 @@ impl LoadOptions {
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
+pub(crate) fn read(path: &Path) -> Result<String, String> {
     let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if metadata.is_dir() {
         return Err("it is a directory".to_owned());
@@ -140,7 +172,12 @@ fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 
-fn load(path: Option<&Path>, text: &str, options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
+fn load(
+    path: Option<&Path>,
+    text: &str,
+    options: &LoadOptions,
+    files: &mut BTreeSet<PathBuf>,
+) -> Result<Loaded, ConfigErrors> {
     let schema = crate::schema();
     let shape = Shape(&schema);
     let (mut faults, mut warnings) = (Vec::new(), Vec::new());
@@ -148,17 +185,27 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions) -> Result<Loaded
     let Some(mut root) = parse(path, text, &mut faults) else { return Err(ConfigErrors(faults)) };
     normalise::rename_aliases(&mut root, shape, "", &mut faults);
     env::overlay(&mut root, shape, &options.env, &options.overrides, &mut faults, &mut warnings);
-    interpolate(&mut root, &options.env, "", &mut faults);
+    lists::overlay_sitrep(&mut root, &options.env);
+    sitrep::overlay(&mut root, shape, &options.env, &mut faults);
+    normalise::expand_short(&mut root, shape);
+    let variables = Variables { env: &options.env, dollar: Dollar::Doubled };
+    interpolate(&mut root, shape, variables, "", &mut faults);
     normalise::fit(&mut root, shape, path.and_then(Path::parent));
-    files::read_all(&mut root, shape, "", &mut faults);
+    let origins = lists::read_all(&mut root, shape, &options.env, &mut faults);
+    files.extend(origins.files.iter().cloned());
+    files::read_all(&mut root, shape, "", files, &mut faults);
     validate(&root, shape, &mut faults);
     normalise::deprecated(&root, shape, "", &mut warnings);
 
     let entries = entries(&root, options, &mut faults, &mut warnings);
+    query_checks::check(&root, &entries, &mut faults, &mut warnings);
     let config = faults.is_empty().then(|| serde_json::from_value::<Config>(root.to_json()));
     let config = match config {
-        Some(Ok(config)) => {
-            checks::check(&config, &root, &mut faults, &mut warnings);
+        Some(Ok(mut config)) => {
+            query_checks::locate(&mut config.queries, &root);
+            config.secrets.vault.complete(&options.env);
+            checks::check(&config, &entries, &root, &mut faults, &mut warnings);
+            config.http.auth.seal();
             config
         }
         Some(Err(_)) => {
@@ -168,15 +215,17 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions) -> Result<Loaded
         }
         None => Config::default(),
     };
+    origins.localise(&mut warnings);
     if faults.is_empty() {
         let source = path.map_or(Source::NoFile, |path| Source::File(path.to_owned()));
-        return Ok(Loaded { config, entries, warnings, source });
+        return Ok(Loaded { config, entries, warnings, source, files: files.clone() });
     }
+    origins.localise(&mut faults);
     faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     Err(ConfigErrors(faults))
 }
 
-fn parse(path: Option<&Path>, text: &str, faults: &mut Vec<Diagnostic>) -> Option<Node> {
+pub(crate) fn parse(path: Option<&Path>, text: &str, faults: &mut Vec<Diagnostic>) -> Option<Node> {
     let file: Arc<str> = path.map(|path| path.display().to_string()).unwrap_or_default().into();
     let place = |line, column| match path {
         Some(_) => Place::File { file: file.clone(), line, column },
@@ -189,6 +238,12 @@ fn parse(path: Option<&Path>, text: &str, faults: &mut Vec<Diagnostic>) -> Optio
     Some(root)
 }
 
+/// Whether something is wrong at this place or below it.
+pub(crate) fn is_faulty(faults: &[Diagnostic], pointer: &str) -> bool {
+    let within = |rest: &str| rest.is_empty() || rest.starts_with('/') || rest == "_file";
+    faults.iter().any(|fault| fault.pointer.strip_prefix(pointer).is_some_and(within))
+}
+
 /// Resolves the databases whose keys are right, whatever is wrong elsewhere.
 fn entries(
     root: &Node,
@@ -196,10 +251,7 @@ fn entries(
     faults: &mut Vec<Diagnostic>,
     warnings: &mut Vec<Diagnostic>,
 ) -> Vec<Entry> {
-    let faulty = |pointer: &str| {
-        let within = |rest: &str| rest.is_empty() || rest.starts_with('/') || rest == "_file";
-        faults.iter().any(|fault| fault.pointer.strip_prefix(pointer).is_some_and(within))
-    };
+    let faulty = |pointer: &str| is_faulty(faults, pointer);
     // Without the right labels, entries would be taken for the same that are not.
     if faults.iter().any(|fault| fault.pointer.is_empty()) || faulty("/cluster") {
         return Vec::new();
@@ -213,7 +265,11 @@ fn entries(
         && !faulty("/dsn")
         && let Ok(dsn) = serde_json::from_value(dsn.node.to_json())
     {
-        databases.push(("/dsn".to_owned(), Database { dsn: Some(dsn), ..Database::default() }));
+        let dsn_file = match root.member("dsn_file").map(|member| &member.node.data) {
+            Some(Data::Text(path, _)) => Some(path.into()),
+            _ => None,
+        };
+        databases.push(("/dsn".to_owned(), Database { dsn: Some(dsn), dsn_file, ..Database::default() }));
     }
     if let Some(Data::List(items)) = root.member("databases").map(|member| &member.node.data) {
         for (n, item) in items.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! The JSON Schema of `pgmon.yaml`, and what the loader reads from it.
 
 use schemars::generate::SchemaSettings;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::Config;
 use crate::tree::Data;
@@ -16,6 +16,66 @@ pub fn schema() -> Value {
     let mut schema = settings.into_generator().into_root_schema_for::<Config>().to_value();
     finish(&mut schema, "PGMON");
     schema
+}
+
+/// A kind of configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum File {
+    /// `pgmon.yaml`
+    Main,
+    /// What `queries_file` names.
+    Queries,
+    /// What `databases_file` names.
+    Databases,
+}
+
+/// The JSON Schema of a kind of file, for editors and other validators: as [`schema`], with every name
+/// that a key may be written by.
+pub fn schema_of(file: File) -> Value {
+    let mut main = schema();
+    with_aliases(&mut main);
+    let list = |key: &str| main.pointer(&format!("/properties/{key}")).cloned().unwrap_or_default();
+    let (mut list, inside, title) = match file {
+        File::Main => return main,
+        File::Queries => (list("queries"), "queries", "queries_file"),
+        File::Databases => (list("databases"), "databases", "databases_file"),
+    };
+    without_variables(&mut list);
+    let keyed = json!({
+        "type": "object",
+        "properties": { inside: list },
+        "required": [inside],
+        "additionalProperties": false,
+    });
+    json!({ "$schema": main.get("$schema"), "title": title, "anyOf": [list, keyed] })
+}
+
+/// Adds the other names of keys as keys.
+fn with_aliases(schema: &mut Value) {
+    let Some(object) = schema.as_object_mut() else { return };
+    if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.values_mut().for_each(with_aliases);
+        let aliases: Vec<(String, Value)> = properties
+            .values()
+            .flat_map(|property| Shape(property).aliases().map(|alias| (alias.to_owned(), property.clone())))
+            .collect();
+        properties.extend(aliases);
+    }
+    if let Some(items) = object.get_mut("items") {
+        with_aliases(items);
+    }
+}
+
+/// Leaves out the variables, which stand for places in the main file.
+fn without_variables(schema: &mut Value) {
+    let Some(object) = schema.as_object_mut() else { return };
+    object.remove("x-env");
+    if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.values_mut().for_each(without_variables);
+    }
+    if let Some(items) = object.get_mut("items") {
+        without_variables(items);
+    }
 }
 
 fn finish(schema: &mut Value, env: &str) {
@@ -59,6 +119,11 @@ impl<'s> Shape<'s> {
     /// The shape of one key, by its name.
     pub(crate) fn property(self, key: &str) -> Option<Shape<'s>> {
         self.0.get("properties")?.get(key).map(Shape)
+    }
+
+    /// The key that a bare text stands for, if a text may stand in the place of a section.
+    pub(crate) fn short(self) -> Option<&'s str> {
+        self.0.get("x-short").and_then(Value::as_str)
     }
 
     /// The shape of a list's items.

@@ -196,12 +196,29 @@ pub struct Custom {
     pub interval: Duration,
     /// For how long a result is shown if none follows.
     pub keeps: Duration,
+    /// Monotonic time of the last attempt's start.
+    pub last_mono: Option<Duration>,
     /// Results so far that were left out because they had too many series.
     pub results_dropped: u64,
     /// Why the last result was left out, if it was.
     pub dropped: Option<Arc<Dropped>>,
     /// What somebody who wrote the query should know of its last result.
     pub note: Option<Arc<str>>,
+}
+
+impl Custom {
+    /// How the name of a query begins among those of the collectors.
+    pub const PREFIX: &'static str = "query:";
+
+    /// Of a query that has not run yet.
+    pub fn new(interval: Duration, keeps: Duration) -> Self {
+        Self { interval, keeps, last_mono: None, results_dropped: 0, dropped: None, note: None }
+    }
+}
+
+/// The name of a query, if it is one's that a collector goes by.
+pub fn query_name(collector: &str) -> Option<&str> {
+    collector.strip_prefix(Custom::PREFIX)
 }
 
 /// A result that was left out as a whole.
@@ -213,6 +230,16 @@ pub struct Dropped {
     pub label: Option<Box<str>>,
     /// How many values that label had among them.
     pub values: usize,
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "left out: the result has more than {} series", self.limit)?;
+        match &self.label {
+            Some(label) => write!(f, "; label {label} has {} values or more", self.values),
+            None => Ok(()),
+        }
+    }
 }
 
 /// One loop on one database.

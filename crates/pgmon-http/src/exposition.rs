@@ -1,6 +1,6 @@
 //! From the fleet's snapshots to a page of `/metrics`.
 
-use crate::process;
+use crate::{config_state, process};
 use pgmon_collect::history::UP;
 use pgmon_collect::poller::cardinality::LeftOut;
 use pgmon_collect::poller::fleet::{Cell, Fleet, Totals};
@@ -8,11 +8,13 @@ use pgmon_collect::postgres::collector::Collector as _;
 use pgmon_collect::postgres::collectors::wraparound::Wraparound;
 use pgmon_core::label;
 use pgmon_core::metric::{Desc, Families, Family, FamilyDesc, Sample, Value};
-use pgmon_core::snapshot::{CollectorState, Outcome, Snapshot, Up};
+use pgmon_core::snapshot::{CollectorState, Outcome, Snapshot, Up, query_name};
 use pgmon_core::text::{Format, Writer};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+mod queries;
 
 const INFO: Desc = Desc::gauge("pg_info", "Always 1; the labels describe the server.", &["version", "major"]);
 const STARTED: Desc =
@@ -108,6 +110,12 @@ const HISTORY_DROPPED: Desc = Desc::counter(
 );
 const BUILD: Desc = Desc::gauge("pgmon_build_info", "Always 1; the label is pgmon's version.", &["version"]);
 
+const EXPORTER_ERRORS: Desc = Desc::counter(
+    "exporter_errors_total",
+    "Collector runs and attempts to connect that failed, of all databases.",
+    &[],
+);
+
 /// Families of each watched database that no collector fills, in the order in which the documentation
 /// lists them.
 pub const OF_A_DATABASE: &[&Desc] = &[
@@ -135,10 +143,30 @@ pub const OF_A_DATABASE: &[&Desc] = &[
     &COLLECTOR_DURATION,
     &COLLECTOR_ERRORS,
     &BLIND,
+    &queries::SUCCESS,
+    &queries::DURATION,
+    &queries::ERRORS,
+    &queries::SERIES,
+    &queries::RESULTS_DROPPED,
+    &queries::OVER_LIMIT,
 ];
 
 /// Families of the process.
-pub const OF_THE_PROCESS: &[&Desc] = &[&BUILD, &HISTORY_BYTES, &HISTORY_SERIES, &HISTORY_DROPPED];
+pub const OF_THE_PROCESS: &[&Desc] = &[
+    &BUILD,
+    &EXPORTER_ERRORS,
+    config_state::ALL[0],
+    config_state::ALL[1],
+    &HISTORY_BYTES,
+    &HISTORY_SERIES,
+    &HISTORY_DROPPED,
+];
+
+/// Whether a family of this name is one that pgmon fills itself: no query of the configuration may.
+pub fn is_ours(name: &str) -> bool {
+    let mut ours = OF_A_DATABASE.iter().chain(OF_THE_PROCESS).chain(process::FAMILIES);
+    name.starts_with("pgmon_") || ours.any(|desc| desc.name == name)
+}
 
 /// Labels that come before a sample's own.
 #[derive(Clone, Copy)]
@@ -242,26 +270,38 @@ fn once<'a, 'p>(parts: &'p [Part<'a>]) -> impl Iterator<Item = (Before<'a>, &'a 
     })
 }
 
-/// What is the same for all pages.
-#[derive(Debug, Clone, Copy)]
+/// What is the same for all pages, until the configuration is read again.
+#[derive(Debug, Clone, Default)]
 pub struct Look {
-    /// pgmon's version.
-    pub version: &'static str,
     /// Whether `postgres`, `template0` and `template1` are left out of the figures of single databases
     /// (label `datname`). How near each is to wraparound stays: any of them can stop the whole server.
     pub hide_postgres_defaults: bool,
+    /// Labels that every sample gets (`default_labels`).
+    pub labels: Vec<(String, String)>,
 }
 
-/// Renders all databases at the monotonic time `now`; `capacity` is the expected size in bytes.
-pub fn render(fleet: &Fleet, now: Duration, look: Look, format: Format, capacity: usize) -> Page {
+/// Renders all databases at the monotonic time `now`; `capacity` is the expected size in bytes. `more`
+/// adds families of the process.
+pub fn render(
+    fleet: &Fleet,
+    now: Duration,
+    version: &str,
+    look: &Look,
+    format: Format,
+    capacity: usize,
+    more: &dyn Fn(&mut Families),
+) -> Page {
     let views = views(fleet, now);
     let mut globals = Families::new();
-    globals.push(&BUILD, &[look.version], 1.0);
+    globals.push(&BUILD, &[version], 1.0);
+    config_state::families(fleet, &mut globals);
     let history = fleet.history().stats();
     globals.push(&HISTORY_BYTES, &[], history.bytes as f64);
     globals.push(&HISTORY_SERIES, &[], history.series as f64);
     globals.push(&HISTORY_DROPPED, &[], history.dropped as f64);
     process::families(&mut globals);
+    more(&mut globals);
+    globals.push(&EXPORTER_ERRORS, &[], errors(&views));
     let globals = globals.into_vec();
 
     let mut parts = Parts::default();
@@ -291,12 +331,22 @@ pub fn render(fleet: &Fleet, now: Duration, look: Look, format: Format, capacity
             parts.add(place, before, good.families.iter().filter(|f| !is_out(f)), hide);
         }
     }
-    let mut writer = Writer::new(format, capacity);
+    let mut writer = Writer::new(format, capacity).with_labels(&look.labels);
     for (desc, parts) in parts.0.values() {
         writer.family(desc, once(parts));
     }
     let (families, samples) = writer.counts();
     Page { text: writer.finish(), families, samples }
+}
+
+/// What failed so far, of all databases.
+fn errors(views: &[View]) -> f64 {
+    let of = |view: &View| {
+        let loops: u64 = view.snapshot.loops.iter().map(|l| l.errors).sum();
+        let roamed: u64 = view.roamed.iter().map(|c| c.errors).sum();
+        loops + roamed + view.snapshot.connect_errors
+    };
+    views.iter().map(of).sum::<u64>() as f64
 }
 
 impl View {
@@ -319,8 +369,8 @@ impl View {
 }
 
 fn views(fleet: &Fleet, now: Duration) -> Vec<View> {
-    let cells = fleet.cells().iter();
-    let snapshots: Vec<_> = cells.map(|c| (c.snapshot(), c.roamed(), c)).collect();
+    let cells = fleet.cells();
+    let snapshots: Vec<_> = cells.iter().map(|c| (c.snapshot(), c.roamed(), c)).collect();
     let leaders: HashMap<&str, (&Arc<Snapshot>, &Arc<Cell>)> = snapshots
         .iter()
         .filter(|(s, ..)| s.leads && s.up.is_up())
@@ -388,7 +438,7 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState], totals: &Totals, now: D
             out.push(&LAST, name, at.as_microsecond() as f64 / 1e6);
         }
     }
-    for c in &s.collectors {
+    for c in s.collectors.iter().filter(|c| c.custom.is_none()) {
         let name = &[c.collector.as_str()];
         match &c.outcome {
             Outcome::Ok | Outcome::Failed { .. } => {
@@ -402,9 +452,10 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState], totals: &Totals, now: D
         }
     }
     // Summed up: a collector runs in each of the databases, and may lack the same several times.
-    let mut errors: BTreeMap<&str, u64> = totals.errors.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+    let errors = totals.errors.iter().filter(|(name, _)| query_name(name).is_none());
+    let mut errors: BTreeMap<&str, u64> = errors.map(|(name, n)| (name.as_str(), *n)).collect();
     let mut blind = BTreeSet::<(&str, &str)>::new();
-    for c in s.collectors.iter().chain(roamed) {
+    for c in s.collectors.iter().chain(roamed).filter(|c| c.custom.is_none()) {
         errors.entry(&c.collector).or_default();
         blind.extend(c.blind.iter().map(|b| (c.collector.as_str(), b.needs.as_str())));
     }
@@ -414,6 +465,7 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState], totals: &Totals, now: D
     for (collector, needs) in blind {
         out.push(&BLIND, &[collector, needs], 1.0);
     }
+    queries::families(s, roamed, totals, &mut out);
     out.into_vec()
 }
 

@@ -3,7 +3,7 @@
 use pgmon_collect::poller::cardinality::LeftOut;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_core::name::Name;
-use pgmon_core::snapshot::{Blind, Loop, LoopState, Outcome, Snapshot, Up};
+use pgmon_core::snapshot::{Blind, Loop, LoopState, Outcome, Snapshot, Up, query_name};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,12 +81,25 @@ pub struct Failing {
     pub outcome: Outcome,
 }
 
+impl Failing {
+    fn reason(&self) -> String {
+        match (query_name(&self.collector), &self.outcome) {
+            (Some(query), Outcome::Failed { message, .. }) => format!("query {query} fails: {message}"),
+            (Some(query), _) => format!("query {query} fails"),
+            (None, _) => format!("collector {} fails", self.collector),
+        }
+    }
+}
+
 /// Judges the fleet at the monotonic time `now`.
 pub fn judge(fleet: &Fleet, now: Duration, version: &'static str) -> Health {
     let mut reasons = Vec::new();
     let (mut down, mut late) = (0, false);
     let mut databases = Vec::new();
-    for cell in fleet.cells() {
+    if let Some(failure) = &fleet.config().failure {
+        reasons.push(format!("configuration: the last one is not in force: {failure}"));
+    }
+    for cell in fleet.cells().iter() {
         let (s, roamed) = (cell.snapshot(), cell.roamed());
         let name = format!("{}/{}", s.cluster, s.db);
         match &s.up {
@@ -116,7 +129,7 @@ pub fn judge(fleet: &Fleet, now: Duration, version: &'static str) -> Health {
             .filter(|c| matches!(c.outcome, Outcome::Failed { .. }))
             .map(|c| Failing { collector: c.collector.clone(), outcome: c.outcome.clone() })
             .collect();
-        reasons.extend(failing.iter().map(|f| format!("{name}: collector {} fails", f.collector)));
+        reasons.extend(failing.iter().map(|f| format!("{name}: {}", f.reason())));
         let mut blind: Vec<Blind> = states().flat_map(|c| c.blind.clone()).collect();
         blind.sort();
         blind.dedup();

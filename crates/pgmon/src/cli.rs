@@ -10,6 +10,8 @@ Examples:
   pgmon doctor --dsn postgres://pgmon@db1/shop     is the role right, and what cannot be seen?
   pgmon setup-sql | psql -h db1 shop postgres      make a role of the right kind
   pgmon sql locks --pg 17                          the SQL behind a figure
+  pgmon query test queries.json --dsn postgres://pgmon@db1/shop
+                                                   what queries of your own give
 
 Every key of the configuration can be given as an environment variable:
   PGMON_DSN=...  PGMON_HTTP_BIND=0.0.0.0:8181  PGMON_SAMPLE_INTERVALS_HOT_PATH=5s
@@ -50,6 +52,12 @@ pub struct SourceArgs {
     /// Where to listen.
     #[arg(long, value_name = "ADDRESS:PORT", global = true)]
     pub bind: Option<String>,
+    /// The file of `pgmon query test`, which takes the place of the configured queries.
+    #[arg(skip)]
+    pub queries: Option<PathBuf>,
+    /// Web configuration file of the Prometheus exporter toolkit: certificate, users, headers.
+    #[arg(long = "web.config.file", value_name = "FILE", global = true)]
+    pub web_config_file: Option<String>,
 }
 
 /// The subcommands.
@@ -62,6 +70,9 @@ pub enum Command {
         /// Print the configuration in force, secrets left out.
         #[arg(long)]
         show: bool,
+        /// How to print what is wrong: text, or a list of objects with file, line, pointer, message, mend.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
     },
     /// Check each configured database: connection, role, extensions, settings; say what to GRANT.
     Doctor {
@@ -92,8 +103,30 @@ pub enum Command {
         #[arg(long, value_name = "MAJOR", value_parser = clap::value_parser!(u16).range(12..=99))]
         pg: Option<u16>,
     },
+    /// Try out queries of your own.
+    Query {
+        /// What to do.
+        #[command(subcommand)]
+        action: QueryAction,
+    },
+    /// Print the SHA-256 of an API key, for http.auth.api_keys. The key is read from standard input.
+    HashKey {
+        /// Make a new key, and print it as well.
+        #[arg(long)]
+        generate: bool,
+    },
+    /// Print the hash of a password, for http.auth.basic. The password is read from standard input.
+    HashPassword {
+        /// How it is hashed.
+        #[arg(long, value_enum, default_value_t = Algorithm::Bcrypt)]
+        algorithm: Algorithm,
+    },
     /// Print the JSON Schema of the configuration.
-    Schema,
+    Schema {
+        /// Of which file.
+        #[arg(value_enum, default_value_t = SchemaOf::Main)]
+        of: SchemaOf,
+    },
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -101,6 +134,36 @@ pub enum Command {
     },
     /// Print the manual page (roff).
     Man,
+}
+
+/// What `pgmon query` does.
+#[derive(Debug, Subcommand)]
+pub enum QueryAction {
+    /// Run each query of a file once, print its metrics, and say what failed or was refused, and why.
+    Test {
+        /// The file: SitRep's queries.json, or the same in YAML.
+        file: PathBuf,
+    },
+}
+
+/// The kinds of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// pgmon.yaml
+    Main,
+    /// The file that queries_file names.
+    Queries,
+    /// The file that databases_file names.
+    Databases,
+}
+
+/// How a password is hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Algorithm {
+    /// Understood by the Prometheus exporter toolkit as well.
+    Bcrypt,
+    /// Harder to attack with special hardware; each verification takes 19 MiB for a moment.
+    Argon2id,
 }
 
 /// How findings are printed.

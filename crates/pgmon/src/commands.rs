@@ -3,13 +3,19 @@
 mod agent;
 mod check_config;
 mod doctor;
+mod hash;
 mod healthcheck;
 mod print;
+mod query;
 
-use crate::cli::{Cli, Command, SourceArgs};
+use crate::cli::{Cli, Command, QueryAction, SourceArgs};
 use crate::exit::Code;
-use pgmon_collect::postgres::denylist;
-use pgmon_config::{Config, LoadOptions, Loaded, Overrides, Secret};
+use pgmon_collect::postgres::custom::QuerySet;
+use pgmon_collect::postgres::{collectors, denylist};
+use pgmon_config::{Config, Diagnostic, LoadOptions, Loaded, Overrides, Secret};
+use pgmon_http::exposition;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// Does what the command line says.
 pub fn run(cli: Cli) -> anyhow::Result<Code> {
@@ -17,16 +23,22 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         return Ok(healthcheck::run(&cli.source));
     }
     match cli.command.unwrap_or(Command::Agent) {
-        Command::Agent => with_config(&cli.source, agent::run),
-        Command::CheckConfig { show } => {
-            with_config(&cli.source, |loaded| Ok(check_config::run(&loaded, show)))
-        }
+        Command::CheckConfig { show, format } => match pgoptions() {
+            Some(code) => Ok(code),
+            None => check_config::run(Config::load(&options(&cli.source)), show, format),
+        },
+        Command::Agent => with_config(&cli.source, |loaded| agent::run(loaded, options(&cli.source))),
         Command::SetupSql { role, pg, databases, minimal } => {
             print::setup_sql(&role, pg, &databases, minimal)
         }
         Command::Doctor { format } => with_config(&cli.source, |loaded| doctor::run(loaded, format)),
         Command::Sql { collector, pg } => print::sql(collector.as_deref(), pg),
-        Command::Schema => print::schema(),
+        Command::Query { action: QueryAction::Test { file } } => {
+            with_config(&SourceArgs { queries: Some(file), ..cli.source }, |loaded| query::test(&loaded))
+        }
+        Command::Schema { of } => print::schema(of),
+        Command::HashKey { generate } => hash::key(generate),
+        Command::HashPassword { algorithm } => hash::password(algorithm),
         Command::Completions { shell } => print::completions(shell),
         Command::Man => print::man(),
     }
@@ -36,49 +48,85 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
 /// poolers refuse them and sessions would no longer be as the server's settings have them.
 const PGOPTIONS: &str = "PGOPTIONS";
 
+/// Refuses to go on where the variable is set.
+fn pgoptions() -> Option<Code> {
+    std::env::var_os(PGOPTIONS).filter(|v| !v.is_empty())?;
+    eprintln!(
+        "error: {PGOPTIONS} is set: pgmon sends no start-up options; unset it (env -u {PGOPTIONS} pgmon ...)"
+    );
+    Some(Code::Usage)
+}
+
+/// What is wrong with the canary's statement.
+fn canary_fault(loaded: &Loaded) -> Option<Diagnostic> {
+    let canary = loaded.config.canary.statement.as_deref().filter(|_| loaded.config.canary.enabled)?;
+    let refusal = denylist::check(canary).err()?;
+    Some(Diagnostic {
+        file: String::new(),
+        line: None,
+        column: None,
+        pointer: "/canary/statement".to_owned(),
+        message: refusal.to_string(),
+        hint: None,
+    })
+}
+
+/// The queries of the configuration, checked.
+fn queries(config: &Config) -> QuerySet {
+    QuerySet::new(config, |name| collectors::has_family(name) || exposition::is_ours(name))
+}
+
 /// Loads the configuration, prints what is wrong with it, and goes on if nothing is.
 fn with_config(
     source: &SourceArgs,
     then: impl FnOnce(Loaded) -> anyhow::Result<Code>,
 ) -> anyhow::Result<Code> {
-    if std::env::var_os(PGOPTIONS).is_some_and(|v| !v.is_empty()) {
-        eprintln!(
-            "error: {PGOPTIONS} is set: pgmon sends no start-up options; unset it (env -u {PGOPTIONS} pgmon ...)"
-        );
-        return Ok(Code::Usage);
+    if let Some(code) = pgoptions() {
+        return Ok(code);
     }
-    match load(source) {
+    match read(&options(source), &mut BTreeSet::new()) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 eprintln!("warning: {warning}");
             }
-            let canary = loaded.config.canary.statement.as_deref().filter(|_| loaded.config.canary.enabled);
-            if let Some(Err(refusal)) = canary.map(denylist::check) {
-                eprintln!("error: canary.statement: {refusal}");
-                return Ok(Code::Usage);
-            }
             then(loaded)
         }
-        Err(errors) => {
-            for error in errors.diagnostics() {
-                eprintln!("error: {error}");
+        Err(faults) => {
+            for fault in faults {
+                eprintln!("error: {fault}");
             }
             Ok(Code::Usage)
         }
     }
 }
 
-fn load(source: &SourceArgs) -> Result<Loaded, pgmon_config::ConfigErrors> {
-    Config::load(&LoadOptions {
+/// Reads the configuration and says everything that is wrong with it. `files` learns where it was read from.
+fn read(options: &LoadOptions, files: &mut BTreeSet<PathBuf>) -> Result<Loaded, Vec<String>> {
+    let loaded = Config::load_noting(options, files)
+        .map_err(|errors| errors.diagnostics().iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    match canary_fault(&loaded) {
+        Some(fault) => Err(vec![fault.to_string()]),
+        None => Ok(loaded),
+    }
+}
+
+/// From where the configuration is read.
+fn options(source: &SourceArgs) -> LoadOptions {
+    LoadOptions {
         path: source.config.clone(),
-        env: std::env::vars_os()
-            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-            .collect(),
+        env: environment(),
         overrides: Overrides {
             dsn: source.dsn.clone().map(Secret::new),
             cluster: source.cluster.clone(),
             bind: source.bind.clone(),
+            queries_file: source.queries.as_ref().map(|path| path.display().to_string()),
+            web_config_file: source.web_config_file.clone(),
         },
         ..LoadOptions::default()
-    })
+    }
+}
+
+/// The environment, as far as it is text.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
 }

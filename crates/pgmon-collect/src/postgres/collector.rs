@@ -224,6 +224,9 @@ pub struct Statement {
     pub args: PgArguments,
     /// Another `search_path` than the session's, quoted where need be.
     pub search_path: Option<Cow<'static, str>>,
+    /// Whether it is prepared for this one time only. What is kept prepared fails for good once the types
+    /// of its columns change.
+    pub once: bool,
 }
 
 /// Where names in statements from the configuration are looked up, if nothing else is configured.
@@ -237,12 +240,17 @@ impl Statement {
 
     /// A statement with its values.
     pub fn with(sql: impl Into<Cow<'static, str>>, args: PgArguments) -> Self {
-        Self { sql: sql.into(), args, search_path: None }
+        Self { sql: sql.into(), args, search_path: None, once: false }
     }
 
     /// The same, with names looked up elsewhere than in `pg_catalog` and the extensions' schemas.
     pub fn in_path(self, search_path: impl Into<Cow<'static, str>>) -> Self {
         Self { search_path: Some(search_path.into()), ..self }
+    }
+
+    /// The same, not kept prepared.
+    pub fn once(self) -> Self {
+        Self { once: true, ..self }
     }
 }
 

@@ -82,3 +82,8 @@ pub const ALL: &[Registered] = &[
     single::<settings::Settings>(),
     bloat::REGISTERED,
 ];
+
+/// Whether a collector has a family of this name.
+pub fn has_family(name: &str) -> bool {
+    ALL.iter().flat_map(|registered| registered.spec.families).any(|desc| desc.name == name)
+}

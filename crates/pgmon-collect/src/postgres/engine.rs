@@ -138,6 +138,17 @@ impl Engine {
         revived
     }
 
+    /// Replaces the collectors by ones with other settings. What was found last stays until they have run;
+    /// what they remember of rounds before does not.
+    pub fn replan(&mut self, settings: Arc<Settings>) {
+        if settings != self.settings {
+            for slot in &mut self.slots {
+                slot.steps = (slot.registered.make)(&settings);
+            }
+        }
+        self.settings = settings;
+    }
+
     /// The facts in force.
     pub fn facts(&self) -> &Arc<Facts> {
         &self.facts

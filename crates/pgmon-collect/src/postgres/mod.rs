@@ -4,6 +4,7 @@ pub mod audit;
 pub mod collector;
 pub mod collectors;
 pub mod connect;
+pub mod custom;
 pub mod decode;
 pub mod denylist;
 pub mod doctor;

@@ -1,13 +1,14 @@
 //! What the drivers take from the configuration.
 
 use super::collector::{BloatSettings, Settings};
+use super::custom::QuerySet;
 use pgmon_config::{Config, SamplingMode};
 use pgmon_core::snapshot::{Loop, LoopState, Snapshot, Up};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Intervals, budgets, limits and thresholds, the same for all databases.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// Intervals in the order of [`Loop::ALL`].
     pub intervals: [Duration; 4],
@@ -29,6 +30,8 @@ pub struct Plan {
     pub series_per_database: usize,
     /// What collectors look at.
     pub settings: Arc<Settings>,
+    /// The queries of the configuration.
+    pub queries: Arc<QuerySet>,
 }
 
 impl Plan {
@@ -62,7 +65,18 @@ impl Plan {
                     exact: matches!(config.bloat.sampling_mode, SamplingMode::Exact | SamplingMode::Detailed),
                 },
             }),
+            queries: Arc::default(),
         }
+    }
+
+    /// The same with the configuration's queries.
+    pub fn with_queries(self, queries: Arc<QuerySet>) -> Self {
+        Self { queries, ..self }
+    }
+
+    /// No single statement may take longer, as the most urgent loop waits for it.
+    pub fn longest_statement(&self) -> Duration {
+        self.interval(Loop::HotPath).max(self.statement_timeout)
     }
 
     /// The interval of a loop.

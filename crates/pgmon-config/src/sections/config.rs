@@ -1,13 +1,14 @@
 //! The whole of `pgmon.yaml`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alerts, Bloat, Budgets, Canary, Database, History, Http, Limits, Logging, Notifiers, SampleIntervals,
-    Security, Timeouts, Ui,
+    Alerts, Bloat, Budgets, Canary, Database, History, Http, Limits, Logging, Notifiers, Query,
+    SampleIntervals, Secrets, Security, Timeouts, Ui,
 };
 use crate::Dsn;
 
@@ -37,6 +38,21 @@ pub struct Config {
     /// The databases to watch, if there are several.
     #[schemars(length(max = 10_000))]
     pub databases: Vec<Database>,
+    /// File with more databases, JSON or YAML: SitRep's `databases.json`, or a list as `databases` is.
+    #[schemars(extend("format" = "path", "examples" = ["databases.json"]))]
+    pub databases_file: Option<PathBuf>,
+    /// Metrics of your own, each from a statement: see docs/custom-queries.md.
+    #[schemars(length(max = 1_000))]
+    pub queries: Vec<Query>,
+    /// File with more queries, JSON or YAML: SitRep's `queries.json`, or a list as `queries` is.
+    #[schemars(extend("format" = "path", "examples" = ["queries.json"]))]
+    pub queries_file: Option<PathBuf>,
+    /// Schemas in which `queries` look up names without a schema.
+    #[schemars(length(min = 1, max = 100), inner(length(min = 1, max = 63)))]
+    pub search_path: Vec<String>,
+    /// Labels that every sample on `/metrics` gets, unless its family has a label of that name.
+    #[schemars(extend("examples" = [{ "exporter": "custom_pg_exporter" }]))]
+    pub default_labels: BTreeMap<String, String>,
     /// How often each loop runs.
     pub sample_intervals: SampleIntervals,
     /// How long one round of each loop may take.
@@ -47,6 +63,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// What pgmon refuses and hides.
     pub security: Security,
+    /// How passwords are got that are in no file: commands and Vault.
+    pub secrets: Secrets,
     /// Where pgmon serves metrics, API and UI.
     pub http: Http,
     /// Thresholds of the built-in alert rules.
@@ -81,11 +99,17 @@ impl Default for Config {
             dsn: None,
             dsn_file: None,
             databases: Vec::new(),
+            databases_file: None,
+            queries: Vec::new(),
+            queries_file: None,
+            search_path: ["pg_catalog", "$user", "public"].map(str::to_owned).into(),
+            default_labels: BTreeMap::new(),
             sample_intervals: SampleIntervals::default(),
             budgets: Budgets::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             security: Security::default(),
+            secrets: Secrets::default(),
             http: Http::default(),
             alerts: Alerts::default(),
             notifiers: Notifiers::default(),

@@ -37,6 +37,8 @@ const WORDS: &[&str] = &[
     "x-env",
     "x-secret",
     "x-aliases",
+    "x-verbatim",
+    "x-short",
 ];
 
 fn words_of(schema: &Value, path: &str, unknown: &mut Vec<String>) {
@@ -177,7 +179,7 @@ fn put(into: &mut Value, path: &[String], value: Value) {
         return;
     };
     if key == "0" {
-        if !into.is_array() {
+        if into.as_array().is_none_or(Vec::is_empty) {
             *into = json!([{}]);
         }
         return put(&mut into[0], rest, value);

@@ -1,17 +1,23 @@
 //! Subcommands that only print.
 
-use crate::cli::Cli;
+use crate::cli::{Cli, SchemaOf};
 use crate::exit::Code;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use pgmon_collect::postgres::setup_sql::{self, Tier};
 use pgmon_collect::postgres::{collectors, listing};
+use pgmon_config::File;
 use std::io::Write as _;
 
 /// `pgmon schema`
-pub fn schema() -> anyhow::Result<Code> {
-    let text =
-        serde_json::to_string_pretty(&pgmon_config::schema()).context("the schema cannot be written")?;
+pub fn schema(of: SchemaOf) -> anyhow::Result<Code> {
+    let file = match of {
+        SchemaOf::Main => File::Main,
+        SchemaOf::Queries => File::Queries,
+        SchemaOf::Databases => File::Databases,
+    };
+    let text = serde_json::to_string_pretty(&pgmon_config::schema_of(file))
+        .context("the schema cannot be written")?;
     out(&format!("{text}\n"))
 }
 

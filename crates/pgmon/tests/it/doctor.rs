@@ -76,6 +76,7 @@ on_each_major! { [pg12 12, pg15 15, pg18 18]
         assert_eq!(sql.matches("\\connect \"bare\"").count(), 1, "{sql}");
         assert!(!sql.contains("\\connect \"right\"") && !sql.contains("CREATE ROLE"), "{sql}");
         let text = String::from_utf8(doctor(&server, "pgmon", &password, "text")?.stdout)?;
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(text.contains("4 other databases: 1 well, 2 with warnings, 1 failed"), "{text}");
         assert!(text.contains("5 databases: 2 well, 2 with warnings, 1 failed"), "{text}");
         // The block mends all of them; a database that opened may lack something still.

@@ -6,7 +6,7 @@ use pgmon_collect::postgres::collector::{Floor, Scope, Spec};
 use pgmon_collect::postgres::collectors;
 use pgmon_core::metric::{Desc, Kind};
 use pgmon_core::snapshot::Loop;
-use pgmon_http::{exposition, process};
+use pgmon_http::{exposition, process, telemetry};
 use pgmon_testkit::{Server, Tier, on_each_major};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -35,6 +35,8 @@ fn page() -> String {
     out.push_str("\n## The process\n\n");
     let process: Vec<&Desc> = exposition::OF_THE_PROCESS.iter().chain(process::FAMILIES).copied().collect();
     table(&mut out, &process);
+    out.push_str("\n## The listener\n\n");
+    table(&mut out, telemetry::FAMILIES);
     for in_loop in Loop::ALL {
         let _ = writeln!(out, "\n## Loop `{in_loop}`");
         for registered in collectors::ALL.iter().filter(|r| r.spec.in_loop == in_loop) {
@@ -127,6 +129,7 @@ on_each_major! { [pg12 12, pg18 18]
             .iter()
             .chain(exposition::OF_THE_PROCESS)
             .chain(process::FAMILIES)
+            .chain(telemetry::FAMILIES)
             .chain(collected)
             .map(|d| d.name)
             .collect();

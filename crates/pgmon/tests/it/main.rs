@@ -9,9 +9,11 @@
 )]
 
 mod agent;
+mod canary;
 mod command_line;
 mod doctor;
 mod documentation;
+mod endpoint;
 mod engine;
 mod examples;
 mod faults;
@@ -22,7 +24,10 @@ mod page;
 mod permits;
 mod pooler;
 mod promtool;
+mod queries;
+mod reload;
 mod rig;
+mod rotation;
 mod scale;
 mod scrape;
 mod tls;

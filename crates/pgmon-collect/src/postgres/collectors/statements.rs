@@ -1,11 +1,16 @@
 //! What statements cost (`pg_stat_statements`): the top ones, and the rate and latency of all.
 //!
 //! The server sends its entries as they are, about 100 bytes each; adding up, comparing with the round
-//! before and ranking is done here. Texts are asked for once for each statement that is shown.
+//! before and ranking is done here. Texts are asked for once for each statement that is shown. Where
+//! `pg_stat_monitor` is installed too, its histograms say where the 95th percentile lies.
 
+mod access;
 mod entry;
 mod families;
+mod histogram;
 mod latency;
+mod monitor;
+mod percentile;
 mod ranking;
 mod texts;
 
@@ -13,12 +18,14 @@ use crate::postgres::collector::{
     Cx, Need, Outcome, Query, Registered, Scope, Settings, Spec, Statement, Steps, ext,
 };
 use crate::postgres::decode::Time;
-use crate::postgres::facts::Facts;
 use crate::postgres::origin::Origin;
 use crate::postgres::session::QueryError;
+use access::{missing, own_userid, uncounted};
 use entry::{Entry, Figures};
 use jiff::Timestamp;
 use latency::Moments;
+use monitor::Monitor;
+use percentile::Method;
 use pgmon_core::metric::Families;
 use pgmon_core::snapshot::{Blind, Loop};
 use ranking::{Candidate, Ranking};
@@ -55,9 +62,10 @@ pub struct Row {
     pub rows_per_second: Option<f64>,
     /// Mean execution time over the last interval, milliseconds; `null` without calls.
     pub mean_ms: Option<f64>,
-    /// Estimate of the 95th percentile of the execution time over the last interval, from its mean and
-    /// deviation, milliseconds; `null` without calls.
+    /// 95th percentile of the execution time over the last interval, milliseconds; `null` without calls.
     pub p95_ms: Option<f64>,
+    /// How that was got; `null` if it is.
+    pub p95_method: Option<Method>,
     /// Its share of all execution time over the last interval, 0-1.
     pub time_share: Option<f64>,
     /// Share of its block accesses over the last interval that the buffer cache served, 0-1; `null` without any.
@@ -98,6 +106,8 @@ pub const SPEC: Spec = Spec {
         ext(EXTENSION, (1, 4), include_str!("statements/info_ext1.4.sql")),
         ext(EXTENSION, (1, 9), include_str!("statements/info_ext1.9.sql")),
         TEXTS,
+        monitor::LAYOUT,
+        monitor::WINDOWS,
     ],
     families: families::ALL,
     needs: &[Need::Monitor, Need::Extension(EXTENSION), Need::Preloaded(EXTENSION)],
@@ -131,6 +141,7 @@ struct Before {
 #[derive(Clone, Copy, PartialEq)]
 enum Phase {
     Figures,
+    Monitor,
     Info,
     Texts,
 }
@@ -142,6 +153,7 @@ struct Statements {
     exported: BTreeMap<i64, Figures>,
     ranking: Ranking,
     texts: Texts,
+    monitor: Monitor,
     info: Info,
     rounds: u64,
 
@@ -160,6 +172,7 @@ impl Statements {
             exported: BTreeMap::new(),
             ranking: Ranking::new(settings.top_queries),
             texts: Texts::default(),
+            monitor: Monitor::default(),
             info: Info::default(),
             rounds: 0,
             phase: Phase::Figures,
@@ -188,28 +201,17 @@ impl Statements {
         Some(Statement::with(sql, args))
     }
 
+    fn after_monitor(&mut self, cx: &Cx) -> Result<Option<Statement>, QueryError> {
+        self.phase = Phase::Info;
+        match self.ask_info(cx) {
+            Some(statement) => Ok(Some(statement)),
+            None => self.end(None, cx),
+        }
+    }
+
     fn blind(&self, need: &str, effect: &str, remedy: Option<String>) -> Blind {
         Blind { collector: SPEC.name.into(), needs: need.to_owned(), effect: effect.to_owned(), remedy }
     }
-}
-
-/// The user whose entries are left out: our own, as watching takes six statements for each of ours, which
-/// would be most of what a quiet database does. A superuser's are not ours alone.
-fn own_userid(facts: &Facts) -> Option<i64> {
-    (!facts.superuser).then_some(facts.role_oid)
-}
-
-/// The setting that keeps statements from being counted, if there is one, and what would change that.
-fn uncounted(facts: &Facts) -> Option<(&'static str, &'static str)> {
-    let is = |name: &str, value: &str| facts.settings.get(name).is_some_and(|(v, _)| v == value);
-    if is("pg_stat_statements.track", "none") {
-        let remedy = "ALTER SYSTEM SET pg_stat_statements.track = 'top'; SELECT pg_reload_conf();";
-        return Some(("pg_stat_statements.track", remedy));
-    }
-    // From 14 on the library counts only what has a query id. Not `auto`: that the library wants them is
-    // settled at the server's start, and forgotten if the setting is off then.
-    let remedy = "ALTER SYSTEM SET compute_query_id = 'on'; SELECT pg_reload_conf();";
-    is("compute_query_id", "off").then_some(("compute_query_id", remedy))
 }
 
 /// The round before, if its figures may be compared with this one's.
@@ -261,6 +263,7 @@ impl Steps for Statements {
                 Some(entry) => self.now.push(entry),
                 None => self.hidden += 1,
             },
+            Phase::Monitor => self.monitor.row(row)?,
             Phase::Info => {
                 let entries = row.try_get::<Option<i64>, _>("entries")?.map(|n| n as f64);
                 self.info = Info {
@@ -274,6 +277,10 @@ impl Steps for Statements {
         Ok(())
     }
 
+    fn answered(&mut self, within: Duration) {
+        self.monitor.answered(within);
+    }
+
     fn end(&mut self, error: Option<QueryError>, cx: &Cx) -> Result<Option<Statement>, QueryError> {
         match self.phase {
             Phase::Figures => {
@@ -285,12 +292,16 @@ impl Steps for Statements {
                     self.now.retain(|e| i64::from(e.key.userid) != own);
                 }
                 self.now.sort_unstable_by_key(|e| e.key);
-                self.phase = Phase::Info;
-                if let Some(statement) = self.ask_info(cx) {
-                    return Ok(Some(statement));
+                self.phase = Phase::Monitor;
+                match self.monitor.begin(self.rounds, cx) {
+                    Some(statement) => Ok(Some(statement)),
+                    None => self.after_monitor(cx),
                 }
-                self.end(None, cx)
             }
+            Phase::Monitor => match self.monitor.end(error, self.rounds, cx) {
+                Some(statement) => Ok(Some(statement)),
+                None => self.after_monitor(cx),
+            },
             Phase::Info => {
                 // Without this the figures are still good.
                 if let Some(error) = error {
@@ -312,6 +323,7 @@ impl Steps for Statements {
     fn finish(&mut self, cx: &Cx) -> Outcome {
         if let Some(need) = self.missing {
             self.before = None;
+            self.monitor = Monitor::default();
             let remedy = need.remedy(&cx.facts);
             let blind = self.blind(&need.label(), SPEC.blind_effect, Some(remedy));
             return Outcome { blind: vec![blind], ..Outcome::default() };
@@ -326,11 +338,15 @@ impl Steps for Statements {
             // That nothing was counted does not mean that nothing ran.
             blind.push(self.blind(setting, SPEC.blind_effect, Some(remedy.into())));
         } else if let (Some(overall), Some(seconds)) = (&overall, seconds) {
-            overall.push(seconds, &mut out);
+            overall.push(seconds, self.monitor.overall().as_ref(), &mut out);
         }
         if self.hidden > 0 {
             let remedy = Need::Monitor.remedy(&cx.facts);
             blind.push(self.blind(&Need::Monitor.label(), "statements of other roles", Some(remedy)));
+        }
+        if let Some(trouble) = self.monitor.trouble(&cx.facts) {
+            let effect = "the 95th percentile from histograms: it is estimated";
+            blind.push(self.blind(&trouble.needs(), effect, trouble.remedy(&cx.facts)));
         }
         let detail = families::Detail::of(&self.now, &cx.facts);
         let mut rows = Vec::with_capacity(self.shown.len());
@@ -348,7 +364,7 @@ impl Steps for Statements {
             let interval = interval.map(|((figures, seconds), overall)| families::Interval {
                 figures,
                 seconds,
-                times,
+                p95: percentile::p95(&times, self.monitor.of(queryid).as_ref()),
                 all_ms: overall.exec_ms,
             });
             rows.push(families::row(queryid, self.texts.of(queryid), &total, interval.as_ref(), &detail));
@@ -357,6 +373,7 @@ impl Steps for Statements {
         rows.sort_by(|a, b| load(b).partial_cmp(&load(a)).unwrap_or(std::cmp::Ordering::Equal));
         families::push_info(&self.info, &cx.facts, &mut out);
         self.exported = exported;
+        self.monitor.settle();
         self.before = Some(Before {
             origin: Origin::of(&cx.facts),
             stats_reset: self.info.stats_reset,
@@ -369,6 +386,7 @@ impl Steps for Statements {
 
     fn abort(&mut self) {
         self.phase = Phase::Figures;
+        self.monitor.abort();
         self.now = Vec::new();
         self.hidden = 0;
         self.missing = None;
@@ -376,17 +394,8 @@ impl Steps for Statements {
     }
 }
 
-/// What is missing, if that is why the server refused.
-fn missing(error: &QueryError) -> Option<Need> {
-    match error.sqlstate()? {
-        // The library was not loaded at the server's start.
-        "55000" => Some(Need::Preloaded(EXTENSION)),
-        // The extension was dropped since we looked.
-        "42883" | "42P01" => Some(Need::Extension(EXTENSION)),
-        _ => None,
-    }
-}
-
+#[cfg(test)]
+mod double_tests;
 #[cfg(test)]
 mod server_tests;
 #[cfg(test)]

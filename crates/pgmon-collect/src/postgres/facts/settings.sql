@@ -14,7 +14,8 @@ SELECT s.name::text AS name,
         'vacuum_failsafe_age', 'vacuum_multixact_failsafe_age',
         'track_activities', 'track_counts', 'track_io_timing', 'track_wal_io_timing', 'track_functions',
         'track_activity_query_size', 'compute_query_id', 'shared_preload_libraries',
-        'pg_stat_statements.max', 'pg_stat_statements.track',
+        'pg_stat_statements.max', 'pg_stat_statements.track', 'pg_stat_monitor.pgsm_bucket_time',
+        'pg_stat_monitor.pgsm_histogram_min', 'pg_stat_monitor.pgsm_histogram_max',
         'data_checksums', 'wal_log_hints', 'archive_mode', 'wal_level', 'wal_segment_size', 'hot_standby', 'hot_standby_feedback',
         'max_slot_wal_keep_size', 'checkpoint_timeout', 'max_wal_size', 'cluster_name')
  ORDER BY 1

@@ -11,7 +11,8 @@ WITH granted AS (
         WHERE p.prosecdef
           AND p.oid >= 16384
           AND p.prorettype NOT IN ('pg_catalog.trigger'::regtype, 'pg_catalog.event_trigger'::regtype)
-          AND p.proowner <> ALL ($1::oid[])
+          AND p.proowner <> x.grantee
+          AND (x.grantee <> 0 OR p.proowner <> ALL ($1::oid[]))
           AND EXISTS (SELECT 1
                         FROM pg_catalog.unnest($1::oid[]) AS u (oid)
                        WHERE pg_catalog.has_schema_privilege(u.oid, p.pronamespace, 'USAGE'))

@@ -72,8 +72,8 @@ per_object AS (
               pg_catalog.array_agg(DISTINCT g.privilege_type ORDER BY g.privilege_type) AS privileges,
               pg_catalog.bool_or(g.is_grantable) AS grantable
          FROM granted AS g
-        WHERE g.owner <> ALL ($1::oid[])
-          AND (g.grantee = 0 OR g.grantee = ANY ($1::oid[]))
+        WHERE ((g.grantee = 0 AND g.owner <> ALL ($1::oid[]))
+               OR (g.grantee = ANY ($1::oid[]) AND g.owner <> g.grantee))
           AND (g.is_grantable
                OR g.privilege_type IN ('CREATE', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES',
                                        'TRIGGER', 'MAINTAIN')

@@ -1,7 +1,7 @@
 -- Rights to change tables, views, columns and sequences of this database that are granted to the
 -- roles $1 or to PUBLIC: of each kind the first $2 in the order of $1 (of PUBLIC's the first $3), and
 -- how many there are.
--- What the roles own is left out: that is reported as ownership. PUBLIC's rights on what initdb made
+-- What a role owns is left out of its grants: that is reported as ownership. PUBLIC's rights on what initdb made
 -- are the server's own (UPDATE on pg_settings stands for SET).
 WITH in_column AS (
        -- Grants to roles are found by their dependency, so that pg_attribute is only read as a whole,
@@ -35,7 +35,8 @@ granted AS (
               c.oid AS relid, NULL::name AS attname, x.grantee, x.privilege_type, x.is_grantable
          FROM acl AS x
          JOIN pg_catalog.pg_class AS c ON c.relacl = x.list
-        WHERE c.relowner <> ALL ($1::oid[])
+        WHERE c.relowner <> x.grantee
+          AND (x.grantee <> 0 OR c.relowner <> ALL ($1::oid[]))
           AND (x.grantee <> 0 OR c.oid >= 16384)
           AND (x.is_grantable OR x.privilege_type <> 'SELECT')
        UNION ALL
@@ -46,7 +47,8 @@ granted AS (
         CROSS JOIN LATERAL pg_catalog.aclexplode(a.attacl) AS x
         WHERE a.attacl IS NOT NULL
           AND NOT a.attisdropped
-          AND c.relowner <> ALL ($1::oid[])
+          AND c.relowner <> x.grantee
+          AND (x.grantee <> 0 OR c.relowner <> ALL ($1::oid[]))
           AND (x.grantee = ANY ($1::oid[]) OR (x.grantee = 0 AND c.oid >= 16384))),
 per_object AS (
        SELECT g.kind, g.relid, g.attname, g.grantee,

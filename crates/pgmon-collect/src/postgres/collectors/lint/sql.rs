@@ -18,6 +18,7 @@ const OF_EXTENSIONS: &[&str] = &[
     "pg_buffercache_summary",
     "pg_buffercache_usage_counts",
     "histogram",
+    "get_histogram_timings",
 ];
 
 /// Words that a parenthesis may follow without being a function.

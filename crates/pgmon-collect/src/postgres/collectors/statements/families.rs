@@ -1,7 +1,9 @@
 //! What a round's entries look like to its readers.
 
 use super::entry::{Entry, Figures};
-use super::latency::{Moments, quantile};
+use super::histogram::Histogram;
+use super::latency::Moments;
+use super::percentile::{Method, p95};
 use super::{Before, Info, Row};
 use crate::postgres::facts::Facts;
 use pgmon_core::metric::{Desc, Families};
@@ -19,8 +21,13 @@ const MEAN: Desc = Desc::gauge(
 );
 const P95: Desc = Desc::gauge(
     "pg_query_latency_seconds_p95",
-    "Estimate in seconds of the 95th percentile of execution times over the last interval: each statement's are taken to be log-normal with the mean and deviation that it had in the interval, weighted by its calls; without those of pgmon's own role, unless that is a superuser; absent without any.",
+    "95th percentile in seconds of execution times over the last interval; pg_query_latency_p95_info says how it was got. From the histograms of pg_stat_monitor (2.1+) it is exact to the width of a bucket, in which its place is estimated. Else it is an estimate: each statement's times are taken to be log-normal with the mean and deviation that they had in the interval, weighted by its calls. Without the statements of pgmon's own role, unless that is a superuser; absent without any.",
     &[],
+);
+const P95_METHOD: Desc = Desc::gauge(
+    "pg_query_latency_p95_info",
+    "Always 1; the label says how pg_query_latency_seconds_p95 was got: histogram (of pg_stat_monitor) or estimate.",
+    &["method"],
 );
 const CALLS: Desc = Desc::counter(
     "pg_stmt_calls_total",
@@ -87,6 +94,7 @@ pub const ALL: &[&Desc] = &[
     &QPS,
     &MEAN,
     &P95,
+    &P95_METHOD,
     &CALLS,
     &TIME,
     &PLAN_TIME,
@@ -126,11 +134,14 @@ impl Overall {
     }
 
     /// Rate and latency.
-    pub fn push(&self, seconds: f64, out: &mut Families) {
+    pub fn push(&self, seconds: f64, histogram: Option<&Histogram<'_>>, out: &mut Families) {
         out.push(&QPS, &[], self.calls / seconds);
         if self.calls > 0.0 {
             out.push(&MEAN, &[], self.exec_ms / self.calls / 1e3);
-            out.push_opt(&P95, &[], quantile(&self.times, 0.95).map(|ms| ms / 1e3));
+        }
+        if let Some((ms, method)) = p95(&self.times, histogram) {
+            out.push(&P95, &[], ms / 1e3);
+            out.push(&P95_METHOD, &[method.name()], 1.0);
         }
     }
 }
@@ -181,7 +192,8 @@ pub fn push_info(info: &Info, facts: &Facts, out: &mut Families) {
 pub struct Interval {
     pub figures: Figures,
     pub seconds: f64,
-    pub times: Vec<Moments>,
+    /// The 95th percentile, ms.
+    pub p95: Option<(f64, Method)>,
     /// Execution time of all statements.
     pub all_ms: f64,
 }
@@ -202,7 +214,8 @@ pub fn row(
         calls_per_second: interval.and_then(|i| ratio(i.figures.calls, i.seconds)),
         rows_per_second: interval.and_then(|i| ratio(i.figures.rows, i.seconds)),
         mean_ms: interval.and_then(|i| ratio(i.figures.exec_ms, i.figures.calls)),
-        p95_ms: interval.and_then(|i| quantile(&i.times, 0.95)),
+        p95_ms: interval.and_then(|i| i.p95).map(|(ms, _)| ms),
+        p95_method: interval.and_then(|i| i.p95).map(|(_, method)| method),
         time_share: interval.and_then(|i| ratio(i.figures.exec_ms, i.all_ms)),
         hit_ratio: interval.and_then(|i| ratio(i.figures.blks_hit, i.figures.blks_hit + i.figures.blks_read)),
         calls: total.calls,

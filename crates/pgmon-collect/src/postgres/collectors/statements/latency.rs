@@ -73,27 +73,63 @@ impl Shape {
 /// Shorter times are not told apart, ms.
 const LEAST_MS: f64 = 1e-6;
 
-/// The value that a share `p` of all calls did not exceed, ms; `None` of no calls.
-///
-/// Each statement counts by its calls. An estimate: only means and deviations are known.
-pub fn quantile(parts: &[Moments], p: f64) -> Option<f64> {
-    let shapes: Vec<Shape> = parts.iter().filter_map(Shape::of).collect();
-    let weight: f64 = shapes.iter().map(|s| s.weight).sum();
-    let greatest = shapes.iter().map(|s| s.greatest).reduce(f64::max)?;
-    let least = shapes.iter().map(|s| s.least).reduce(f64::min)?;
-    let (mut low, mut high) = (least.max(LEAST_MS).ln() - 1e-9, greatest.max(LEAST_MS).ln());
-    // Halving in the logarithm until it is exact to a hundredth of a percent.
-    while high - low > 1e-4 {
-        let ln_x = f64::midpoint(low, high);
-        let x = ln_x.exp();
-        let share: f64 = shapes.iter().map(|s| s.weight * s.up_to(x, ln_x)).sum();
-        if share >= p * weight {
-            high = ln_x;
-        } else {
-            low = ln_x;
-        }
+/// Where the model has less than this share of all calls it says nothing of how they are spread.
+const MODELLED: f64 = 0.01;
+
+/// The assumed distribution of all calls: each statement counts by its calls.
+pub struct Mixture {
+    shapes: Vec<Shape>,
+    weight: f64,
+}
+
+impl Mixture {
+    /// Of these statements.
+    pub fn of(parts: &[Moments]) -> Self {
+        let shapes: Vec<Shape> = parts.iter().filter_map(Shape::of).collect();
+        let weight = shapes.iter().map(|s| s.weight).sum();
+        Self { shapes, weight }
     }
-    Some(high.exp())
+
+    /// All calls.
+    pub fn calls(&self) -> f64 {
+        self.weight
+    }
+
+    /// The share of calls that took at most `x` ms.
+    fn up_to(&self, x: f64) -> f64 {
+        let ln_x = x.max(LEAST_MS).ln();
+        self.shapes.iter().map(|s| s.weight * s.up_to(x, ln_x)).sum::<f64>() / self.weight
+    }
+
+    /// The value that a share `p` of all calls did not exceed, ms; `None` of no calls.
+    ///
+    /// An estimate: only means and deviations are known.
+    pub fn quantile(&self, p: f64) -> Option<f64> {
+        let greatest = self.shapes.iter().map(|s| s.greatest).reduce(f64::max)?;
+        let least = self.shapes.iter().map(|s| s.least).reduce(f64::min)?;
+        Some(self.search(p, least * (1.0 - 1e-9), greatest))
+    }
+
+    /// The value between `low` and `high` that a share `part` of the calls between them did not exceed, ms.
+    /// `None` if the model expects next to none there.
+    pub fn within(&self, low: f64, high: f64, part: f64) -> Option<f64> {
+        let (below, up_to) = (if low > 0.0 { self.up_to(low) } else { 0.0 }, self.up_to(high));
+        (up_to - below >= MODELLED).then(|| self.search(below + part * (up_to - below), low, high))
+    }
+
+    /// Halves in the logarithm until it is exact to a hundredth of a percent.
+    fn search(&self, p: f64, low: f64, high: f64) -> f64 {
+        let (mut low, mut high) = (low.max(LEAST_MS).ln(), high.max(LEAST_MS).ln());
+        while high - low > 1e-4 {
+            let middle = f64::midpoint(low, high);
+            if self.up_to(middle.exp()) >= p {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        high.exp()
+    }
 }
 
 /// The share of a standard normal distribution that is at most `x` (Abramowitz and Stegun 26.2.17).
@@ -111,6 +147,10 @@ fn normal_cdf(x: f64) -> f64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn quantile(parts: &[Moments], p: f64) -> Option<f64> {
+        Mixture::of(parts).quantile(p)
+    }
 
     fn of(values: &[f64]) -> Moments {
         let (n, sum) = (values.len() as f64, values.iter().sum::<f64>());

@@ -1,0 +1,382 @@
+//! Rules of `queries` that a schema does not express.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::load::is_faulty;
+use crate::pattern::Patterns;
+use crate::sections::bound_of;
+use crate::tree::{Data, Node, join};
+use crate::{Diagnostic, Entry, MetricSpec, MetricType, Query, QueryScope};
+
+/// The shortest interval.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Labels that every sample gets.
+const INJECTED: [&str; 2] = ["cluster", "db"];
+
+/// Keys of a query that belong to each metric where there are several.
+const OF_ONE_METRIC: [&str; 9] = [
+    "type",
+    "value_field",
+    "bucket_field",
+    "buckets",
+    "cumulative",
+    "quantile_field",
+    "quantiles",
+    "sum_field",
+    "count_field",
+];
+
+/// Keys that only some types have.
+const OF_TYPES: [(&str, &[MetricType]); 7] = [
+    ("bucket_field", &[MetricType::Histogram]),
+    ("buckets", &[MetricType::Histogram]),
+    ("cumulative", &[MetricType::Histogram]),
+    ("quantile_field", &[MetricType::Summary]),
+    ("quantiles", &[MetricType::Summary]),
+    ("sum_field", &[MetricType::Histogram, MetricType::Summary]),
+    ("count_field", &[MetricType::Histogram, MetricType::Summary]),
+];
+
+/// Notes in each query where it was read.
+pub(crate) fn locate(queries: &mut [Query], root: &Node) {
+    for (n, query) in queries.iter_mut().enumerate() {
+        query.at = root.locate(&join("/queries", n)).0.to_string();
+    }
+}
+
+/// Checks the queries whose keys are right, whatever is wrong elsewhere.
+pub(crate) fn check(
+    root: &Node,
+    entries: &[Entry],
+    faults: &mut Vec<Diagnostic>,
+    warnings: &mut Vec<Diagnostic>,
+) {
+    let Some(Data::List(items)) = root.member("queries").map(|member| &member.node.data) else { return };
+    let mut checked = Vec::new();
+    for (n, item) in items.iter().enumerate() {
+        let pointer = join("/queries", n);
+        if !is_faulty(faults, &pointer)
+            && let Ok(query) = serde_json::from_value::<Query>(item.to_json())
+        {
+            checked.push((pointer, item, query));
+        }
+    }
+    for (pointer, item, query) in &checked {
+        let mut check = Check { root, item, query, pointer, faults, warnings };
+        check.metrics();
+        check.labels(entries);
+        check.times();
+        check.places(entries);
+    }
+    families(root, &checked, faults, warnings);
+}
+
+struct Check<'c> {
+    root: &'c Node,
+    item: &'c Node,
+    query: &'c Query,
+    pointer: &'c str,
+    faults: &'c mut Vec<Diagnostic>,
+    warnings: &'c mut Vec<Diagnostic>,
+}
+
+impl Check<'_> {
+    fn at(&self, key: &str, message: impl Into<String>, hint: Option<&str>) -> Diagnostic {
+        let pointer =
+            if key.is_empty() { self.pointer.to_owned() } else { format!("{}/{key}", self.pointer) };
+        let mut diagnostic = self.root.locate(&pointer).0.says(pointer, message);
+        diagnostic.hint = hint.map(str::to_owned);
+        diagnostic
+    }
+
+    fn fault(&mut self, key: &str, message: impl Into<String>, hint: Option<&str>) {
+        let fault = self.at(key, message, hint);
+        self.faults.push(fault);
+    }
+
+    fn warn(&mut self, key: &str, message: impl Into<String>) {
+        let warning = self.at(key, message, None);
+        self.warnings.push(warning);
+    }
+
+    fn metrics(&mut self) {
+        let query = self.query;
+        if query.metrics.is_empty() {
+            if query.help.trim().is_empty() {
+                self.fault("help", "help is missing", Some("say in a sentence what the metric is"));
+            }
+            self.name("name", &query.name);
+            self.keys_of_type(self.item, "", query.kind);
+            self.bounds("", query.kind, &query.buckets, &query.quantiles);
+            let pairs = [
+                ("bucket_field", "buckets", !query.buckets.is_empty()),
+                ("quantile_field", "quantiles", !query.quantiles.is_empty()),
+                ("value_field", "buckets", !query.buckets.is_empty()),
+                ("value_field", "quantiles", !query.quantiles.is_empty()),
+            ];
+            for (key, other, is_set) in pairs {
+                if is_set && self.item.member(key).is_some() {
+                    let message = format!("has no meaning with {other}, which names the columns");
+                    self.fault(key, message, Some("keep one of them"));
+                }
+            }
+            return;
+        }
+        for key in OF_ONE_METRIC.into_iter().filter(|key| self.item.member(key).is_some()) {
+            self.fault(key, "belongs to each metric where there are several", Some("move it into `metrics`"));
+        }
+        for (n, metric) in query.metrics.iter().enumerate() {
+            let here = format!("metrics/{n}");
+            let under = |key: &str| format!("{here}/{key}");
+            if query.help.trim().is_empty() && metric.help.is_none() {
+                self.fault(&here, "help is missing, here and in the query", None);
+            }
+            let name_key = if metric.name.is_some() { under("name") } else { here.clone() };
+            self.name(&name_key, &metric.full_name(query));
+            let numbers = matches!(metric.kind, MetricType::Gauge | MetricType::Counter);
+            if numbers && metric.column.is_none() {
+                self.fault(&here, "column is missing", Some("name the column with the value"));
+            }
+            if !numbers && metric.name.is_none() {
+                self.fault(&here, "name is missing", None);
+            }
+            if metric.kind == MetricType::Histogram && metric.buckets.is_empty() {
+                self.fault(&here, "buckets is missing", Some("name the column of each bound"));
+            }
+            if metric.kind == MetricType::Summary && metric.quantiles.is_empty() {
+                self.fault(&here, "quantiles is missing", Some("name the column of each quantile"));
+            }
+            let root = self.root;
+            let node = root.locate(&format!("{}/{here}", self.pointer)).1;
+            self.keys_of_type(node, &here, metric.kind);
+            self.bounds(&here, metric.kind, &metric.buckets, &metric.quantiles);
+        }
+    }
+
+    fn name(&mut self, key: &str, name: &str) {
+        if !is_metric_name(name) {
+            let hint = "letters, digits, _ and :, and no digit first";
+            self.fault(key, format!("{name:?} cannot be the name of a metric"), Some(hint));
+        }
+    }
+
+    fn keys_of_type(&mut self, node: &Node, below: &str, kind: MetricType) {
+        for (key, kinds) in OF_TYPES {
+            if !kinds.contains(&kind) && node.member(key).is_some() {
+                let words: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
+                let key = if below.is_empty() { key.to_owned() } else { format!("{below}/{key}") };
+                let message = format!("has no meaning for a {}", kind.as_str());
+                let hint = format!("set `type: {}`, or leave it out", words.join("` or `type: "));
+                self.fault(&key, message, Some(&hint));
+            }
+        }
+    }
+
+    fn bounds(
+        &mut self,
+        below: &str,
+        kind: MetricType,
+        buckets: &BTreeMap<String, String>,
+        quantiles: &BTreeMap<String, String>,
+    ) {
+        let (key, map) = match kind {
+            MetricType::Histogram => ("buckets", buckets),
+            MetricType::Summary => ("quantiles", quantiles),
+            _ => return,
+        };
+        let key = if below.is_empty() { key.to_owned() } else { format!("{below}/{key}") };
+        let mut seen: Vec<f64> = Vec::new();
+        for text in map.keys() {
+            let place = join(&key, text);
+            match bound_of(text) {
+                None => self.fault(&place, "expected a number, or +Inf for a bucket", None),
+                Some(n) if kind == MetricType::Summary && !(0.0..=1.0).contains(&n) => {
+                    self.fault(&place, "a quantile is from 0 to 1", None);
+                }
+                Some(n) if seen.contains(&n) => self.fault(&place, "is there twice", None),
+                Some(n) => seen.push(n),
+            }
+        }
+    }
+
+    fn labels(&mut self, entries: &[Entry]) {
+        let query = self.query;
+        let specs = query.specs();
+        let visited = query.scope == QueryScope::Database && entries.iter().any(|entry| entry.discover);
+        let mut seen = BTreeSet::new();
+        for (n, label) in query.labels.iter().enumerate() {
+            let key = format!("labels/{n}");
+            let has = |kind| specs.iter().any(|spec| spec.kind == kind);
+            let renamed = Some("give the column another name: `AS other_name`");
+            if !is_label_name(label) {
+                let message = "a label's name has letters, digits and _, no digit first, and not __";
+                self.fault(&key, message, renamed);
+            } else if INJECTED.contains(&label.as_str()) {
+                self.fault(&key, "pgmon adds this label to every sample", renamed);
+            } else if label == "datname" && visited {
+                let message = "pgmon adds this label where a database has `discover: true`";
+                self.fault(&key, message, renamed);
+            } else if (label == "le" && has(MetricType::Histogram))
+                || (label == "quantile" && has(MetricType::Summary))
+            {
+                self.fault(&key, "the text format adds this label itself", Some("leave it out of `labels`"));
+            } else if !seen.insert(label) {
+                self.fault(&key, "is there twice", None);
+            }
+            for (field, column) in [("value_field", &query.value_field), ("sum_field", &query.sum_field)] {
+                if column.as_ref() == Some(label) {
+                    self.fault(field, "is one of the labels as well", None);
+                }
+            }
+        }
+    }
+
+    fn times(&mut self) {
+        let query = self.query;
+        if query.interval.is_some_and(|interval| interval.duration() < SHORTEST_INTERVAL) {
+            self.fault("interval", "must be at least 1s", None);
+        }
+        if let (Some(interval), Some(timeout)) = (query.interval, query.timeout)
+            && timeout > interval
+        {
+            self.warn(
+                "timeout",
+                format!("is longer than the interval ({interval}), so runs may be left out"),
+            );
+        }
+        if let (Some(interval), Some(cache)) = (query.interval, query.cache)
+            && cache < interval
+        {
+            self.warn("cache", format!("is shorter than the interval ({interval}), so figures come and go"));
+        }
+        if let (Some(min), Some(max)) = (query.min_version, query.max_version)
+            && min > max
+        {
+            self.fault("min_version", format!("is above max_version ({max}), so it never runs"), None);
+        }
+    }
+
+    fn places(&mut self, entries: &[Entry]) {
+        let patterns = Patterns::new(&self.query.databases);
+        let meets = |entry: &Entry| {
+            let full = format!("{}/{}", entry.cluster, entry.db);
+            patterns.meet(&[entry.db.as_str(), &full])
+        };
+        if !entries.is_empty() && !entries.iter().any(|entry| entry.discover || meets(entry)) {
+            let names: Vec<_> = entries.iter().take(5).map(|entry| entry.db.as_str()).collect();
+            let dots = if entries.len() > names.len() { ", ..." } else { "" };
+            self.warn(
+                "databases",
+                format!("fits no database ({}{dots}), so it never runs", names.join(", ")),
+            );
+        }
+        if let Some(path) = &self.query.search_path
+            && path.is_empty()
+        {
+            self.fault("search_path", "must have at least 1 entries", None);
+        }
+    }
+}
+
+/// Checks that what has one name is one thing.
+fn families(
+    root: &Node,
+    checked: &[(String, &Node, Query)],
+    faults: &mut Vec<Diagnostic>,
+    warnings: &mut Vec<Diagnostic>,
+) {
+    let mut known: BTreeMap<String, (usize, MetricSpec)> = BTreeMap::new();
+    let line = |n: usize| match checked.get(n) {
+        Some((pointer, ..)) => root.locate(pointer).0.to_string(),
+        None => String::new(),
+    };
+    for (n, (pointer, _, query)) in checked.iter().enumerate() {
+        for (m, spec) in query.specs().into_iter().enumerate() {
+            let pointer = if query.metrics.is_empty() {
+                join(pointer, "name")
+            } else {
+                format!("{pointer}/metrics/{m}")
+            };
+            let mut fault = |message: String, hint: &str| {
+                let mut fault = root.locate(&pointer).0.says(&pointer, message);
+                fault.hint = Some(hint.to_owned());
+                faults.push(fault);
+            };
+            let Some((first, other)) = known.get(&spec.name) else {
+                known.insert(spec.name.clone(), (n, spec));
+                continue;
+            };
+            let Some((_, _, before)) = checked.get(*first) else { continue };
+            if *first == n {
+                fault(format!("{} is there twice in this query", spec.name), "give one another name");
+            } else if other.kind != spec.kind || before.labels != query.labels {
+                fault(
+                    format!(
+                        "{} is a metric of {} as well, with another type or other labels",
+                        spec.name,
+                        line(*first)
+                    ),
+                    "give one another name, or make them alike",
+                );
+            } else if versions_meet(before, query) && before.databases == query.databases {
+                fault(
+                    format!(
+                        "{} is a metric of {} as well, for the same databases and versions",
+                        spec.name,
+                        line(*first)
+                    ),
+                    "give one another name, or `databases` or versions that tell them apart",
+                );
+            }
+        }
+    }
+    for (name, (n, spec)) in &known {
+        for part in parts(spec) {
+            if let Some((other, _)) = known.get(&part)
+                && let Some((pointer, ..)) = checked.get(*other)
+            {
+                let pointer = join(pointer, "name");
+                let message = match spec.kind {
+                    MetricType::Counter => {
+                        format!("OpenMetrics has one name for {part} and {name} ({})", line(*n))
+                    }
+                    kind => format!("{part} is a part of the {} {name} ({})", kind.as_str(), line(*n)),
+                };
+                let mut fault = root.locate(&pointer).0.says(&pointer, message);
+                fault.hint = Some("give one another name".to_owned());
+                // The classic format has no trouble with it, and SitRep accepted it.
+                let harmless = spec.kind == MetricType::Counter;
+                if harmless { &mut *warnings } else { &mut *faults }.push(fault);
+            }
+        }
+    }
+}
+
+/// Other names that a family takes up on a page.
+fn parts(spec: &MetricSpec) -> Vec<String> {
+    let of = |suffixes: &[&str]| suffixes.iter().map(|s| format!("{}{s}", spec.name)).collect();
+    match spec.kind {
+        MetricType::Gauge => Vec::new(),
+        MetricType::Counter => spec.name.strip_suffix("_total").map(str::to_owned).into_iter().collect(),
+        MetricType::Histogram => of(&["_bucket", "_sum", "_count"]),
+        MetricType::Summary => of(&["_sum", "_count"]),
+    }
+}
+
+fn versions_meet(a: &Query, b: &Query) -> bool {
+    let range = |q: &Query| (q.min_version.unwrap_or(0), q.max_version.unwrap_or(u16::MAX));
+    let ((a_min, a_max), (b_min, b_max)) = (range(a), range(b));
+    a_min <= b_max && b_min <= a_max
+}
+
+fn is_metric_name(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':'))
+}
+
+fn is_label_name(name: &str) -> bool {
+    is_metric_name(name) && !name.contains(':') && !name.starts_with("__")
+}
