@@ -117,13 +117,7 @@ fn results_of_custom_queries_count_and_leave_with_their_query() {
             data: None,
             executed: Vec::new(),
         })),
-        custom: custom.then(|| Custom {
-            interval: Duration::from_secs(60),
-            keeps: Duration::from_secs(180),
-            results_dropped: 0,
-            dropped: None,
-            note: None,
-        }),
+        custom: custom.then(|| Custom::new(Duration::from_secs(60), Duration::from_secs(180))),
     };
     assert_eq!(bring(&c, "x", rows(&A, 50)), (vec![], 0));
     let ours = state("x", false, rows(&A, 50));
