@@ -10,6 +10,8 @@ mod checks;
 mod discover;
 mod examine;
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod tests;
 mod text;
 

@@ -73,7 +73,8 @@ fn server(group: &[&Diagnosis]) -> String {
             }
         }
     }
-    let (mut shared, mut optional): (Vec<(Option<&str>, &str)>, Vec<(Option<&str>, &str)>) = Default::default();
+    let (mut shared, mut optional): (Vec<(Option<&str>, &str)>, Vec<(Option<&str>, &str)>) =
+        Default::default();
     for d in group {
         let database = database(d);
         let mut here = String::new();

@@ -216,11 +216,8 @@ fn read_all_data(facts: &Facts, disables: Vec<String>) -> Check {
         return ok("pg_read_all_data", "all tables can be read (tier T1)");
     }
     // Before 14 there is no such role, and what it stands for is granted schema by schema.
-    let sql = if facts.version.major() >= 14 {
-        Need::ReadAllData.remedy(facts)
-    } else {
-        read_schemas(&facts.role)
-    };
+    let sql =
+        if facts.version.major() >= 14 { Need::ReadAllData.remedy(facts) } else { read_schemas(&facts.role) };
     Check::new(
         "pg_read_all_data",
         Status::Warn,
