@@ -77,7 +77,7 @@ on_each_major! { [pg12 12, pg18 18]
         server.create_extension("shop", "pg_stat_statements").await?;
         server.create_extension("shop", "pgstattuple").await?;
         server.create_monitor("pgmon", Tier::T1).await?;
-        let replica = server.replica("r1").start().await?;
+        let replica = server.replica("r1").await?;
         let report = Report { databases: vec![look(&replica, "pgmon", "shop").await?] };
         assert_eq!(status(&report.databases[0], "primary"), Status::Ok);
         assert_eq!((report.worst(), report.sql()), (Status::Ok, String::new()), "{}", report.text());
