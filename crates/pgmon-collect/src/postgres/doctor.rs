@@ -10,6 +10,8 @@ mod checks;
 mod discover;
 mod examine;
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod tests;
 mod text;
 
@@ -41,6 +43,8 @@ pub enum RemedyScope {
     Role,
     /// Something in this database.
     Database,
+    /// The role may read more, which not everybody wants: printed as a comment.
+    Optional,
     /// What others may rely on (settings, rights of PUBLIC): printed as a comment, to be thought about.
     Shared,
 }

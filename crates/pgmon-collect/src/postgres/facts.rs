@@ -252,13 +252,13 @@ impl Need {
             Self::ReadAllData if facts.version.major() >= 14 => format!("GRANT pg_read_all_data TO {role};"),
             Self::ReadAllData => format!(
                 "-- for each schema, in database {db}:\nGRANT USAGE ON SCHEMA public TO {role};\nGRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};\nGRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {role};",
-                db = super::quote_ident(&facts.database)
+                db = super::psql::in_comment(&super::quote_ident(&facts.database))
             ),
             Self::Extension(name) => {
                 format!(
                     "CREATE EXTENSION {}; -- in database {}",
                     super::quote_ident(name),
-                    super::quote_ident(&facts.database)
+                    super::psql::in_comment(&super::quote_ident(&facts.database))
                 )
             }
             Self::Preloaded(name) => {

@@ -15,6 +15,7 @@ pub mod listing;
 pub mod origin;
 pub mod plan;
 pub mod positions;
+pub(crate) mod psql;
 pub mod redact;
 pub mod roamer;
 pub mod run;

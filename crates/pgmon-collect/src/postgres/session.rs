@@ -95,6 +95,11 @@ impl From<sqlx::Error> for QueryError {
             | sqlx::Error::Encode(_)
             | sqlx::Error::TypeNotFound { .. }
             | sqlx::Error::RowNotFound) => Self::Decode(e.to_string()),
+            // Without the words that the driver puts in front: what was tried is said already.
+            sqlx::Error::Io(e) => Self::Lost(e.to_string()),
+            sqlx::Error::Tls(e) if e.to_string() == "server does not support TLS" => {
+                Self::Lost(format!("{e}: set ssl=on there, or an sslmode that does without"))
+            }
             e => Self::Lost(e.to_string()),
         }
     }

@@ -3,6 +3,7 @@
 //! It can be run again at any time. It never holds a password: `\password` asks for one and sends it
 //! hashed, so that it appears neither in a shell's history nor in the server's log.
 
+use super::psql::{in_comment, in_database};
 use super::{quote_ident, quote_literal};
 use std::fmt::Write as _;
 
@@ -31,10 +32,13 @@ pub struct Section {
 pub fn setup_sql(major: Option<u16>, role: &str, databases: &[String], tier: Tier) -> String {
     let mut out = String::new();
     for section in sections(major, role, databases, tier) {
-        if let Some(database) = &section.database {
-            let _ = writeln!(out, "\n\\connect {}", quote_ident(database));
+        match &section.database {
+            Some(database) => {
+                out.push('\n');
+                out.push_str(&in_database(database, &section.sql));
+            }
+            None => out.push_str(&section.sql),
         }
-        out.push_str(&section.sql);
     }
     out
 }
@@ -218,11 +222,6 @@ fn tag(role: &str) -> String {
         tag.push('_');
     }
     tag
-}
-
-/// A name that stays in its comment line.
-pub(crate) fn in_comment(name: &str) -> String {
-    name.replace(['\n', '\r'], " ")
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ on_each_major! {
         let status = agent.wait_exit(SOON);
         assert_eq!(status.code(), Some(3));
         let log = agent.log();
-        assert!(log.contains("superuser") && log.contains("CREATE ROLE") && log.contains("pg_monitor"), "{log}");
+        assert!(log.contains("is SUPERUSER") && log.contains("CREATE ROLE") && log.contains("pg_monitor"), "{log}");
         Ok(())
     }
 }
@@ -33,7 +33,7 @@ on_each_major! { [pg12 12, pg18 18]
         assert!(page.all("pg_connections").all(|s| s.label("db") == Some("good")));
         let health = agent.get("/healthz");
         assert_eq!(health.status, 200);
-        assert!(health.text().contains("superuser") && health.text().contains("CREATE ROLE"), "{}", health.text());
+        assert!(health.text().contains("is SUPERUSER") && health.text().contains("CREATE ROLE"), "{}", health.text());
         Ok(())
     }
 }

@@ -95,7 +95,7 @@ async fn traces(server: &Server) -> Result<Vec<(&'static str, String)>> {
     let mut all = Vec::new();
     for (what, sql) in [
         ("next XID", "SELECT txid_snapshot_xmax(txid_current_snapshot())::text"),
-        ("next multixact", "SELECT next_multixact_id::text FROM pg_control_checkpoint()"),
+        ("next multixact", "SELECT mxid_age('1'::xid)::text"),
         ("WAL position", "SELECT pg_current_wal_insert_lsn()::text"),
         (
             "rows written, temp files, rollbacks",
@@ -147,6 +147,11 @@ on_each_major! {
         assert_eq!(traces(&server).await?, before);
         let snapshot = rig.snapshot(0);
         assert!(snapshot.of(Loop::HotPath).rounds >= 239 && snapshot.connects == 1, "{snapshot:?}");
+
+        // A multixact would have been seen.
+        let trace = |all: Vec<(&'static str, String)>| all.into_iter().find(|t| t.0 == "next multixact");
+        server.exec("shop", "BEGIN; SELECT FROM t WHERE id = 1 FOR KEY SHARE; SAVEPOINT s; UPDATE t SET pad = '' WHERE id = 1; COMMIT").await?;
+        assert_ne!(trace(traces(&server).await?), trace(before));
 
         // What it sent, as the server counted it.
         let ours = "FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid WHERE r.rolname = 'pgmon'";

@@ -8,8 +8,9 @@ use super::read::{Granted, Role};
 use super::text::revoke;
 use super::{Audit, RightKind};
 use crate::postgres::facts::Facts;
+use crate::postgres::psql::{in_comment, in_database};
 use crate::postgres::quote_ident;
-use crate::postgres::setup_sql::{Tier, in_comment, setup_sql};
+use crate::postgres::setup_sql::{Tier, setup_sql};
 use std::collections::BTreeSet;
 
 /// The first names for a new role.
@@ -46,7 +47,7 @@ impl Audit {
     pub fn remedy_sql(&self, facts: &Facts) -> String {
         let database = &facts.database;
         match &self.remedy.takes {
-            Some(_) => format!("\\connect {}\n{}", quote_ident(database), self.takes_sql(facts)),
+            Some(_) => in_database(database, &self.takes_sql(facts)),
             None => {
                 new_role_sql(facts.version.major(), &self.remedy.free_name, std::slice::from_ref(database))
             }

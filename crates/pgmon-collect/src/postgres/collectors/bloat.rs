@@ -239,7 +239,7 @@ impl Bloat {
             remedy: Some(format!(
                 "{}\n-- or:\n{}",
                 first.remedy(&cx.facts),
-                Need::ReadAllData.remedy(&cx.facts)
+                crate::postgres::psql::commented(&Need::ReadAllData.remedy(&cx.facts)).trim_end()
             )),
         }]
     }

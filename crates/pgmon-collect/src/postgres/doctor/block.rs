@@ -2,14 +2,15 @@
 
 use super::{Diagnosis, RemedyScope, Report, Status};
 use crate::postgres::audit::new_role_sql;
-use crate::postgres::quote_ident;
+use crate::postgres::psql::{commented, in_comment, in_database, is_printable};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 impl Report {
     /// SQL for psql, by server and database; empty if there is nothing to mend.
     ///
-    /// What touches more than pgmon (settings, rights of PUBLIC) is printed as comments. From a role
+    /// What touches more than pgmon (settings, rights of PUBLIC), and what lets the role read more than
+    /// it must, is printed as comments. From a role
     /// that is refused it takes what that can write with; where it cannot, it makes a new role.
     pub fn sql(&self) -> String {
         let mut servers: BTreeMap<&str, Vec<&Diagnosis>> = BTreeMap::new();
@@ -30,12 +31,18 @@ impl Report {
             let address = group.first().map_or("", |d| d.address.as_str());
             let standby = group.iter().any(|d| d.found.as_ref().is_some_and(|f| f.standby));
             let place = if standby { "the primary of " } else { "" };
-            let _ = writeln!(out, "-- As a superuser on {place}{address}:");
+            let _ = writeln!(out, "-- As a superuser on {place}{}:", in_comment(address));
             out.push_str(&block);
         }
         out
     }
 }
+
+/// What stands above rights that let the role read more.
+const OPTIONAL: &str = "\
+-- If you like: the role may then read every table, and pgmon sees how full sequences are, statistics
+-- of columns, bloat by statistics, and plans:
+";
 
 fn server(group: &[&Diagnosis]) -> String {
     let mut out = String::new();
@@ -57,14 +64,20 @@ fn server(group: &[&Diagnosis]) -> String {
         for sql in remedies(d, RemedyScope::Role) {
             if !written.contains(&(None, sql)) {
                 written.push((None, sql));
-                let _ = writeln!(out, "{sql}");
+                // It may be about the database, whose name is not to be pasted then.
+                if database(d).is_none_or(is_printable) {
+                    let _ = writeln!(out, "{sql}");
+                } else {
+                    out.push_str(&commented(sql));
+                }
             }
         }
     }
-    let mut shared: Vec<(Option<&str>, &str)> = Vec::new();
+    let (mut shared, mut optional): (Vec<(Option<&str>, &str)>, Vec<(Option<&str>, &str)>) =
+        Default::default();
     for d in group {
-        let database = d.found.as_ref().map(|f| f.database.as_str());
-        let mut connected = false;
+        let database = database(d);
+        let mut here = String::new();
         if !replaced(d) {
             for sql in remedies(d, RemedyScope::Database) {
                 // The same GRANT may be asked for by several; one may be of the role, and a database may
@@ -73,32 +86,51 @@ fn server(group: &[&Diagnosis]) -> String {
                     continue;
                 }
                 written.push((database, sql));
-                if let (false, Some(database)) = (connected, database) {
-                    let _ = writeln!(out, "\\connect {}", quote_ident(database));
-                    connected = true;
-                }
-                let _ = writeln!(out, "{sql}");
+                let _ = writeln!(here, "{sql}");
             }
+            for sql in remedies(d, RemedyScope::Optional) {
+                // A membership is the server's, all else is granted in each database.
+                let place = database.filter(|_| !is_membership(sql));
+                if !optional.contains(&(place, sql)) {
+                    optional.push((place, sql));
+                }
+            }
+        }
+        match database {
+            Some(database) if !here.is_empty() => out.push_str(&in_database(database, &here)),
+            _ => out.push_str(&here),
         }
         for sql in remedies(d, RemedyScope::Shared) {
             if shared.iter().any(|(_, s)| *s == sql) && !sql.starts_with("REVOKE") {
                 continue;
             }
-            shared.push((database, sql));
+            shared.push((database.filter(|_| sql.starts_with("REVOKE")), sql));
+        }
+    }
+    if !optional.is_empty() {
+        out.push_str(OPTIONAL);
+        for (database, sql) in optional {
+            out.push_str(&commented(&database.map_or_else(|| sql.to_owned(), |d| in_database(d, sql))));
         }
     }
     if !shared.is_empty() {
         let _ = writeln!(out, "-- These touch more than pgmon; think first:");
         for (database, sql) in shared {
-            if let (true, Some(database)) = (sql.starts_with("REVOKE"), database) {
-                let _ = writeln!(out, "--   \\connect {}", quote_ident(database));
-            }
-            for line in sql.lines() {
-                let _ = writeln!(out, "--   {}", line.trim_start_matches("-- "));
-            }
+            let sql: Vec<&str> = sql.lines().map(|line| line.trim_start_matches("-- ")).collect();
+            let sql = sql.join("\n");
+            out.push_str(&commented(&database.map_or_else(|| sql.clone(), |d| in_database(d, &sql))));
         }
     }
     out
+}
+
+/// Whether it makes the role a member of another one.
+fn is_membership(sql: &str) -> bool {
+    sql.starts_with("GRANT pg_") && !sql.contains('\n')
+}
+
+fn database(d: &Diagnosis) -> Option<&str> {
+    d.found.as_ref().map(|f| f.database.as_str())
 }
 
 fn role(d: &Diagnosis) -> Option<&str> {

@@ -13,6 +13,9 @@ use pgmon_core::snapshot::Blind;
 use pgmon_core::version::{ExtVersion, PgVersion};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What collectors name that only work on a primary.
+const PRIMARY: &str = "primary";
+
 /// What the doctor read besides facts and audit.
 pub(super) struct Seen {
     /// Extensions that collectors use, and the version that the server has to offer.
@@ -89,6 +92,13 @@ pub(super) fn all(
         checks.extend(statements(facts, seen));
     }
     checks.push(collectors_check(collectors, seen, audit.can_write() && subject.enforce_read_only));
+    // No fault of a standby's, and nothing that it could be mended with.
+    if facts.in_recovery
+        && let disables @ [_, ..] = take_lines(&mut blind, PRIMARY).as_slice()
+    {
+        let detail = "a standby: what only a primary knows is to be seen there";
+        checks.push(ok(PRIMARY, detail).disables(disables.to_vec()));
+    }
     for (needs, missed) in blind {
         // It may be one of several ways (`extension x or pg_y`): a check above then says how.
         if let Some(check) = checks.iter_mut().find(|c| c.status > Status::Ok && stands_for(&c.name, needs)) {
@@ -110,7 +120,11 @@ fn ok(name: &str, detail: impl Into<String>) -> Check {
 
 /// What collectors miss for want of `need`; each is reported once.
 fn take(blind: &mut BTreeMap<&str, Vec<&Blind>>, need: Need) -> Vec<String> {
-    blind.remove(need.label().as_str()).map_or_else(Vec::new, |missed| lines(&missed))
+    take_lines(blind, &need.label())
+}
+
+fn take_lines(blind: &mut BTreeMap<&str, Vec<&Blind>>, needs: &str) -> Vec<String> {
+    blind.remove(needs).map_or_else(Vec::new, |missed| lines(&missed))
 }
 
 /// Whether mending a check meets a need as well.
@@ -202,18 +216,15 @@ fn read_all_data(facts: &Facts, disables: Vec<String>) -> Check {
         return ok("pg_read_all_data", "all tables can be read (tier T1)");
     }
     // Before 14 there is no such role, and what it stands for is granted schema by schema.
-    let (scope, sql) = if facts.version.major() >= 14 {
-        (RemedyScope::Role, Need::ReadAllData.remedy(facts))
-    } else {
-        (RemedyScope::Database, read_schemas(&facts.role))
-    };
+    let sql =
+        if facts.version.major() >= 14 { Need::ReadAllData.remedy(facts) } else { read_schemas(&facts.role) };
     Check::new(
         "pg_read_all_data",
         Status::Warn,
         "not granted (tier T0): how full sequences are, column statistics and plans are hidden",
     )
     .disables(disables)
-    .remedy(scope, sql.trim())
+    .remedy(RemedyScope::Optional, sql.trim())
 }
 
 fn extension(facts: &Facts, name: &'static str, available: Option<&str>, disables: Vec<String>) -> Check {

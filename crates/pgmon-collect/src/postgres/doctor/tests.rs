@@ -26,7 +26,7 @@ fn subject(server: &Server, db: &str) -> Subject {
     }
 }
 
-async fn look(server: &Server, role: &str, database: &str) -> Result<Diagnosis> {
+pub(super) async fn look(server: &Server, role: &str, database: &str) -> Result<Diagnosis> {
     look_with(server, role, database, ALL).await
 }
 
@@ -58,7 +58,7 @@ fn find<'d>(diagnosis: &'d Diagnosis, name: &str) -> &'d Check {
     found.unwrap_or_else(|| panic!("no check {name} in {:#?}", diagnosis.checks))
 }
 
-fn status(diagnosis: &Diagnosis, name: &str) -> Status {
+pub(super) fn status(diagnosis: &Diagnosis, name: &str) -> Status {
     find(diagnosis, name).status
 }
 
@@ -90,10 +90,12 @@ on_each_major! {
         assert_eq!(sql.matches("CREATE EXTENSION IF NOT EXISTS \"pgstattuple\";").count(), 2, "{sql}");
         assert!(sql.contains("--   ALTER SYSTEM SET track_io_timing = on;"), "{sql}");
         psql(&server, &sql)?;
+        let reads: bool = server.query("shop", "SELECT has_table_privilege('pgmon', 'a', 'SELECT')").await?;
+        assert!(!reads && sql.contains("-- If you like: "), "{sql}");
         for database in ["shop", "till"] {
             let mended = look(&server, "pgmon", database).await?;
             for check in &mended.checks {
-                let untouched = ["track_io_timing", "public rights"].contains(&check.name.as_str());
+                let untouched = ["track_io_timing", "public rights", "pg_read_all_data"].contains(&check.name.as_str());
                 assert!(untouched || check.status == Status::Ok, "{major} {check:?}");
             }
         }

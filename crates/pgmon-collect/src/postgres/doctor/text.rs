@@ -1,6 +1,7 @@
 //! The report for people: 80 columns, no colours.
 
 use super::{Diagnosis, Report, Status};
+use crate::postgres::psql::in_comment;
 use crate::postgres::wording;
 use std::fmt::Write as _;
 
@@ -46,8 +47,8 @@ impl Report {
 fn database(out: &mut String, d: &Diagnosis) {
     let _ = write!(out, "{}/{}", d.cluster, d.db);
     if let Some(found) = &d.found {
-        let _ =
-            write!(out, "  PostgreSQL {}, role {}, database {}", found.version, found.role, found.database);
+        let (role, database) = (in_comment(&found.role), in_comment(&found.database));
+        let _ = write!(out, "  PostgreSQL {}, role {role}, database {database}", found.version);
     }
     if d.discovered {
         out.push_str(", discovered");
@@ -90,6 +91,7 @@ fn wrap(out: &mut String, head: &str, text: &str, indent: usize) {
     out.push_str(head);
     let mut fresh = true;
     for word in text.split_whitespace() {
+        let word = &in_comment(word);
         let length = word.chars().count();
         if !fresh && column + 1 + length > WIDTH {
             let _ = write!(out, "\n{:1$}", "", indent + hang);
