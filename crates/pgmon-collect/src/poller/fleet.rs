@@ -20,8 +20,8 @@ pub struct Fleet {
     layout: AtomicU64,
     /// Rises with every published snapshot.
     version: Arc<watch::Sender<u64>>,
-    /// Who leads a server, and how much of it that driver sees.
-    leaders: Mutex<HashMap<String, (Ticket, usize)>>,
+    /// Who leads a server, or was the last to lead it.
+    leaders: Mutex<HashMap<String, Leader>>,
     tickets: AtomicU64,
     config: ArcSwap<ConfigState>,
     /// What the cells showed in the last hour.
@@ -31,6 +31,27 @@ pub struct Fleet {
 /// Stands for one driver, and for no other that comes after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket(u64);
+
+/// Who collects what belongs to a server.
+#[derive(Debug, Clone, Copy)]
+struct Leader {
+    driver: Ticket,
+    /// How many collectors run with its role.
+    sight: usize,
+    /// It has resigned, and nobody has led since.
+    resigned: bool,
+}
+
+/// Whether a driver leads a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lead {
+    /// Another one does.
+    Another,
+    /// It does from now on: what it knows of the server, if anything, may be older than what others had found.
+    Begins,
+    /// It does, and nobody else did since it last led.
+    GoesOn,
+}
 
 /// How the last attempt to read the configuration again went.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -242,21 +263,32 @@ impl Fleet {
     /// Makes `driver` the one that collects what belongs to the whole server, if none does yet or if it
     /// sees more of the server than the one that does (`sight`: how many collectors run with its role).
     /// Returns whether it is.
-    pub fn lead(&self, server: &str, driver: Ticket, sight: usize) -> bool {
+    pub fn lead(&self, server: &str, driver: Ticket, sight: usize) -> Lead {
         let mut leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
-        match leaders.get(server) {
-            Some((leader, seen)) if *leader != driver && *seen >= sight => false,
-            _ => {
-                leaders.insert(server.to_owned(), (driver, sight));
-                true
-            }
+        let lead = match leaders.get(server) {
+            Some(leader) if leader.driver == driver => Lead::GoesOn,
+            Some(leader) if !leader.resigned && leader.sight >= sight => return Lead::Another,
+            _ => Lead::Begins,
+        };
+        if lead == Lead::Begins {
+            // A driver is connected to one server at a time: what it led before is gone.
+            leaders.retain(|_, leader| leader.driver != driver);
         }
+        leaders.insert(server.to_owned(), Leader { driver, sight, resigned: false });
+        lead
     }
 
-    /// Lets another driver collect what belongs to the server.
+    /// Lets another driver collect what belongs to the server. If none has by the time that this one is back,
+    /// it goes on.
     pub fn resign(&self, driver: Ticket) {
         let mut leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
-        leaders.retain(|_, (leader, _)| *leader != driver);
+        leaders.values_mut().filter(|leader| leader.driver == driver).for_each(|l| l.resigned = true);
+    }
+
+    /// A driver has ended.
+    pub fn retire(&self, driver: Ticket) {
+        let mut leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
+        leaders.retain(|_, leader| leader.driver != driver);
     }
 }
 
@@ -268,20 +300,37 @@ mod tests {
     fn one_entry_leads_until_it_resigns() {
         let fleet = Fleet::new(Vec::new());
         let (one, two) = (fleet.ticket(), fleet.ticket());
-        assert!(fleet.lead("a", one, 9) && fleet.lead("a", one, 9));
-        assert!(!fleet.lead("a", two, 9) && fleet.lead("b", two, 9));
+        assert_eq!((fleet.lead("a", one, 9), fleet.lead("a", one, 9)), (Lead::Begins, Lead::GoesOn));
+        assert_eq!((fleet.lead("a", two, 9), fleet.lead("b", two, 9)), (Lead::Another, Lead::Begins));
         fleet.resign(one);
-        assert!(fleet.lead("a", two, 9));
+        assert_eq!(fleet.lead("a", two, 9), Lead::Begins);
+    }
+
+    #[test]
+    fn who_comes_back_goes_on_unless_another_one_led_in_between() {
+        let fleet = Fleet::new(Vec::new());
+        let (one, two) = (fleet.ticket(), fleet.ticket());
+        fleet.lead("a", one, 9);
+        fleet.resign(one);
+        assert_eq!(fleet.lead("a", one, 9), Lead::GoesOn);
+        fleet.resign(one);
+        assert_eq!(fleet.lead("a", two, 3), Lead::Begins);
+        fleet.resign(two);
+        assert_eq!(fleet.lead("a", one, 9), Lead::Begins);
+        fleet.retire(one);
+        assert_eq!(fleet.lead("a", one, 9), Lead::Begins, "nothing is kept of who has ended");
+        // Another server, and back again.
+        assert_eq!((fleet.lead("b", one, 9), fleet.lead("a", one, 9)), (Lead::Begins, Lead::Begins));
     }
 
     #[test]
     fn who_sees_more_takes_over() {
         let fleet = Fleet::new(Vec::new());
         let (one, two) = (fleet.ticket(), fleet.ticket());
-        assert!(fleet.lead("a", one, 3) && fleet.lead("a", two, 9));
-        assert!(!fleet.lead("a", one, 3), "the blinder one learns that it no longer leads");
+        assert_eq!((fleet.lead("a", one, 3), fleet.lead("a", two, 9)), (Lead::Begins, Lead::Begins));
+        assert_eq!(fleet.lead("a", one, 3), Lead::Another, "the blinder one learns that it no longer leads");
         // The leader's role lost a grant: who sees more may lead again.
-        assert!(fleet.lead("a", two, 2) && fleet.lead("a", one, 3));
+        assert_eq!((fleet.lead("a", two, 2), fleet.lead("a", one, 3)), (Lead::GoesOn, Lead::Begins));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::plan::Plan;
 use super::run::panic_text;
 use super::session::{QueryError, Session};
 use crate::poller::backoff::Backoff;
-use crate::poller::fleet::{Cell, Fleet, Ticket};
+use crate::poller::fleet::{Cell, Fleet, Lead, Ticket};
 use crate::poller::permits::{Permit, Permits};
 use crate::poller::schedule::Schedule;
 use crate::poller::timer::Timer;
@@ -44,6 +44,9 @@ const FACTS_EVERY: Duration = Duration::from_secs(3600);
 
 /// The same while something cannot be seen: somebody may be about to grant it.
 const FACTS_EVERY_WHILE_BLIND: Duration = Duration::from_secs(600);
+
+/// What the server refused is not tried again sooner, however often the connection is made anew.
+const DENIED_FOR: Duration = Duration::from_secs(300);
 
 /// A connection is replaced without a pause at most this often.
 const AT_ONCE_APART: Duration = Duration::from_secs(60);
@@ -111,12 +114,16 @@ pub struct Driver {
     engine: Option<Engine>,
     schedules: [Schedule; 4],
     rounds: [Option<Round>; 4],
+    /// Loops whose last round ended with its connection.
+    cut: [bool; 4],
     snapshot: Snapshot,
     backoff: Backoff,
     /// The hot path, once a round of it has ended, and how long less urgent loops may now work before it
     /// begins another one: as long as it worked itself, so that a server too slow for its interval does
     /// not starve the other loops.
     turn: Option<(Loop, Duration)>,
+    /// When the facts were last read and the role audited; `None` if that must be done on the next connection.
+    learned_at: Option<Duration>,
     /// When the present connection began its work.
     connected_at: Duration,
     /// When a connection was last replaced without a pause.
@@ -146,9 +153,11 @@ impl Driver {
             snapshot,
             schedules: Loop::ALL.map(|l| Schedule::new(plan.interval(l), now)),
             rounds: [None, None, None, None],
+            cut: [false; 4],
             engine: None,
             backoff: Backoff::default(),
             turn: None,
+            learned_at: None,
             connected_at: now,
             reconnected_at_once: None,
             failed_pulses: 0,
@@ -173,7 +182,7 @@ impl Driver {
             _ = stop.wait_for(|stop| *stop) => {}
             () = self.drive().instrument(span) => {}
         }
-        shared.fleet.resign(ticket);
+        shared.fleet.retire(ticket);
     }
 
     async fn drive(&mut self) {
@@ -184,7 +193,13 @@ impl Driver {
             let ended = ended.unwrap_or_else(|panic| Ended::Lost(QueryError::Lost(panic_text(&*panic))));
             drop(permit);
             if !matches!(ended, Ended::Yielded | Ended::Outdated) {
+                self.cut = std::array::from_fn(|i| {
+                    self.cut.get(i).is_some_and(|c| *c) || self.rounds.get(i).is_some_and(Option::is_some)
+                });
                 self.close_rounds();
+            }
+            if !matches!(ended, Ended::Yielded) {
+                self.learned_at = None;
             }
             let until = match ended {
                 // Others wait for a connection to this server: come back when there is something to do.
@@ -206,7 +221,9 @@ impl Driver {
                 // Something was mended, perhaps.
                 () = news(&mut self.plans) => {}
             }
-            self.adopt();
+            if self.adopt().is_some_and(|adopted| adopted.audit) {
+                self.learned_at = None;
+            }
         }
     }
 
@@ -239,8 +256,7 @@ impl Driver {
 
     /// Uses a connection until it breaks or is wanted elsewhere.
     async fn serve(&mut self, session: &mut Session, permit: &mut Permit) -> Ended {
-        let mut learned = self.shared.timer.mono();
-        self.connected_at = learned;
+        self.connected_at = self.shared.timer.mono();
         self.failed_pulses = 0;
         self.is_up();
         loop {
@@ -249,12 +265,8 @@ impl Driver {
             if adopted.is_some() {
                 session.set_lock_timeout(self.plan.lock_timeout);
             }
-            let blind = self.engine.as_ref().is_some_and(Engine::is_blind);
-            let again = adopted.is_some_and(|adopted| adopted.audit);
-            if again
-                || now.saturating_sub(learned) >= if blind { FACTS_EVERY_WHILE_BLIND } else { FACTS_EVERY }
-            {
-                learned = now;
+            if adopted.is_some_and(|adopted| adopted.audit) || self.must_learn(now) {
+                self.learned_at = Some(now);
                 if let Err(ended) = self.learn_again(session).await {
                     return ended;
                 }
@@ -293,6 +305,13 @@ impl Driver {
                 Err(ended) => return ended,
             }
         }
+    }
+
+    /// Whether what is known of the server is to be read again.
+    fn must_learn(&self, now: Duration) -> bool {
+        let blind = self.engine.as_ref().is_some_and(Engine::is_blind);
+        let every = if blind { FACTS_EVERY_WHILE_BLIND } else { FACTS_EVERY };
+        self.learned_at.is_none_or(|at| now.saturating_sub(at) >= every)
     }
 
     /// The most urgent loop that has a round under way or due, and whose turn it is.
@@ -353,8 +372,8 @@ impl Driver {
                 }
             }
             let key = self.snapshot.server_key.clone().unwrap_or_default();
-            let leads = self.shared.fleet.lead(&key, self.ticket, engine.sight());
-            if leads && !self.snapshot.leads {
+            let lead = self.shared.fleet.lead(&key, self.ticket, engine.sight());
+            if lead == Lead::Begins {
                 // What belongs to the server must not be missing until the slow loops' next ticks.
                 let now = clock.mono();
                 for (other, schedule) in Loop::ALL.into_iter().zip(&mut self.schedules) {
@@ -363,6 +382,7 @@ impl Driver {
                     }
                 }
             }
+            let leads = lead != Lead::Another;
             self.snapshot.leads = leads;
             *slot = Some(engine.begin(which, leads, &*clock));
             return Ok(());
@@ -392,6 +412,9 @@ impl Driver {
             Step::Over => {
                 if let Some(round) = slot.take() {
                     engine.end(round, state, &*clock);
+                    if let Some(cut) = self.cut.get_mut(i) {
+                        *cut = false;
+                    }
                     if which == Loop::HotPath {
                         self.turn = state.last.map(|(_, worked)| (which, worked));
                     }

@@ -41,6 +41,8 @@ struct Slot {
     skip: u32,
     /// Connections lost in a row while it ran.
     losses: u32,
+    /// Whether the server refused it a right when it last ran.
+    denied: bool,
 }
 
 impl Slot {
@@ -85,6 +87,7 @@ impl Engine {
                 stride: 1,
                 skip: 0,
                 losses: 0,
+                denied: false,
             })
             .collect();
         let mut engine =
@@ -110,24 +113,28 @@ impl Engine {
         let mut revived = Vec::new();
         for slot in &mut self.slots {
             let was_blind = slot.is_blind();
-            slot.choice = facts.choose(slot.registered.spec);
+            let before = std::mem::replace(&mut slot.choice, facts.choose(slot.registered.spec));
+            let ran_before = matches!(before, Choice::Run(_));
             match &slot.choice {
                 Choice::Run(_) => {
                     if was_blind && gained {
                         slot.skip = 0;
                         revived.push(slot.state.in_loop);
                     }
-                    if matches!(slot.state.outcome, Outcome::Blind | Outcome::Unsupported) {
+                    // What the server refused when it ran stays until it has run again: facts do not tell.
+                    if !ran_before {
                         slot.state.outcome = Outcome::Skipped { reason: "not run yet".into() };
                         slot.state.blind.clear();
                     }
                 }
                 Choice::Blind(needs) => {
+                    slot.denied = false;
                     slot.state.outcome = Outcome::Blind;
                     slot.state.blind = needs.iter().map(|n| blind(slot.registered, *n, &facts)).collect();
                     slot.state.good = None;
                 }
                 Choice::Unsupported => {
+                    slot.denied = false;
                     slot.state.outcome = Outcome::Unsupported;
                     slot.state.blind.clear();
                     slot.state.good = None;
@@ -136,6 +143,18 @@ impl Engine {
         }
         self.facts = facts;
         revived
+    }
+
+    /// The loops of collectors that the server refused a right when they last ran. Facts cannot tell whether
+    /// the right was given back: they have to run to find out, and do so in their loop's next round.
+    pub fn retry_denied(&mut self) -> Vec<Loop> {
+        let denied = self.slots.iter_mut().filter(|s| s.denied);
+        denied
+            .map(|slot| {
+                slot.skip = 0;
+                slot.state.in_loop
+            })
+            .collect()
     }
 
     /// Replaces the collectors by ones with other settings. What was found last stays until they have run;
@@ -212,6 +231,7 @@ impl Engine {
         self.dropped += self.cardinality.admit(name, visited, &mut collected.families);
         let (at, at_mono) = (running.cx.at, running.cx.mono);
         slot.losses = 0;
+        slot.denied = false;
         slot.state.outcome = Outcome::Ok;
         slot.state.blind = collected.blind;
         slot.state.good = Some(Arc::new(Output {
@@ -235,9 +255,10 @@ impl Engine {
     fn denied(&mut self, index: usize, error: &QueryError) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         let spec = slot.registered.spec;
-        if slot.state.outcome != Outcome::Blind {
+        if !slot.denied {
             tracing::warn!(collector = spec.name, "blind: {error}");
         }
+        slot.denied = true;
         slot.state.outcome = Outcome::Blind;
         slot.state.good = None;
         slot.state.blind = vec![Blind {

@@ -10,7 +10,11 @@ pub(crate) type Other = (&'static str, &'static str, &'static [(&'static str, &'
 
 pub(crate) const OTHERS: &[Other] = &[
     ("facts", "on connecting and every hour", super::facts::STATEMENTS),
-    ("pulse", "in every hot_path round: is it still the same server?", super::driver::STATEMENTS),
+    (
+        "pulse",
+        "in every hot_path round, and after another entry had the connection: is it still the same server?",
+        super::driver::STATEMENTS,
+    ),
     ("databases", "with `discover`, before each round over the databases", super::roamer::STATEMENTS),
     ("audit", "on connecting and every hour", audit::STATEMENTS),
     ("doctor", "by `pgmon doctor`", doctor::STATEMENTS),

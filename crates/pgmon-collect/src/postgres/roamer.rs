@@ -247,7 +247,8 @@ impl Roamer {
         let timer = &*self.shared.timer;
         visit.custom.set(&plan.queries, limits, timer.mono());
         visit.custom.set_facts(facts.clone(), true, timer.mono());
-        let revived = visit.engine.set_facts(facts);
+        let mut revived = visit.engine.set_facts(facts);
+        revived.extend(visit.engine.retry_denied());
         for state in [&mut visit.storage, &mut visit.hourly] {
             let passed = state.ended_mono.map(|at| timer.mono().saturating_sub(at));
             let rest =

@@ -234,3 +234,53 @@ on_each_major! { [pg14 14]
         Ok(())
     }
 }
+
+on_each_major! { [pg14 14, pg18 18]
+    async fn a_right_refused_at_run_time_stays_reported_until_it_is_given_back(major: Major) -> Result<()> {
+        let server = Server::start(major).await?;
+        let password = server.create_monitor("pgmon", Tier::T1).await?;
+        let rig = Rig::start(&server.dsn_as("pgmon", &password, "postgres")).await;
+        let settings = || rig.collector(0, "settings");
+        let is_blind = || settings().is_some_and(|c| c.blind.iter().any(|b| b.needs == "privilege"));
+        assert!(settings().is_some() && !is_blind());
+        server.exec("postgres", "REVOKE SELECT ON pg_catalog.pg_db_role_setting FROM PUBLIC").await?;
+        rig.until("the refusal is seen", 3700, is_blind).await;
+        let connects = rig.snapshot(0).connects;
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'pgmon'";
+        server.exec("postgres", end).await?;
+        rig.until("it is connected anew", 60, || rig.snapshot(0).connects > connects).await;
+        rig.settle().await;
+        assert!(is_blind(), "nothing was granted: {:?}", settings());
+        server.exec("postgres", "GRANT SELECT ON pg_catalog.pg_db_role_setting TO PUBLIC").await?;
+        rig.until("it sees again", 620, || settings().is_some_and(|c| c.outcome == Outcome::Ok)).await;
+        assert!(!is_blind());
+        Ok(())
+    }
+}
+
+on_each_major! { [pg17 17]
+    async fn a_leader_that_comes_back_keeps_its_slow_loops_ticks(major: Major) -> Result<()> {
+        let server = Server::start(major).await?;
+        let password = server.create_monitor("pgmon", Tier::T0).await?;
+        let way = Proxy::start(server.port())?;
+        let rig = Rig::with(&[
+            ("PGMON_DSN", &*way.dsn_as("pgmon", &password, "postgres")),
+            ("PGMON_SAMPLE_INTERVALS_STORAGE", "12h"),
+            ("PGMON_SAMPLE_INTERVALS_HOURLY", "12h"),
+        ])
+        .await;
+        let rounds = || [Loop::Storage, Loop::Hourly].map(|l| rig.snapshot(0).of(l).rounds);
+        assert_eq!(rounds(), [1, 1]);
+        for _ in 0..3 {
+            way.set(Fault::Refuse).await?;
+            rig.until("it is down", 40, || !rig.snapshot(0).up.is_up()).await;
+            assert!(!rig.snapshot(0).leads);
+            way.set(Fault::Pass).await?;
+            rig.until("it leads again", 60, || rig.snapshot(0).leads).await;
+            rig.settle().await;
+        }
+        assert_eq!(rounds(), [1, 1], "nobody else led in between");
+        assert!(rig.collector(0, "wraparound").is_some_and(|c| c.good.is_some()), "what it found is there again");
+        Ok(())
+    }
+}

@@ -105,3 +105,37 @@ on_each_major! { [pg16 16]
         Ok(())
     }
 }
+
+on_each_major! { [pg18 18]
+    async fn who_takes_turns_is_not_audited_at_every_turn(major: Major) -> Result<()> {
+        let server = Server::builder(major).statements().start().await?;
+        server.create_extension("postgres", "pg_stat_statements").await?;
+        let password = server.create_monitor("pgmon", Tier::T0).await?;
+        let dsn = server.dsn_as("pgmon", &password, "postgres");
+        let databases = format!("[{{name: e0, dsn: '{dsn}'}}, {{name: e1, dsn: '{dsn}'}}]");
+        let rig =
+            Rig::with(&[("PGMON_DATABASES", &databases), ("PGMON_LIMITS_CONNECTIONS_PER_SERVER", "1")]).await;
+        rig.until("both have begun", 60, || (0..2).all(|n| rig.snapshot(n).up.is_up())).await;
+        let connects = || (0..2).map(|n| rig.snapshot(n).connects).sum::<u64>();
+        // The facts' first statement and the audit's.
+        let learned = async || -> Result<(i64, i64)> {
+            let calls = |what: &str| {
+                format!(
+                    "SELECT COALESCE(sum(s.calls), 0)::int8 FROM pg_stat_statements AS s JOIN pg_roles AS r ON r.oid = s.userid WHERE r.rolname = 'pgmon' AND s.query LIKE '%{what}%'"
+                )
+            };
+            Ok((
+                server.query("postgres", &calls("AS reads_all_tables")).await?,
+                server.query("postgres", &calls("WITH RECURSIVE reach")).await?,
+            ))
+        };
+        let (before, turns) = (learned().await?, connects());
+        assert!(before.0 >= 2 && before.1 >= 2, "{before:?}");
+        for _ in 0..8 {
+            rig.advance(Duration::from_secs(15)).await;
+        }
+        assert!(connects() >= turns + 4, "they take turns: {turns}, {}", connects());
+        assert_eq!(learned().await?, before, "it is the same server, role and database");
+        Ok(())
+    }
+}

@@ -1,6 +1,6 @@
 //! How a database comes to be watched: leave to connect, the connection, facts and audit.
 
-use super::{Driver, Ended};
+use super::{DENIED_FOR, Driver, Ended, pulse};
 use crate::poller::permits::{Permit, Permits};
 use crate::poller::timer::Timer;
 use crate::postgres::audit::Audit;
@@ -117,17 +117,44 @@ impl Driver {
         };
         self.login = Some(login);
         self.snapshot.connects += 1;
-        let learned = self.learn(&mut session).await?;
+        let learned = if !self.must_learn(self.shared.timer.mono()) && self.is_known(&mut session).await? {
+            Learned { same: true, revived: Vec::new() }
+        } else {
+            let learned = self.learn(&mut session).await?;
+            self.learned_at = Some(self.shared.timer.mono());
+            learned
+        };
         let now = self.shared.timer.mono();
-        for (schedule, state) in self.schedules.iter_mut().zip(&self.snapshot.loops) {
+        for ((schedule, state), cut) in self.schedules.iter_mut().zip(&self.snapshot.loops).zip(&self.cut) {
             // On the same server a loop keeps its ticks: a connection that merely broke, or was given to
             // another entry for a while, is no reason to read everything again.
             let fresh = state.ended_mono.is_some_and(|at| now.saturating_sub(at) < state.interval);
-            if !(learned.same && fresh) || learned.revived.contains(&state.name) {
+            // What a slow loop had not come to must not be missing until its next tick.
+            let cut = *cut && state.name >= Loop::Storage;
+            if !(learned.same && fresh) || cut || learned.revived.contains(&state.name) {
                 schedule.restart(now);
             }
         }
         Ok(session)
+    }
+
+    /// Whether a connection that was given to another entry for a while leads to the server that is known,
+    /// with the role and into the database that were looked at. Then the facts still hold, as they would on
+    /// a connection that was kept.
+    async fn is_known(&mut self, session: &mut Session) -> Result<bool, Rejection> {
+        let Some(engine) = &self.engine else { return Ok(false) };
+        let facts = engine.facts();
+        let known = match pulse::is_known(session, facts, self.plan.statement_timeout.max(LEARN_WITHIN)).await
+        {
+            Ok(known) => known,
+            Err(error) if error.is_fatal() => return Err(error.into()),
+            // The facts say more of what is wrong.
+            Err(_) => false,
+        };
+        if known {
+            session.set_search_path(facts.search_path());
+        }
+        Ok(known)
     }
 
     /// Reads the facts again. Loops keep their ticks, unless there is something new to see for them.
@@ -182,7 +209,16 @@ impl Driver {
         match &mut self.engine {
             // After a restart or a failover the data are the same: what collectors remember (the settings at
             // the start, who is in a Top-N) still holds, and what counts anew they tell by its origin.
-            Some(engine) if alike => revived = engine.set_facts(facts.clone()),
+            Some(engine) if alike => {
+                revived = engine.set_facts(facts.clone());
+                let now = self.shared.timer.mono();
+                let loops = &self.snapshot.loops;
+                let rested = |which: &Loop| {
+                    let ended = loops.get(which.index()).and_then(|state| state.ended_mono);
+                    ended.is_none_or(|at| now.saturating_sub(at) >= DENIED_FOR)
+                };
+                revived.extend(engine.retry_denied().into_iter().filter(rested));
+            }
             _ => {
                 let plan = &self.plan;
                 let cardinality = self.cell.cardinality().clone();

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 const PULSE: &str = include_str!("../pulse.sql");
 
-/// The statement that the driver itself runs: name and text.
-pub const STATEMENTS: &[(&str, &[Query])] = &[("pulse", &[pg(12, PULSE)])];
+const KNOWN: &str = include_str!("../known.sql");
+
+/// The statements that the driver itself runs: name and texts.
+pub const STATEMENTS: &[(&str, &[Query])] = &[("pulse", &[pg(12, PULSE)]), ("known", &[pg(12, KNOWN)])];
 
 /// What the pulse found.
 pub(super) enum Pulse {
@@ -35,6 +37,22 @@ pub(super) async fn take(session: &mut Session, facts: &Facts, limit: Duration) 
     } else {
         Pulse::Same
     })
+}
+
+/// Whether the session is one with the server, database and role that `facts` tell of.
+pub(super) async fn is_known(
+    session: &mut Session,
+    facts: &Facts,
+    limit: Duration,
+) -> Result<bool, QueryError> {
+    let rows = session.fetch(KNOWN, limit).await?;
+    let row = rows.first().ok_or_else(|| QueryError::protocol("no row tells whether the server is known"))?;
+    Ok(row.try_get::<bool, _>("in_recovery")? == facts.in_recovery
+        && decode::timestamp(row, "started_at")? == facts.started_at
+        && row.try_get::<i64, _>("database_oid")? == facts.database_oid
+        && row.try_get::<i64, _>("role_oid")? == facts.role_oid
+        && row.try_get::<bool, _>("superuser")? == facts.superuser
+        && row.try_get::<bool, _>("tls")? == facts.tls)
 }
 
 async fn read(session: &mut Session, limit: Duration) -> Result<(bool, Timestamp), QueryError> {

@@ -84,6 +84,11 @@ impl Engine {
                 if slot.state.good.take().is_some() {
                     self.cardinality.forget(&slot.state.collector, self.visited.as_ref());
                 }
+                // Who leads finds out, and says so.
+                if std::mem::take(&mut slot.denied) {
+                    slot.state.outcome = Outcome::Skipped { reason: "not run yet".into() };
+                    slot.state.blind.clear();
+                }
                 continue;
             }
             if slot.skip > 0 {
