@@ -4,23 +4,21 @@
     reason = "a bench takes its times from the machine: there is no clock to inject"
 )]
 
-mod http;
 mod measure;
 mod meter;
-mod page;
-mod process;
 mod report;
 mod scenario;
 mod target;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
+use head_to_head::marks;
 use measure::{Bench, Effort};
 use meter::Meter;
 use pgmon_testkit::{Major, Tier};
 use report::Outcome;
 use scenario::Scenario;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use target::{Access, Programs, Target};
 
@@ -150,20 +148,10 @@ async fn run(args: Args) -> Result<ExitCode> {
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     if let Some(file) = &args.into {
-        put_into(file, &text).with_context(|| format!("cannot put the tables into {}", file.display()))?;
+        marks::put_into(file, "head-to-head", &text)?;
     }
     let failed = outcomes.iter().flat_map(|o| &o.checks).any(|c| !c.pass);
     Ok(ExitCode::from(u8::from(args.check && failed)))
-}
-
-fn put_into(file: &Path, tables: &str) -> Result<()> {
-    const BEGIN: &str = "<!-- head-to-head:begin -->";
-    const END: &str = "<!-- head-to-head:end -->";
-    let page = std::fs::read_to_string(file)?;
-    let (head, rest) = page.split_once(BEGIN).context("the page has no mark for the beginning")?;
-    let (_, tail) = rest.split_once(END).context("the page has no mark for the end")?;
-    std::fs::write(file, format!("{head}{BEGIN}\n{tables}{END}{tail}"))?;
-    Ok(())
 }
 
 async fn serve(args: &Args) -> Result<ExitCode> {

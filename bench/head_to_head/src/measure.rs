@@ -1,12 +1,14 @@
 //! One exporter on one server, from its start to its end.
 
-use crate::http::Client;
 use crate::meter::{Meter, Reading};
-use crate::page;
-use crate::process::{self, Memory, Spent};
 use crate::scenario::Scenario;
-use crate::target::{Access, Intervals, Programs, Running, Target};
+use crate::target::{Access, Intervals, Programs, Target};
 use anyhow::{Context as _, Result, bail};
+use head_to_head::http::Client;
+use head_to_head::latency::{self, Latency, ms, scrape};
+use head_to_head::page;
+use head_to_head::process::{self, Memory, Spent};
+use head_to_head::running::Running;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -27,21 +29,6 @@ pub struct Effort {
     pub peer_minutes: u64,
     /// Rounds by which the storage and hourly loops are measured.
     pub rounds: u32,
-}
-
-/// Latency in milliseconds.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Latency {
-    /// Median.
-    pub p50: f64,
-    /// 99 of 100 are at most this.
-    pub p99: f64,
-    /// The slowest.
-    pub max: f64,
-    /// Bytes of the last answer.
-    pub bytes: usize,
-    /// Whether it was compressed.
-    pub gzip: bool,
 }
 
 /// pgmon's backend CPU by loop.
@@ -229,25 +216,7 @@ impl Bench<'_> {
 
     async fn latency(&self, client: &mut Client, gzip: bool) -> Result<Latency> {
         let pace = Duration::from_millis(self.effort.pace_ms);
-        for _ in 0..3 {
-            scrape(client, gzip)?;
-        }
-        let mut took = Vec::new();
-        let mut last = None;
-        for _ in 0..self.effort.scrapes {
-            let start = Instant::now();
-            let answer = scrape(client, gzip)?;
-            took.push(answer.took);
-            last = Some(answer);
-            sleep(pace.saturating_sub(start.elapsed()).max(Duration::from_millis(1))).await;
-        }
-        took.sort_unstable();
-        let last = last.context("no scrape was asked for")?;
-        let at = |percent: usize| {
-            let index = (took.len() * percent).div_ceil(100).saturating_sub(1);
-            took.get(index).copied().map(ms).unwrap_or_default()
-        };
-        Ok(Latency { p50: at(50), p99: at(99), max: at(100), bytes: last.bytes, gzip: last.gzip })
+        latency::measure(client, gzip, self.effort.scrapes, pace).await
     }
 
     /// A thousand scrapes between two rounds: what reached the server meanwhile.
@@ -324,10 +293,6 @@ impl Bench<'_> {
     }
 }
 
-fn scrape(client: &mut Client, gzip: bool) -> Result<crate::http::Answer> {
-    tokio::task::block_in_place(|| client.scrape(gzip))
-}
-
 fn all_rounds(client: &mut Client) -> Result<[f64; 4]> {
     let answer = scrape(client, false)?;
     let page = client.body(answer.bytes);
@@ -346,8 +311,4 @@ fn incomplete(page: &str) -> Vec<String> {
         failed.iter().filter(|(_, value)| *value == 0.0).map(|(labels, _)| format!("failed: {labels}"));
     let blind = page::values(page, "pgmon_blind");
     failed.chain(blind.iter().map(|(labels, _)| format!("blind: {labels}"))).collect()
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }

@@ -1,7 +1,7 @@
 //! What the server says and spends, seen from a session that is not counted.
 
-use crate::process;
 use anyhow::{Context as _, Result, bail};
+use head_to_head::process;
 use pgmon_testkit::{PgConnection, Server};
 use std::time::Duration;
 

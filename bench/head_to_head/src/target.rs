@@ -2,13 +2,11 @@
 
 use crate::scenario::Scenario;
 use anyhow::{Context as _, Result, bail};
+use head_to_head::running::{Running, free_port};
 use pgmon_testkit::Server;
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
-use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 /// An exporter with its settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -72,16 +70,6 @@ impl Access<'_> {
     fn dsn(&self, database: &str) -> String {
         self.server.dsn_as(self.role, self.password, database)
     }
-}
-
-/// A running exporter; it is killed when this is dropped.
-pub struct Running {
-    /// Its process.
-    pub pid: u32,
-    /// Its port.
-    pub port: u16,
-    child: Child,
-    dir: TempDir,
 }
 
 impl Target {
@@ -177,13 +165,7 @@ impl Target {
                 }
             }
         }
-        let log = std::fs::File::create(dir.path().join("log"))?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
-        let child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
-        let pid = child.id().context("it has ended at once")?;
-        let mut running = Running { pid, port, child, dir };
-        running.wait_until_it_listens().await?;
-        Ok(running)
+        Running::start(command, port, dir).await
     }
 
     fn pgmon_config(
@@ -217,7 +199,7 @@ impl Target {
         if self == Self::PgmonRaised {
             config["limits"] = json!({
                 "top_relations": 10_000, "top_indexes": 10_000, "top_queries": 10_000,
-                "series_per_family": 1_000_000,
+                "series_per_family": 1_000_000, "series_per_database": 1_000_000,
             });
         }
         config
@@ -229,34 +211,6 @@ impl Target {
         let output = Command::new(program).arg("--version").output().await?;
         let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
         Ok(String::from_utf8_lossy(&text).lines().next().unwrap_or_default().trim().to_owned())
-    }
-}
-
-impl Running {
-    async fn wait_until_it_listens(&mut self) -> Result<()> {
-        for _ in 0..3000 {
-            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
-                return Ok(());
-            }
-            if let Some(status) = self.child.try_wait()? {
-                bail!("it ended with {status}:\n{}", self.log());
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        bail!("it does not listen:\n{}", self.log())
-    }
-
-    /// The end of what it wrote.
-    pub fn log(&self) -> String {
-        let text = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-        let start = text.len().saturating_sub(2000);
-        text.get(start..).unwrap_or(&text).to_owned()
-    }
-
-    /// Ends it.
-    pub async fn stop(mut self) -> Result<()> {
-        self.child.kill().await?;
-        Ok(())
     }
 }
 
@@ -276,8 +230,4 @@ async fn flags(program: &Path, prefix: &str, not: &[&str]) -> Result<Vec<String>
         bail!("{} names no collectors", program.display());
     }
     Ok(flags)
-}
-
-fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::tree::Node;
-use crate::{Config, Diagnostic, Span};
+use crate::sections::http;
+use crate::tree::{Node, join};
+use crate::{Config, Diagnostic, Entry, Span};
 
 /// The shortest interval of a loop.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
@@ -11,16 +12,46 @@ const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 /// Notes what does not go together.
 pub(crate) fn check(
     config: &Config,
+    entries: &[Entry],
     root: &Node,
     faults: &mut Vec<Diagnostic>,
     warnings: &mut Vec<Diagnostic>,
 ) {
     loops(config, root, faults, warnings);
     thresholds(config, root, warnings);
+    default_labels(config, root, faults);
+    http::check(&config.http, root, faults, warnings);
+    vault(config, entries, root, faults, warnings);
     if config.bloat.min_relation_bytes > config.bloat.max_relation_bytes {
         let pointer = "/bloat/min_relation_bytes";
         let at = &root.locate(pointer).1.at;
         warnings.push(at.says(pointer, "is above max_relation_bytes, so no relation is ever measured"));
+    }
+}
+
+/// Labels that pgmon or the text format gives its own meaning.
+const RESERVED_LABELS: [&str; 5] = ["cluster", "db", "datname", "le", "quantile"];
+
+fn default_labels(config: &Config, root: &Node, faults: &mut Vec<Diagnostic>) {
+    let word = |name: &str| {
+        let mut bytes = name.bytes();
+        bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+            && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    for (name, value) in &config.default_labels {
+        let pointer = join("/default_labels", name);
+        let at = root.locate(&pointer).0;
+        let mut says = |message: &str| faults.push(at.says(&pointer, message));
+        if RESERVED_LABELS.contains(&name.as_str()) {
+            says("pgmon gives this label itself; choose another name");
+        } else if !word(name) || name.starts_with("__") {
+            says("a label's name has letters, digits and _, begins with no digit and not with __");
+        } else if value.is_empty() || value.len() > 128 || value.chars().any(char::is_control) {
+            says("a label's value has 1 to 128 bytes and no control characters");
+        }
+    }
+    if config.default_labels.len() > 16 {
+        faults.push(root.locate("/default_labels").0.says("/default_labels", "has more than 16 labels"));
     }
 }
 
@@ -41,6 +72,55 @@ fn loops(config: &Config, root: &Node, faults: &mut Vec<Diagnostic>, warnings: &
             let message = format!("is shorter than its budget ({budget}), so rounds may be skipped");
             warnings.push(at.says(pointer, message));
         }
+    }
+}
+
+fn vault(
+    config: &Config,
+    entries: &[Entry],
+    root: &Node,
+    faults: &mut Vec<Diagnostic>,
+    warnings: &mut Vec<Diagnostic>,
+) {
+    const POINTER: &str = "/secrets/vault";
+    let vault = &config.secrets.vault;
+    let user = entries.iter().find(|entry| entry.connect.password.is_vault());
+    let mut fault = |key: &str, message: &str| {
+        let pointer = if key.is_empty() { POINTER.to_owned() } else { format!("{POINTER}/{key}") };
+        faults.push(root.locate(&pointer).0.says(pointer, message));
+    };
+    if !vault.is_configured() {
+        if let Some(entry) = user {
+            let from = entry.connect.password.describe();
+            fault("address", &format!("is needed for {from}: set it, or VAULT_ADDR"));
+        }
+        return;
+    }
+    let plain = vault.address.strip_prefix("http://");
+    let host = plain.or_else(|| vault.address.strip_prefix("https://"));
+    match host.map(|rest| rest.split('/').next().unwrap_or_default()) {
+        None | Some("") => fault("address", "expected https://host:port"),
+        Some(host) if host.contains('@') => fault("address", "expected https://host:port without a user"),
+        Some(host) => {
+            let name = host.strip_prefix('[').and_then(|rest| rest.split(']').next());
+            let name = name.unwrap_or_else(|| host.split(':').next().unwrap_or_default());
+            if plain.is_some() && !crate::dsn::is_loopback_host(name) {
+                let pointer = format!("{POINTER}/address");
+                let at = root.locate(&pointer).0;
+                warnings.push(at.says(
+                    pointer,
+                    "http:// to another machine: tokens and passwords cross the network in clear text",
+                ));
+            }
+        }
+    }
+    let ways =
+        [!vault.token.is_empty(), !vault.app_role.role_id.is_empty(), !vault.kubernetes.role.is_empty()];
+    match ways.into_iter().filter(|way| *way).count() {
+        1 => {}
+        0 if user.is_none() => {}
+        0 => fault("", "no way to log in: set token_file, app_role.role_id, kubernetes.role or VAULT_TOKEN"),
+        _ => fault("", "several ways to log in: keep one of token, app_role and kubernetes"),
     }
 }
 

@@ -1,10 +1,14 @@
 //! From `dsn` and `databases` to the list of what is watched.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use crate::pgpass::PassFile;
-use crate::tree::{Node, join};
-use crate::{ConnectParts, ConnectSpec, Database, Diagnostic, Dsn, DsnError, Entry, Host, Secret, SslMode};
+use crate::pgpass;
+use crate::tree::{Node, Place, join};
+use crate::{
+    ConnectParts, ConnectSpec, Database, Diagnostic, Dsn, DsnError, Entry, Host, PasswordSource, Secret,
+    SslMode, VaultSecret,
+};
 
 /// Port of a server that names none.
 const DEFAULT_PORT: u16 = 5432;
@@ -12,12 +16,14 @@ const DEFAULT_PORT: u16 = 5432;
 /// What the environment adds to an entry, as libpq does it.
 pub(crate) struct Defaults<'e> {
     env: &'e BTreeMap<String, String>,
-    passwords: PassFile,
+    pass_file: Option<PathBuf>,
 }
 
 impl<'e> Defaults<'e> {
     pub(crate) fn new(env: &'e BTreeMap<String, String>, warnings: &mut Vec<Diagnostic>) -> Self {
-        Self { env, passwords: PassFile::find(env, warnings) }
+        let pass_file = pgpass::path(env);
+        warnings.extend(pass_file.as_deref().and_then(pgpass::unfit).map(|why| Place::Nowhere.says("", why)));
+        Self { env, pass_file }
     }
 
     fn var(&self, name: &str) -> Option<&'e str> {
@@ -25,7 +31,7 @@ impl<'e> Defaults<'e> {
     }
 
     /// Fills in what is missing. A fault names the key that it is about.
-    fn complete(&self, parts: ConnectParts) -> Result<ConnectSpec, Fault> {
+    fn complete(&self, parts: ConnectParts, password: PasswordSource) -> Result<ConnectSpec, Fault> {
         let of_var = |name: &'static str| move |error: DsnError| Fault::new("", format!("{name}: {error}"));
         let host = match (parts.host, self.var("PGHOST")) {
             (Some(host), _) => host,
@@ -37,16 +43,30 @@ impl<'e> Defaults<'e> {
             (None, Some(port)) => crate::dsn::parse_port(port).map_err(of_var("PGPORT"))?,
             (None, None) => DEFAULT_PORT,
         };
-        let user = ["PGUSER", "USER", "LOGNAME"].into_iter().find_map(|name| self.var(name));
-        let user = parts.user.or(user.map(str::to_owned)).ok_or_else(|| {
-            Fault::new("", "no user to connect as: add it to the DSN, or set `user` or PGUSER")
-        })?;
         let database = parts.database.or(self.var("PGDATABASE").map(str::to_owned));
-        let database = database.unwrap_or_else(|| user.clone());
-        let password = parts
-            .password
-            .or_else(|| self.var("PGPASSWORD").map(Secret::new))
-            .or_else(|| self.passwords.lookup(&host, port, &database, &user));
+        let (user, database) = match (&password, parts.user) {
+            (PasswordSource::VaultLogin(_), Some(_)) => {
+                let message = "the secret has the user as well; leave the entry's out, or use password_vault";
+                return Err(Fault::new("login_vault", message));
+            }
+            (PasswordSource::VaultLogin(_), None) => {
+                let message = "the user is not known beforehand: say which `database`";
+                (String::new(), database.ok_or_else(|| Fault::new("login_vault", message))?)
+            }
+            (_, user) => {
+                let of_env = || ["PGUSER", "USER", "LOGNAME"].into_iter().find_map(|name| self.var(name));
+                let user = user.or_else(|| of_env().map(str::to_owned)).ok_or_else(|| {
+                    Fault::new("", "no user to connect as: add it to the DSN, or set `user` or PGUSER")
+                })?;
+                let database = database.unwrap_or_else(|| user.clone());
+                (user, database)
+            }
+        };
+        let password = match (password, self.var("PGPASSWORD"), &self.pass_file) {
+            (PasswordSource::None, Some(password), _) => PasswordSource::Given(Secret::new(password)),
+            (PasswordSource::None, None, Some(path)) => PasswordSource::PassFile(path.clone()),
+            (password, ..) => password,
+        };
         Ok(ConnectSpec {
             host,
             port,
@@ -88,7 +108,8 @@ pub(crate) fn resolve(
     for (pointer, database) in databases {
         let resolved = merge(&database).and_then(|parts| {
             let ignored = parts.ignored.clone();
-            Ok((defaults.complete(parts)?, ignored))
+            let password = password(&database, &parts)?;
+            Ok((defaults.complete(parts, password)?, ignored))
         });
         let (connect, ignored) = match resolved {
             Ok(resolved) => resolved,
@@ -149,8 +170,6 @@ fn merge(database: &Database) -> Result<ConnectParts, Fault> {
     }
     put(&mut parts.port, database.port, "port")?;
     put(&mut parts.user, database.user.clone(), "user")?;
-    let password = database.password.clone().filter(|password| !password.is_empty());
-    put(&mut parts.password, password, "password")?;
     put(&mut parts.database, database.database.clone(), "database")?;
     put(&mut parts.sslmode, database.sslmode, "sslmode")?;
     put(&mut parts.sslrootcert, database.sslrootcert.clone(), "sslrootcert")?;
@@ -160,6 +179,44 @@ fn merge(database: &Database) -> Result<ConnectParts, Fault> {
         return Err(Fault::new("", "sslcert and sslkey go together: set both or none"));
     }
     Ok(parts)
+}
+
+/// Where the entry's password comes from, as far as the entry says.
+fn password(database: &Database, parts: &ConnectParts) -> Result<PasswordSource, Fault> {
+    let set = |path: &Option<PathBuf>| path.clone().filter(|path| path != Path::new(""));
+    let vault = |key, text: &Option<String>| {
+        let secret = text.as_deref().map(VaultSecret::parse).transpose();
+        secret.map_err(|message| Fault::new(key, message))
+    };
+    let given = database.password.clone().filter(|password| !password.is_empty());
+    let own = match (given, set(&database.password_file)) {
+        // The loader has read the file, to see that it can be.
+        (_, Some(path)) => Some(("password_file", PasswordSource::File(path))),
+        (Some(password), None) => Some(("password", PasswordSource::Given(password))),
+        (None, None) => None,
+    };
+    let of_dsn = parts.password.clone().map(|password| match set(&database.dsn_file) {
+        Some(path) => PasswordSource::DsnFile(path),
+        None => PasswordSource::Given(password),
+    });
+    let sources = [
+        of_dsn.map(|source| ("dsn", source)),
+        own,
+        database.password_command.clone().map(|argv| ("password_command", PasswordSource::Command(argv))),
+        vault("password_vault", &database.password_vault)?
+            .map(|secret| ("password_vault", PasswordSource::VaultPassword(secret))),
+        vault("login_vault", &database.login_vault)?
+            .map(|secret| ("login_vault", PasswordSource::VaultLogin(secret))),
+    ];
+    let mut sources = sources.into_iter().flatten();
+    let Some((first, source)) = sources.next() else { return Ok(PasswordSource::None) };
+    match sources.next() {
+        Some((key, _)) if first == "dsn" => {
+            Err(Fault::new(key, "a password is in the DSN as well; keep one of them"))
+        }
+        Some((key, _)) => Err(Fault::new(key, format!("{first} is given as well; keep one of them"))),
+        None => Ok(source),
+    }
 }
 
 fn put<T>(slot: &mut Option<T>, value: Option<T>, key: &'static str) -> Result<(), Fault> {

@@ -58,6 +58,7 @@ pub(crate) fn overlay(
         ("--cluster", &["cluster"], overrides.cluster.as_deref()),
         ("--bind", &["http", "bind"], overrides.bind.as_deref()),
         ("FILE", &["queries_file"], overrides.queries_file.as_deref()),
+        ("--web.config.file", &["http", "web_config_file"], overrides.web_config_file.as_deref()),
     ];
     if overrides.queries_file.is_some()
         && let Data::Map(members) = &mut root.data
@@ -66,9 +67,8 @@ pub(crate) fn overlay(
     }
     for (flag, path, value) in flags {
         let Some(value) = value else { continue };
-        let path: Vec<_> = path.iter().map(|key| Step::Key((*key).to_owned())).collect();
         let node = Node::new(Place::Flag(flag), Data::Text(value.to_owned(), Style::Exact));
-        set(root, shape, &path, node, faults);
+        set_key(root, shape, path, node, faults);
     }
 }
 
@@ -133,10 +133,32 @@ pub(crate) fn variables(shape: Shape<'_>, prefix: &str, names: &mut Vec<String>)
 /// Makes a node of a variable's text. A section or list is YAML, which JSON is as well; everything else
 /// is taken as it stands.
 fn read(value: &str, at: &Place, shape: Shape<'_>, faults: &mut Vec<Diagnostic>) -> Option<Node> {
+    // An entry that may be a text of its own, such as a key, is one unless it has the form of more.
+    let alone =
+        |shape: Shape<'_>, forms: &[char]| shape.short().is_some() && !value.trim_start().starts_with(forms);
+    let text = || Node::new(at.clone(), Data::Text(value.to_owned(), Style::Exact));
+    if alone(shape, &['{']) {
+        return Some(text());
+    }
+    if shape.items().is_some_and(|items| alone(items, &['[', '-'])) {
+        return Some(Node::new(at.clone(), Data::List(vec![text()])));
+    }
     if shape.takes("object") || shape.takes("array") {
         return yaml::parse(value, &|_, _| at.clone(), faults);
     }
     Some(Node::new(at.clone(), Data::Text(value.to_owned(), Style::Loose)))
+}
+
+/// Sets the value at a path of keys.
+pub(crate) fn set_key(
+    root: &mut Node,
+    shape: Shape<'_>,
+    path: &[&str],
+    value: Node,
+    faults: &mut Vec<Diagnostic>,
+) {
+    let path: Vec<_> = path.iter().map(|key| Step::Key((*key).to_owned())).collect();
+    set(root, shape, &path, value, faults);
 }
 
 fn set(root: &mut Node, shape: Shape<'_>, path: &[Step], value: Node, faults: &mut Vec<Diagnostic>) {

@@ -44,7 +44,8 @@ mod tests {
         for (n, (key, property)) in shape.properties().enumerate() {
             let dash = if n == 0 { "-" } else { " " };
             let default = &property.0["default"];
-            let sample = if default.is_null() { &property.0["examples"][0] } else { default };
+            let unset = default.is_null() || *default == "";
+            let sample = if unset { &property.0["examples"][0] } else { default };
             wrap(property.description(), &format!("{pad}#     # "), out);
             out.push_str(&format!("{pad}#   {dash} {key}: {}\n", scalar(sample)));
         }

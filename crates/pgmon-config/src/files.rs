@@ -1,31 +1,41 @@
 //! Secrets that are kept in files of their own: `password_file`, `dsn_file` and the like.
 
+use std::collections::BTreeSet;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::Diagnostic;
+use crate::Secret;
 use crate::schema::Shape;
 use crate::tree::{Data, Member, Node, Style, join};
 
 /// The largest file that is read for one secret (bytes).
 const LARGEST: u64 = 64 * 1024;
 
-/// Reads every file that a key `x_file` names, and sets the secret `x` to what is in it.
-pub(crate) fn read_all(node: &mut Node, shape: Shape<'_>, pointer: &str, faults: &mut Vec<Diagnostic>) {
+/// Reads every file that a key `x_file` names, and sets the secret `x` to what is in it. `files` learns
+/// which those are, whether or not they could be read.
+pub(crate) fn read_all(
+    node: &mut Node,
+    shape: Shape<'_>,
+    pointer: &str,
+    files: &mut BTreeSet<PathBuf>,
+    faults: &mut Vec<Diagnostic>,
+) {
     match &mut node.data {
         Data::Map(members) => {
             let mut read = Vec::new();
             for member in members.iter_mut() {
                 let below = join(pointer, &member.key);
                 let Some(property) = shape.property(&member.key) else { continue };
-                read_all(&mut member.node, property, &below, faults);
+                read_all(&mut member.node, property, &below, files, faults);
                 let secret =
                     member.key.strip_suffix("_file").and_then(|base| Some((base, shape.property(base)?)));
                 if let (Some((base, base_shape)), Data::Text(path, _)) = (secret, &member.node.data)
                     && base_shape.is("x-secret")
                     && !path.is_empty()
                 {
-                    match read_secret(Path::new(path)) {
+                    files.insert(path.into());
+                    match read_text(Path::new(path)) {
                         Ok(text) => read.push((base.to_owned(), member.at.clone(), text)),
                         Err(message) => faults.push(member.node.at.says(below, message)),
                     }
@@ -45,7 +55,7 @@ pub(crate) fn read_all(node: &mut Node, shape: Shape<'_>, pointer: &str, faults:
         Data::List(items) => {
             let Some(shape) = shape.items() else { return };
             for (n, item) in items.iter_mut().enumerate() {
-                read_all(item, shape, &join(pointer, n), faults);
+                read_all(item, shape, &join(pointer, n), files, faults);
             }
         }
         _ => {}
@@ -56,8 +66,13 @@ fn is_empty(member: &Member) -> bool {
     matches!(&member.node.data, Data::Text(text, _) if text.is_empty())
 }
 
-/// The content of a file without its last line break.
-fn read_secret(path: &Path) -> Result<String, String> {
+/// The secret in a file: its content without the last line break. The error names the file and what is
+/// wrong with it, and nothing that is in it.
+pub fn read_secret(path: &Path) -> Result<Secret, String> {
+    read_text(path).map(Secret::new)
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
     let failed = |what: &str| format!("cannot read {}: {what}", path.display());
     // A pipe or device could keep the start waiting for ever.
     let metadata = std::fs::metadata(path).map_err(|error| failed(&error.to_string()))?;

@@ -103,6 +103,10 @@ fn expand(text: &str, Variables { env, dollar }: Variables<'_>) -> Result<String
             match (env.get(name).filter(|value| default.is_none() || !value.is_empty()), default) {
                 (Some(value), _) => done.push_str(value),
                 (None, Some(default)) => done.push_str(default),
+                (None, None) if name == "CREDENTIALS_DIRECTORY" => {
+                    let why = "systemd sets it for a unit with LoadCredential=";
+                    return Err(format!("the environment variable {name} is not set: {why}"));
+                }
                 (None, None) => return Err(format!("the environment variable {name} is not set")),
             }
             rest = after;

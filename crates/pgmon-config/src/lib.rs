@@ -21,25 +21,35 @@ mod query_checks;
 mod schema;
 mod secret;
 mod sections;
+mod sitrep;
+mod source;
 mod span;
 mod suggest;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod validate;
+mod web_config;
 mod yaml;
 
 pub use byte_size::{ByteSize, ByteSizeError};
 pub use diagnostic::{ConfigErrors, Diagnostic};
 pub use dsn::{ConnectParts, ConnectSpec, Dsn, DsnError, Host, SslMode};
 pub use example::example;
+pub use files::read_secret;
 pub use load::{Entry, LoadOptions, Loaded, Overrides, Source};
 pub use pattern::Patterns;
+pub use pgpass::{Wanted, look_up as look_up_in_pass_file};
 pub use schema::{File, schema, schema_of};
 pub use secret::{REDACTED, Secret};
 pub use sections::{
-    Alerts, Bloat, Budgets, Canary, Config, Database, History, Http, Limits, LogFormat, LogLevel, Logging,
-    Metric, MetricShape, MetricSpec, MetricType, Notifiers, Query, QueryScope, SampleIntervals, SamplingMode,
-    Security, Timeouts, Ui, bound_of,
+    Alerts, ApiKey, AppRole, Auth, BasicUser, Bloat, Budgets, Canary, ClientAuth, Config, Database, History,
+    Http, Kubernetes, Limits, LogFormat, LogLevel, Logging, Metric, MetricShape, MetricSpec, MetricType,
+    Notifiers, Query, QueryScope, RateLimit, SampleIntervals, SamplingMode, Scope, Secrets, Security,
+    Timeouts, Tls, TlsVersion, Ui, Vault, bound_of, key_digest, password_hash_fault,
 };
+pub use source::{Argv, PasswordSource, VaultSecret};
 pub use span::{Span, SpanError};
+pub use web_config::{
+    ClientAuthType, HttpServerConfig, TlsServerConfig, ToolkitVersion, WebConfig, WebHeaders, WebRateLimit,
+};

@@ -1,6 +1,6 @@
 //! From the file, the environment and the command line to a [`Config`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::schema::Shape;
 use crate::tree::{Data, Node, Place, join};
 use crate::validate::validate;
 use crate::{Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Query, Secret};
-use crate::{checks, entries, env, files, lists, normalise, query_checks, yaml};
+use crate::{checks, entries, env, files, lists, normalise, query_checks, sitrep, yaml};
 
 /// The largest configuration file (bytes).
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -24,8 +24,9 @@ pub struct LoadOptions {
     /// The file that was named on the command line. It must exist.
     pub path: Option<PathBuf>,
     /// The environment variables: all of the process's, of which those of pgmon (`PGMON_*`), libpq's
-    /// (`PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`, `PGPASSWORD`, `PGPASSFILE`), `HOME` and `USER`, and
-    /// those that the file names are used.
+    /// (`PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`, `PGPASSWORD`, `PGPASSFILE`), Vault's (`VAULT_ADDR`,
+    /// `VAULT_TOKEN`, `VAULT_NAMESPACE`, `VAULT_CACERT`), `HOME` and `USER`, and those that the file names
+    /// are used.
     pub env: BTreeMap<String, String>,
     /// Options of the command line. They come before everything else.
     pub overrides: Overrides,
@@ -55,6 +56,8 @@ pub struct Overrides {
     pub bind: Option<String>,
     /// A file with queries, in the place of all others.
     pub queries_file: Option<String>,
+    /// `--web.config.file`
+    pub web_config_file: Option<String>,
 }
 
 /// A configuration that is fit for use.
@@ -68,8 +71,8 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// Where the configuration comes from.
     pub source: Source,
-    /// The files of `databases_file` and `queries_file`.
-    pub list_files: Vec<PathBuf>,
+    /// Every file that was read for it.
+    pub files: BTreeSet<PathBuf>,
 }
 
 /// Where a configuration comes from.
@@ -102,9 +105,16 @@ impl Config {
     /// The file is the one that `options` names, else the one that `PGMON_CONFIG` names; either must
     /// exist. Otherwise it is the first of [`LoadOptions::default_paths`] that exists.
     pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
-        let Some((path, found_by)) = options.find() else { return load(None, "", options) };
+        Self::load_noting(options, &mut BTreeSet::new())
+    }
+
+    /// As [`Config::load`]; `files` learns which files were read, or could not be, also if the
+    /// configuration is wrong: when one of them changes, it is worth another try.
+    pub fn load_noting(options: &LoadOptions, files: &mut BTreeSet<PathBuf>) -> Result<Loaded, ConfigErrors> {
+        let Some((path, found_by)) = options.find() else { return load(None, "", options, files) };
+        files.insert(path.clone());
         match read(&path) {
-            Ok(text) => load(Some(&path), &text, options),
+            Ok(text) => load(Some(&path), &text, options, files),
             Err(message) => {
                 let mut fault = found_by.says("", format!("cannot read {}: {message}", path.display()));
                 if found_by == Place::Nowhere {
@@ -117,7 +127,7 @@ impl Config {
 
     /// As [`Config::load`], from a text that stands for the content of the file `path`.
     pub fn load_text(path: &Path, text: &str, options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
-        load(Some(path), text, options)
+        load(Some(path), text, options, &mut BTreeSet::new())
     }
 }
 
@@ -126,8 +136,14 @@ impl Loaded {
     /// they were defined. There are no secrets in it.
     pub fn configz(&self) -> Value {
         let databases: Vec<&str> = self.entries.iter().map(|entry| entry.db.as_str()).collect();
-        let queries: Vec<Value> = self.config.queries.iter().map(Query::configz).collect();
-        json!({ "databases": databases, "customMetrics": queries })
+        json!({ "databases": databases, "customMetrics": self.config.shown_queries() })
+    }
+}
+
+impl Config {
+    /// The definitions of the queries, as SitRep's `/configz` has them.
+    pub fn shown_queries(&self) -> Vec<Value> {
+        self.queries.iter().map(Query::configz).collect()
     }
 }
 
@@ -156,7 +172,12 @@ pub(crate) fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 
-fn load(path: Option<&Path>, text: &str, options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
+fn load(
+    path: Option<&Path>,
+    text: &str,
+    options: &LoadOptions,
+    files: &mut BTreeSet<PathBuf>,
+) -> Result<Loaded, ConfigErrors> {
     let schema = crate::schema();
     let shape = Shape(&schema);
     let (mut faults, mut warnings) = (Vec::new(), Vec::new());
@@ -165,11 +186,14 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions) -> Result<Loaded
     normalise::rename_aliases(&mut root, shape, "", &mut faults);
     env::overlay(&mut root, shape, &options.env, &options.overrides, &mut faults, &mut warnings);
     lists::overlay_sitrep(&mut root, &options.env);
+    sitrep::overlay(&mut root, shape, &options.env, &mut faults);
+    normalise::expand_short(&mut root, shape);
     let variables = Variables { env: &options.env, dollar: Dollar::Doubled };
     interpolate(&mut root, shape, variables, "", &mut faults);
     normalise::fit(&mut root, shape, path.and_then(Path::parent));
     let origins = lists::read_all(&mut root, shape, &options.env, &mut faults);
-    files::read_all(&mut root, shape, "", &mut faults);
+    files.extend(origins.files.iter().cloned());
+    files::read_all(&mut root, shape, "", files, &mut faults);
     validate(&root, shape, &mut faults);
     normalise::deprecated(&root, shape, "", &mut warnings);
 
@@ -178,8 +202,10 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions) -> Result<Loaded
     let config = faults.is_empty().then(|| serde_json::from_value::<Config>(root.to_json()));
     let config = match config {
         Some(Ok(mut config)) => {
-            checks::check(&config, &root, &mut faults, &mut warnings);
             query_checks::locate(&mut config.queries, &root);
+            config.secrets.vault.complete(&options.env);
+            checks::check(&config, &entries, &root, &mut faults, &mut warnings);
+            config.http.auth.seal();
             config
         }
         Some(Err(_)) => {
@@ -192,7 +218,7 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions) -> Result<Loaded
     origins.localise(&mut warnings);
     if faults.is_empty() {
         let source = path.map_or(Source::NoFile, |path| Source::File(path.to_owned()));
-        return Ok(Loaded { config, entries, warnings, source, list_files: origins.files });
+        return Ok(Loaded { config, entries, warnings, source, files: files.clone() });
     }
     origins.localise(&mut faults);
     faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
@@ -239,7 +265,11 @@ fn entries(
         && !faulty("/dsn")
         && let Ok(dsn) = serde_json::from_value(dsn.node.to_json())
     {
-        databases.push(("/dsn".to_owned(), Database { dsn: Some(dsn), ..Database::default() }));
+        let dsn_file = match root.member("dsn_file").map(|member| &member.node.data) {
+            Some(Data::Text(path, _)) => Some(path.into()),
+            _ => None,
+        };
+        databases.push(("/dsn".to_owned(), Database { dsn: Some(dsn), dsn_file, ..Database::default() }));
     }
     if let Some(Data::List(items)) = root.member("databases").map(|member| &member.node.data) {
         for (n, item) in items.iter().enumerate() {

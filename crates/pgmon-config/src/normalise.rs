@@ -6,7 +6,7 @@ use serde_json::Number;
 
 use crate::Diagnostic;
 use crate::schema::Shape;
-use crate::tree::{Data, Node, Place, Style, join, read_scalar};
+use crate::tree::{Data, Member, Node, Place, Style, join, read_scalar};
 
 /// Gives keys that were written by another name their own.
 pub(crate) fn rename_aliases(node: &mut Node, shape: Shape<'_>, pointer: &str, faults: &mut Vec<Diagnostic>) {
@@ -34,6 +34,31 @@ pub(crate) fn rename_aliases(node: &mut Node, shape: Shape<'_>, pointer: &str, f
             for (n, item) in items.iter_mut().enumerate() {
                 rename_aliases(item, shape, &join(pointer, n), faults);
             }
+        }
+        _ => {}
+    }
+}
+
+/// Makes a section of every text that may stand for one: of an API key `{key: ...}`.
+pub(crate) fn expand_short(node: &mut Node, shape: Shape<'_>) {
+    if let (Data::Text(..), Some(key)) = (&node.data, shape.short()) {
+        let at = node.at.clone();
+        let text = std::mem::replace(node, Node::new(at.clone(), Data::Null));
+        let member = Member { key: key.to_owned(), at, node: text, bare: false };
+        node.data = Data::Map(vec![member]);
+        return;
+    }
+    match &mut node.data {
+        Data::Map(members) => {
+            for member in members {
+                if let Some(shape) = shape.property(&member.key) {
+                    expand_short(&mut member.node, shape);
+                }
+            }
+        }
+        Data::List(items) => {
+            let Some(shape) = shape.items() else { return };
+            items.iter_mut().for_each(|item| expand_short(item, shape));
         }
         _ => {}
     }

@@ -3,55 +3,79 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::tree::Place;
-use crate::{Diagnostic, Host, Secret};
+use crate::{Host, Secret};
+
+/// The largest password file that is read (bytes).
+const LARGEST: u64 = 1024 * 1024;
 
 /// Directories where a server's socket is by default; libpq looks those up as `localhost`.
 const DEFAULT_SOCKETS: [&str; 3] = ["/run/postgresql", "/var/run/postgresql", "/tmp"];
 
+/// What a password is looked up for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Where the server listens.
+    pub host: &'a Host,
+    /// Its port.
+    pub port: u16,
+    /// The database to connect to.
+    pub database: &'a str,
+    /// The role to connect as.
+    pub user: &'a str,
+}
+
+/// The user's password file, if the environment names one. Whether it is there is seen when it is used.
+pub(crate) fn path(env: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let var = |name: &str| env.get(name).filter(|value| !value.is_empty());
+    match (var("PGPASSFILE"), var("HOME")) {
+        (Some(path), _) => Some(PathBuf::from(path)),
+        (None, Some(home)) => Some(Path::new(home).join(".pgpass")),
+        (None, None) => None,
+    }
+}
+
+/// Why a password file is not used, if it is there.
+pub(crate) fn unfit(path: &Path) -> Option<String> {
+    check(path).err().map(|why| format!("password file {}: {why}", path.display()))
+}
+
+/// Looks a password up in libpq's password file: the first line that matches. A file that is missing is
+/// as good as empty; one that others may read is not used, as libpq does.
+pub fn look_up(path: &Path, wanted: Wanted<'_>) -> Result<Option<Secret>, String> {
+    let failed = |why: String| format!("password file {}: {why}", path.display());
+    if !check(path).map_err(failed)? {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| failed(format!("not used: {error}")))?;
+    Ok(PassFile::parse(&Secret::new(text)).find(wanted))
+}
+
+/// Whether the file is there and may be used.
+fn check(path: &Path) -> Result<bool, String> {
+    let Ok(metadata) = std::fs::metadata(path) else { return Ok(false) };
+    if !metadata.is_file() {
+        return Err("not used, as it is no regular file".to_owned());
+    }
+    if readable_by_others(&metadata) {
+        return Err("not used, as others may read it; chmod 0600 makes it safe".to_owned());
+    }
+    if metadata.len() > LARGEST {
+        return Err("not used, as it is larger than 1 MiB".to_owned());
+    }
+    Ok(true)
+}
+
 /// The lines of a password file: host, port, database, user, password.
-#[derive(Default)]
-pub(crate) struct PassFile(Vec<[Secret; 5]>);
+struct PassFile(Vec<[Secret; 5]>);
 
 impl PassFile {
-    /// Reads the user's password file. One that is missing is as good as empty; one that others may
-    /// read is left alone, as libpq does.
-    pub(crate) fn find(env: &BTreeMap<String, String>, warnings: &mut Vec<Diagnostic>) -> Self {
-        let var = |name: &str| env.get(name).filter(|value| !value.is_empty());
-        let path = match (var("PGPASSFILE"), var("HOME")) {
-            (Some(path), _) => PathBuf::from(path),
-            (None, Some(home)) => Path::new(home).join(".pgpass"),
-            (None, None) => return Self::default(),
-        };
-        let Ok(metadata) = std::fs::metadata(&path) else { return Self::default() };
-        let mut warn = |message: &str| {
-            let message = format!("password file {}: {message}", path.display());
-            warnings.push(Place::Nowhere.says("", message));
-        };
-        if !metadata.is_file() {
-            warn("not used, as it is no regular file");
-            return Self::default();
-        }
-        if readable_by_others(&metadata) {
-            warn("not used, as others may read it; chmod 0600 makes it safe");
-            return Self::default();
-        }
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Self::parse(&text),
-            Err(error) => {
-                warn(&format!("not used: {error}"));
-                Self::default()
-            }
-        }
-    }
-
-    fn parse(text: &str) -> Self {
-        Self(text.lines().filter(|line| !line.starts_with('#')).filter_map(fields).collect())
+    fn parse(text: &Secret) -> Self {
+        Self(text.expose().lines().filter(|line| !line.starts_with('#')).filter_map(fields).collect())
     }
 
     /// The password of the first line that matches.
-    pub(crate) fn lookup(&self, host: &Host, port: u16, database: &str, user: &str) -> Option<Secret> {
-        let host = match host {
+    fn find(&self, wanted: Wanted<'_>) -> Option<Secret> {
+        let host = match wanted.host {
             Host::Name(name) => name.clone(),
             Host::Ip(ip) => ip.to_string(),
             Host::Socket(path) if DEFAULT_SOCKETS.iter().any(|known| path == Path::new(known)) => {
@@ -59,7 +83,7 @@ impl PassFile {
             }
             Host::Socket(path) => path.display().to_string(),
         };
-        let wanted = [host, port.to_string(), database.to_owned(), user.to_owned()];
+        let wanted = [host, wanted.port.to_string(), wanted.database.to_owned(), wanted.user.to_owned()];
         let line = self.0.iter().find(|line| {
             wanted
                 .iter()
@@ -104,11 +128,12 @@ mod tests {
 
     #[test]
     fn the_first_line_that_matches_counts() {
-        let file = PassFile::parse(
-            "# comment\nbroken\ndb1:5432:shop:pgmon:one\n*:*:*:pgmon:t\\:w\\\\o:x\nlocalhost:*:*:root:three\n",
-        );
+        let text = "# comment\nbroken\ndb1:5432:shop:pgmon:one\n*:*:*:pgmon:t\\:w\\\\o:x\nlocalhost:*:*:root:three\n";
+        let file = PassFile::parse(&text.into());
         let lookup = |host: &str, user| {
-            file.lookup(&host.parse().unwrap(), 5432, "shop", user).map(|secret| secret.expose().to_owned())
+            let host = host.parse().unwrap();
+            let wanted = Wanted { host: &host, port: 5432, database: "shop", user };
+            file.find(wanted).map(|secret| secret.expose().to_owned())
         };
         assert_eq!(lookup("db1", "pgmon").as_deref(), Some("one"));
         assert_eq!(lookup("db2", "pgmon").as_deref(), Some("t:w\\o:x"));
@@ -123,13 +148,16 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "*:*:*:*:hunter2\n").unwrap();
-        let env = BTreeMap::from([("PGPASSFILE".to_owned(), file.path().display().to_string())]);
-        let find = |mode| {
+        let host = Host::Name("db1".to_owned());
+        let wanted = Wanted { host: &host, port: 5432, database: "shop", user: "pgmon" };
+        let with = |mode| {
             std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
-            let mut warnings = Vec::new();
-            (PassFile::find(&env, &mut warnings).0.len(), warnings.len())
+            look_up(file.path(), wanted).map(|secret| secret.map(|s| s.expose().to_owned()))
         };
-        assert_eq!(find(0o600), (1, 0));
-        assert_eq!(find(0o640), (0, 1));
+        assert_eq!(with(0o600), Ok(Some("hunter2".to_owned())));
+        let error = with(0o640).unwrap_err();
+        assert!(error.contains("0600") && !error.contains("hunter2"), "{error}");
+        assert_eq!(unfit(file.path()), Some(error));
+        assert_eq!(look_up(Path::new("/nowhere/.pgpass"), wanted), Ok(None));
     }
 }

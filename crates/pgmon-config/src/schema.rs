@@ -121,6 +121,11 @@ impl<'s> Shape<'s> {
         self.0.get("properties")?.get(key).map(Shape)
     }
 
+    /// The key that a bare text stands for, if a text may stand in the place of a section.
+    pub(crate) fn short(self) -> Option<&'s str> {
+        self.0.get("x-short").and_then(Value::as_str)
+    }
+
     /// The shape of a list's items.
     pub(crate) fn items(self) -> Option<Shape<'s>> {
         self.0.get("items").map(Shape)

@@ -5,6 +5,7 @@
 //! of collection left behind ([`snapshot`]) and the clock ([`clock`]).
 
 pub mod clock;
+pub mod history;
 pub mod label;
 pub mod metric;
 pub mod name;

@@ -58,6 +58,9 @@ impl Format {
 #[derive(Debug)]
 pub struct Writer {
     format: Format,
+    /// Labels of every sample, and those of the family that is being written: `,name="value"` each.
+    constant: Vec<(String, String)>,
+    suffix: String,
     out: String,
     samples: usize,
     families: usize,
@@ -66,7 +69,15 @@ pub struct Writer {
 impl Writer {
     /// An empty page; `capacity` is the expected size in bytes.
     pub fn new(format: Format, capacity: usize) -> Self {
-        Self { format, out: String::with_capacity(capacity), samples: 0, families: 0 }
+        let out = String::with_capacity(capacity);
+        Self { format, constant: Vec::new(), suffix: String::new(), out, samples: 0, families: 0 }
+    }
+
+    /// Gives every sample these labels as well, unless its family has a label of the same name. Empty
+    /// values are left out.
+    pub fn with_labels(mut self, labels: &[(String, String)]) -> Self {
+        self.constant = labels.iter().filter(|(_, value)| !value.is_empty()).cloned().collect();
+        self
     }
 
     /// Writes a family: HELP, TYPE, then `samples`, each with labels that come before its own.
@@ -83,6 +94,14 @@ impl Writer {
         }
         self.families += 1;
         self.head(desc);
+        self.suffix.clear();
+        for (name, value) in &self.constant {
+            if !desc.labels().any(|label| label == name) {
+                let _ = write!(self.suffix, ",{name}=\"");
+                push_escaped(&mut self.suffix, value);
+                self.suffix.push('"');
+            }
+        }
         for (before, sample) in samples {
             self.samples += 1;
             let line = Line { desc, before: before.as_ref(), values: &sample.labels };
@@ -196,6 +215,13 @@ impl Writer {
             self.out.push_str("=\"");
             push_escaped(&mut self.out, value);
             self.out.push('"');
+        }
+        if let Some(alone) = self.suffix.strip_prefix(',') {
+            self.out.push_str(if open { &self.suffix } else { "{" });
+            if !open {
+                self.out.push_str(alone);
+                open = true;
+            }
         }
         self.out.push_str(if open { "} " } else { " " });
     }

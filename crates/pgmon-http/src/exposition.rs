@@ -1,7 +1,9 @@
 //! From the fleet's snapshots to a page of `/metrics`.
 
-use crate::process;
-use pgmon_collect::poller::fleet::{Fleet, Totals};
+use crate::{config_state, process};
+use pgmon_collect::history::UP;
+use pgmon_collect::poller::cardinality::LeftOut;
+use pgmon_collect::poller::fleet::{Cell, Fleet, Totals};
 use pgmon_collect::postgres::collector::Collector as _;
 use pgmon_collect::postgres::collectors::wraparound::Wraparound;
 use pgmon_core::label;
@@ -14,8 +16,6 @@ use std::time::Duration;
 
 mod queries;
 
-const UP: Desc =
-    Desc::gauge("pg_up", "Whether the database answers and its role is one that pgmon uses: 1 or 0.", &[]);
 const INFO: Desc = Desc::gauge("pg_info", "Always 1; the labels describe the server.", &["version", "major"]);
 const STARTED: Desc =
     Desc::gauge("pg_postmaster_start_time_seconds", "Start of the server as a Unix time in seconds.", &[]);
@@ -38,7 +38,7 @@ const CONNECT_ERRORS: Desc =
     Desc::counter("pgmon_connect_errors_total", "Attempts to connect to the database that failed.", &[]);
 const DROPPED: Desc = Desc::counter(
     "pgmon_series_dropped_total",
-    "Samples left out because a family had more series than limits.series_per_family.",
+    "Series left out of rounds because of limits.series_per_family or limits.series_per_database.",
     &[],
 );
 const DURATION: Desc = Desc::histogram(
@@ -84,7 +84,37 @@ const BLIND: Desc = Desc::gauge(
     "Always 1: the collector misses figures, and the label says what it needs.",
     &["collector", "needs"],
 );
+const AGE: Desc = Desc::gauge(
+    "pgmon_snapshot_age_seconds",
+    "Age in seconds of the newest figures of the loop, when the page was rendered.",
+    &["loop"],
+);
+const SCRAPE_SUCCESS: Desc = Desc::gauge(
+    "pg_scrape_success",
+    "Whether the database answers and every statement of the last round of each loop ran: 1 or 0.",
+    &[],
+);
+const SCRAPE_DURATION: Desc = Desc::gauge(
+    "pg_scrape_duration_seconds",
+    "Time that the last rounds of all loops spent in statements, in seconds.",
+    &[],
+);
+const HISTORY_BYTES: Desc =
+    Desc::gauge("pgmon_history_bytes", "Memory that the history of all databases takes, in bytes.", &[]);
+const HISTORY_SERIES: Desc =
+    Desc::gauge("pgmon_history_series", "Series in the history of all databases.", &[]);
+const HISTORY_DROPPED: Desc = Desc::counter(
+    "pgmon_history_samples_dropped_total",
+    "Values that left the history before their hour was over, or were not taken, because it was full.",
+    &[],
+);
 const BUILD: Desc = Desc::gauge("pgmon_build_info", "Always 1; the label is pgmon's version.", &["version"]);
+
+const EXPORTER_ERRORS: Desc = Desc::counter(
+    "exporter_errors_total",
+    "Collector runs and attempts to connect that failed, of all databases.",
+    &[],
+);
 
 /// Families of each watched database that no collector fills, in the order in which the documentation
 /// lists them.
@@ -99,6 +129,9 @@ pub const OF_A_DATABASE: &[&Desc] = &[
     &CONNECTS,
     &CONNECT_ERRORS,
     &DROPPED,
+    &SCRAPE_SUCCESS,
+    &SCRAPE_DURATION,
+    &AGE,
     &SUCCESS,
     &DURATION,
     &ERRORS,
@@ -119,7 +152,15 @@ pub const OF_A_DATABASE: &[&Desc] = &[
 ];
 
 /// Families of the process.
-pub const OF_THE_PROCESS: &[&Desc] = &[&BUILD];
+pub const OF_THE_PROCESS: &[&Desc] = &[
+    &BUILD,
+    &EXPORTER_ERRORS,
+    config_state::ALL[0],
+    config_state::ALL[1],
+    &HISTORY_BYTES,
+    &HISTORY_SERIES,
+    &HISTORY_DROPPED,
+];
 
 /// Whether a family of this name is one that pgmon fills itself: no query of the configuration may.
 pub fn is_ours(name: &str) -> bool {
@@ -143,12 +184,24 @@ impl<'a> AsRef<[(&'a str, &'a str)]> for Before<'a> {
 /// One database as the page shows it.
 struct View {
     snapshot: Arc<Snapshot>,
-    /// The entry that collects what belongs to this entry's server, if that is another one.
-    leader: Option<Arc<Snapshot>>,
+    /// The entry that collects what belongs to this entry's server, if that is another one, and what is
+    /// left out of it.
+    leader: Option<(Arc<Snapshot>, Arc<Vec<LeftOut>>)>,
+    left_out: Arc<Vec<LeftOut>>,
     roamed: Arc<Vec<CollectorState>>,
     /// Names of databases as label values.
     datnames: HashMap<Arc<str>, String>,
     own: Vec<Family>,
+}
+
+/// A collector's state in a view.
+struct Shown<'v> {
+    state: &'v CollectorState,
+    /// Says whether it is current.
+    snapshot: &'v Snapshot,
+    left_out: &'v [LeftOut],
+    /// The database, if it is not the entry's own.
+    visited: Option<&'v Arc<str>>,
 }
 
 /// A rendered page with its numbers of families and samples.
@@ -187,7 +240,13 @@ impl<'a> Part<'a> {
 struct Parts<'a>(BTreeMap<&'a str, (&'a FamilyDesc, Vec<Part<'a>>)>);
 
 impl<'a> Parts<'a> {
-    fn add(&mut self, view: usize, before: Before<'a>, families: &'a [Family], hide: bool) {
+    fn add(
+        &mut self,
+        view: usize,
+        before: Before<'a>,
+        families: impl IntoIterator<Item = &'a Family>,
+        hide: bool,
+    ) {
         for family in families {
             // What the configuration's own queries return is as it was asked for.
             let hides = hide && matches!(family.desc, FamilyDesc::Fixed(_));
@@ -211,22 +270,38 @@ fn once<'a, 'p>(parts: &'p [Part<'a>]) -> impl Iterator<Item = (Before<'a>, &'a 
     })
 }
 
-/// What is the same for all pages.
-#[derive(Debug, Clone, Copy)]
+/// What is the same for all pages, until the configuration is read again.
+#[derive(Debug, Clone, Default)]
 pub struct Look {
-    /// pgmon's version.
-    pub version: &'static str,
     /// Whether `postgres`, `template0` and `template1` are left out of the figures of single databases
     /// (label `datname`). How near each is to wraparound stays: any of them can stop the whole server.
     pub hide_postgres_defaults: bool,
+    /// Labels that every sample gets (`default_labels`).
+    pub labels: Vec<(String, String)>,
 }
 
-/// Renders all databases at the monotonic time `now`; `capacity` is the expected size in bytes.
-pub fn render(fleet: &Fleet, now: Duration, look: Look, format: Format, capacity: usize) -> Page {
-    let views = views(fleet);
+/// Renders all databases at the monotonic time `now`; `capacity` is the expected size in bytes. `more`
+/// adds families of the process.
+pub fn render(
+    fleet: &Fleet,
+    now: Duration,
+    version: &str,
+    look: &Look,
+    format: Format,
+    capacity: usize,
+    more: &dyn Fn(&mut Families),
+) -> Page {
+    let views = views(fleet, now);
     let mut globals = Families::new();
-    globals.push(&BUILD, &[look.version], 1.0);
+    globals.push(&BUILD, &[version], 1.0);
+    config_state::families(fleet, &mut globals);
+    let history = fleet.history().stats();
+    globals.push(&HISTORY_BYTES, &[], history.bytes as f64);
+    globals.push(&HISTORY_SERIES, &[], history.series as f64);
+    globals.push(&HISTORY_DROPPED, &[], history.dropped as f64);
     process::families(&mut globals);
+    more(&mut globals);
+    globals.push(&EXPORTER_ERRORS, &[], errors(&views));
     let globals = globals.into_vec();
 
     let mut parts = Parts::default();
@@ -235,7 +310,7 @@ pub fn render(fleet: &Fleet, now: Duration, look: Look, format: Format, capacity
         let pair = [("cluster", &*view.snapshot.cluster), ("db", &*view.snapshot.db), ("", "")];
         let before = Before { labels: pair, len: 2 };
         parts.add(place, before, &view.own, false);
-        for (state, snapshot) in view.sources() {
+        for Shown { state, snapshot, left_out, visited } in view.sources() {
             let Some(good) = &state.good else { continue };
             let oldest = state.keeps(snapshot.of(state.in_loop).interval);
             if !snapshot.values_are_current(now) || now.saturating_sub(good.at_mono) > oldest {
@@ -249,10 +324,14 @@ pub fn render(fleet: &Fleet, now: Duration, look: Look, format: Format, capacity
                 Some(datname) => Before { labels: [pair[0], pair[1], ("datname", datname)], len: 3 },
                 None => before,
             };
-            parts.add(place, before, &good.families, hide);
+            // A family that must go may still be in a result from before.
+            let is_out = |f: &&Family| {
+                left_out.iter().any(|o| *o.family == *f.desc.name() && o.datname.as_ref() == visited)
+            };
+            parts.add(place, before, good.families.iter().filter(|f| !is_out(f)), hide);
         }
     }
-    let mut writer = Writer::new(format, capacity);
+    let mut writer = Writer::new(format, capacity).with_labels(&look.labels);
     for (desc, parts) in parts.0.values() {
         writer.family(desc, once(parts));
     }
@@ -260,30 +339,47 @@ pub fn render(fleet: &Fleet, now: Duration, look: Look, format: Format, capacity
     Page { text: writer.finish(), families, samples }
 }
 
+/// What failed so far, of all databases.
+fn errors(views: &[View]) -> f64 {
+    let of = |view: &View| {
+        let loops: u64 = view.snapshot.loops.iter().map(|l| l.errors).sum();
+        let roamed: u64 = view.roamed.iter().map(|c| c.errors).sum();
+        loops + roamed + view.snapshot.connect_errors
+    };
+    views.iter().map(of).sum::<u64>() as f64
+}
+
 impl View {
-    /// The collectors' states to show, each with the snapshot that says whether they are current.
-    fn sources(&self) -> Vec<(&CollectorState, &Snapshot)> {
+    /// The collectors' states to show.
+    fn sources(&self) -> Vec<Shown<'_>> {
         if matches!(self.snapshot.up, Up::Refused { .. }) {
             return Vec::new();
         }
-        let own = self.snapshot.collectors.iter().chain(self.roamed.iter()).map(|c| (c, &*self.snapshot));
-        let leader = self.leader.as_deref().into_iter();
-        let shared = leader.flat_map(|l| l.collectors.iter().filter(|c| c.server_wide).map(move |c| (c, l)));
-        own.chain(shared).collect()
+        let own =
+            (self.snapshot.collectors.iter()).map(|state| (state, &*self.snapshot, &self.left_out, None));
+        let roamed = self.roamed.iter();
+        let roamed = roamed.map(|state| (state, &*self.snapshot, &self.left_out, state.datname.as_ref()));
+        let shared = self.leader.iter().flat_map(|(leader, left_out)| {
+            let of_server = leader.collectors.iter().filter(|c| c.server_wide);
+            of_server.map(move |state| (state, &**leader, left_out, None))
+        });
+        let all = own.chain(roamed).chain(shared);
+        all.map(|(state, snapshot, left_out, visited)| Shown { state, snapshot, left_out, visited }).collect()
     }
 }
 
-fn views(fleet: &Fleet) -> Vec<View> {
-    let snapshots: Vec<_> = fleet.cells().iter().map(|c| (c.snapshot(), c.roamed(), c.totals())).collect();
-    let leaders: HashMap<&str, &Arc<Snapshot>> = snapshots
+fn views(fleet: &Fleet, now: Duration) -> Vec<View> {
+    let cells = fleet.cells();
+    let snapshots: Vec<_> = cells.iter().map(|c| (c.snapshot(), c.roamed(), c)).collect();
+    let leaders: HashMap<&str, (&Arc<Snapshot>, &Arc<Cell>)> = snapshots
         .iter()
         .filter(|(s, ..)| s.leads && s.up.is_up())
-        .filter_map(|(s, ..)| s.server_key.as_deref().map(|key| (key, s)))
+        .filter_map(|(s, _, cell)| s.server_key.as_deref().map(|key| (key, (s, *cell))))
         .collect();
     snapshots
         .iter()
-        .map(|(snapshot, roamed, totals)| View {
-            own: own_families(snapshot, roamed, totals),
+        .map(|(snapshot, roamed, cell)| View {
+            own: own_families(snapshot, roamed, &cell.totals(), now),
             datnames: (snapshot.collectors.iter().chain(roamed.iter()))
                 .filter_map(|c| c.datname.clone())
                 .map(|name| (name.clone(), label::name(&name)))
@@ -291,7 +387,8 @@ fn views(fleet: &Fleet) -> Vec<View> {
             leader: (!snapshot.leads && snapshot.up.is_up())
                 .then(|| snapshot.server_key.as_deref().and_then(|key| leaders.get(key)))
                 .flatten()
-                .map(|s| Arc::clone(s)),
+                .map(|(s, leader)| (Arc::clone(s), leader.cardinality().left_out())),
+            left_out: cell.cardinality().left_out(),
             snapshot: snapshot.clone(),
             roamed: roamed.clone(),
         })
@@ -299,7 +396,7 @@ fn views(fleet: &Fleet) -> Vec<View> {
 }
 
 /// What pgmon itself knows of a database, and of those that are visited from it.
-fn own_families(s: &Snapshot, roamed: &[CollectorState], totals: &Totals) -> Vec<Family> {
+fn own_families(s: &Snapshot, roamed: &[CollectorState], totals: &Totals, now: Duration) -> Vec<Family> {
     let mut out = Families::new();
     let flag = |on: bool| if on { 1.0 } else { 0.0 };
     // Before the first attempt nobody knows.
@@ -317,6 +414,12 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState], totals: &Totals) -> Vec
     out.push(&CONNECTS, &[], s.connects as f64);
     out.push(&CONNECT_ERRORS, &[], s.connect_errors as f64);
     out.push(&DROPPED, &[], totals.dropped as f64);
+    out.push_opt(&SCRAPE_SUCCESS, &[], scraped(s).map(flag));
+    out.push_opt(
+        &SCRAPE_DURATION,
+        &[],
+        s.loops.iter().filter_map(|l| l.last).map(|(_, d)| d.as_secs_f64()).reduce(|a, b| a + b),
+    );
     for l in &s.loops {
         let name = &[l.name.name()];
         out.push(&INTERVAL, name, l.interval.as_secs_f64());
@@ -328,6 +431,9 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState], totals: &Totals) -> Vec
         if l.last.is_some() || !matches!(s.up, Up::Up | Up::Pending) {
             out.push(&SUCCESS, name, flag(l.success && s.up.is_up()));
         }
+        let newest = s.collectors.iter().filter(|c| c.in_loop == l.name).filter_map(|c| c.good.as_ref());
+        let newest = newest.map(|good| good.at_mono).max();
+        out.push_opt(&AGE, name, newest.map(|at| now.saturating_sub(at).as_secs_f64()));
         if let Some((at, _)) = l.last {
             out.push(&LAST, name, at.as_microsecond() as f64 / 1e6);
         }
@@ -361,6 +467,15 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState], totals: &Totals) -> Vec
     }
     queries::families(s, roamed, totals, &mut out);
     out.into_vec()
+}
+
+/// Whether all that was to be read of a database was; `None` if nothing has been tried yet.
+fn scraped(s: &Snapshot) -> Option<bool> {
+    match s.up {
+        Up::Pending => None,
+        Up::Up => s.loops.iter().filter(|l| l.ended_mono.is_some()).map(|l| l.success).reduce(|a, b| a && b),
+        Up::Down { .. } | Up::Refused { .. } => Some(false),
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What `/healthz` says.
 
+use pgmon_collect::poller::cardinality::LeftOut;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_core::name::Name;
 use pgmon_core::snapshot::{Blind, Loop, LoopState, Outcome, Snapshot, Up, query_name};
@@ -50,6 +51,8 @@ pub struct Database {
     pub blind: Vec<Blind>,
     /// Rights that every role has through PUBLIC and should not, with the REVOKE to run.
     pub warnings: Vec<Blind>,
+    /// Families that have too many series.
+    pub left_out: Arc<Vec<LeftOut>>,
 }
 
 /// One loop.
@@ -93,7 +96,10 @@ pub fn judge(fleet: &Fleet, now: Duration, version: &'static str) -> Health {
     let mut reasons = Vec::new();
     let (mut down, mut late) = (0, false);
     let mut databases = Vec::new();
-    for cell in fleet.cells() {
+    if let Some(failure) = &fleet.config().failure {
+        reasons.push(format!("configuration: the last one is not in force: {failure}"));
+    }
+    for cell in fleet.cells().iter() {
         let (s, roamed) = (cell.snapshot(), cell.roamed());
         let name = format!("{}/{}", s.cluster, s.db);
         match &s.up {
@@ -135,6 +141,8 @@ pub fn judge(fleet: &Fleet, now: Duration, version: &'static str) -> Health {
         if !needs.is_empty() {
             reasons.push(format!("{name}: blind: needs {}", needs.join(", ")));
         }
+        let left_out = cell.cardinality().left_out();
+        reasons.extend(left_out.iter().map(|o| format!("{name}: {}", o.text())));
         databases.push(Database {
             cluster: s.cluster.clone(),
             db: s.db.clone(),
@@ -143,6 +151,7 @@ pub fn judge(fleet: &Fleet, now: Duration, version: &'static str) -> Health {
             failing,
             blind,
             warnings: s.warnings.clone(),
+            left_out,
         });
     }
     let all_down = down > 0 && down == databases.len();

@@ -4,10 +4,15 @@ use pgmon_collect::poller::fleet::Fleet;
 use pgmon_core::snapshot::Up;
 use std::fmt::Write as _;
 
-/// A page that says what is watched and where to go on.
-pub fn page(fleet: &Fleet, version: &str) -> String {
+/// A page that says what is watched and where to go on; `logged_in` shows the way out.
+pub fn page(fleet: &Fleet, version: &str, logged_in: bool) -> String {
+    let log_out = if logged_in {
+        "<form method=\"post\" action=\"logout\"><p><button>Log out</button></p></form>\n"
+    } else {
+        ""
+    };
     let mut rows = String::new();
-    for cell in fleet.cells() {
+    for cell in fleet.cells().iter() {
         let s = cell.snapshot();
         let (word, detail) = match &s.up {
             Up::Pending => ("connecting", String::new()),
@@ -31,12 +36,14 @@ pub fn page(fleet: &Fleet, version: &str) -> String {
          <title>pgmon</title></head>\n<body>\n<h1>pgmon {}</h1>\n<p>Read-only PostgreSQL monitor.</p>\n\
          <ul>\n<li><a href=\"metrics\">/metrics</a>: Prometheus metrics</li>\n\
          <li><a href=\"healthz\">/healthz</a>: is every loop on schedule, what cannot be seen</li>\n\
-         <li><a href=\"livez\">/livez</a>, <a href=\"readyz\">/readyz</a>: for orchestrators</li>\n</ul>\n\
+         <li><a href=\"livez\">/livez</a>, <a href=\"readyz\">/readyz</a>: for orchestrators</li>\n\
+         <li><a href=\"configz\">/configz</a>: databases and custom queries</li>\n</ul>\n{log_out}\
          <table>\n<thead><tr><th>cluster</th><th>db</th><th>state</th><th></th></tr></thead>\n<tbody>\n{rows}</tbody></table>\n</body></html>\n",
         escape(version)
     )
 }
 
-fn escape(text: &str) -> String {
+/// For text and attributes in HTML.
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

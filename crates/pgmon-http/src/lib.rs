@@ -1,10 +1,28 @@
-//! pgmon's listener: `/metrics`, health and the landing page.
+//! pgmon's listener: `/metrics`, health and the landing page, and who may see them.
 //!
 //! Nothing here runs SQL: every answer is made from the fleet's latest snapshots.
 
+mod access;
+mod app;
+mod config_state;
+mod configz;
 pub mod exposition;
+mod guard;
+pub mod hashing;
 pub mod health;
 pub mod landing;
+mod limiter;
+mod listener;
+mod login;
 pub mod pages;
+pub mod probe;
 pub mod process;
+pub mod reload;
+mod respond;
 pub mod server;
+mod sessions;
+pub mod telemetry;
+mod tls;
+
+pub use access::{Access, AccessError};
+pub use app::App;

@@ -5,7 +5,8 @@
 //! stops, and the next scrape renders its own page.
 
 use crate::exposition::{self, Look, Page};
-use arc_swap::ArcSwapOption;
+use crate::telemetry::Telemetry;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use flate2::{Compression, write::GzEncoder};
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
@@ -18,6 +19,10 @@ use tokio::sync::{Mutex, watch};
 
 /// Pages are rendered at most this often.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
+
+/// And not so often that it takes more than this part of the time: the page of hundreds of databases is
+/// some seconds old rather than costing a tenth of a core.
+const PART_OF_THE_TIME: u32 = 50;
 
 /// A page that nobody asked for in this time is rendered no longer.
 const IDLE: Duration = Duration::from_secs(300);
@@ -36,6 +41,8 @@ pub struct Ready {
     pub families: usize,
     /// Samples in it.
     pub samples: usize,
+    /// Of which set of databases it was made ([`Fleet::layout`]).
+    layout: u64,
 }
 
 /// One combination of format and encoding.
@@ -67,15 +74,36 @@ struct Slot {
 pub struct Pages {
     fleet: Arc<Fleet>,
     timer: Arc<dyn Timer>,
-    look: Look,
+    version: &'static str,
+    telemetry: Arc<Telemetry>,
+    look: ArcSwap<Look>,
     slots: [Slot; 4],
     rendering: Mutex<()>,
 }
 
 impl Pages {
     /// No page yet.
-    pub fn new(fleet: Arc<Fleet>, timer: Arc<dyn Timer>, look: Look) -> Self {
-        Self { fleet, timer, look, slots: Default::default(), rendering: Mutex::new(()) }
+    pub fn new(
+        fleet: Arc<Fleet>,
+        timer: Arc<dyn Timer>,
+        version: &'static str,
+        telemetry: Arc<Telemetry>,
+        look: Look,
+    ) -> Self {
+        Self {
+            fleet,
+            timer,
+            version,
+            telemetry,
+            look: ArcSwap::from_pointee(look),
+            slots: Default::default(),
+            rendering: Mutex::new(()),
+        }
+    }
+
+    /// Replaces what is the same for all pages.
+    pub fn set_look(&self, look: Look) {
+        self.look.store(Arc::new(look));
     }
 
     /// The current page.
@@ -85,7 +113,9 @@ impl Pages {
         let was_wanted = slot.wanted.swap(millis(now) + 1, Ordering::Relaxed);
         let kept_fresh = was_wanted > 0 && now.saturating_sub(Duration::from_millis(was_wanted - 1)) < IDLE;
         // Should the rendering task have ended, an old page is not served for ever.
+        // A database that was taken off the configuration is gone at once.
         if let Some(ready) = slot.ready.load_full()
+            && ready.layout == self.fleet.layout()
             && now.saturating_sub(ready.rendered) < AT_LEAST_EVERY * 2
             && (kept_fresh || now.saturating_sub(ready.rendered) < AT_MOST_EVERY)
         {
@@ -94,7 +124,12 @@ impl Pages {
         // Scrapes that come together share one rendering.
         let _rendering = self.rendering.lock().await;
         match slot.ready.load_full() {
-            Some(ready) if self.timer.mono().saturating_sub(ready.rendered) < AT_MOST_EVERY => ready,
+            Some(ready)
+                if ready.layout == self.fleet.layout()
+                    && self.timer.mono().saturating_sub(ready.rendered) < AT_MOST_EVERY =>
+            {
+                ready
+            }
             _ => self.render(variant),
         }
     }
@@ -124,9 +159,10 @@ impl Pages {
                     self.render(variant);
                 }
             }
+            let took = self.timer.mono().saturating_sub(now);
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
-                () = self.timer.sleep_until(now + AT_MOST_EVERY) => {}
+                () = self.timer.sleep_until(now + pause(took)) => {}
             }
         }
     }
@@ -143,18 +179,26 @@ impl Pages {
 
     fn render(&self, variant: Variant) -> Arc<Ready> {
         let rendered = self.timer.mono();
+        let layout = self.fleet.layout();
         let slot = self.slot(variant);
         let capacity = match slot.ready.load_full() {
             Some(last) if !variant.gzip => last.body.len() + last.body.len() / 16,
             _ => 64 << 10,
         };
+        let look = self.look.load();
+        let more = |out: &mut _| self.telemetry.families(out);
         let Page { text, families, samples } =
-            exposition::render(&self.fleet, rendered, self.look, variant.format, capacity);
+            exposition::render(&self.fleet, rendered, self.version, &look, variant.format, capacity, &more);
         let body = if variant.gzip { gzip(&text) } else { text.into() };
-        let ready = Arc::new(Ready { body, rendered, families, samples });
+        let ready = Arc::new(Ready { body, rendered, families, samples, layout });
         slot.ready.store(Some(ready.clone()));
         ready
     }
+}
+
+/// The time from the start of one rendering, which took so long, to the start of the next.
+fn pause(took: Duration) -> Duration {
+    (took * PART_OF_THE_TIME).clamp(AT_MOST_EVERY, AT_LEAST_EVERY)
 }
 
 fn gzip(text: &str) -> axum::body::Bytes {
@@ -166,4 +210,15 @@ fn gzip(text: &str) -> axum::body::Bytes {
 
 fn millis(d: Duration) -> u64 {
     u64::try_from(d.as_millis()).unwrap_or(u64::MAX - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_takes_long_is_rendered_less_often() {
+        let pause = |ms| pause(Duration::from_millis(ms)).as_millis();
+        assert_eq!((pause(1), pause(20), pause(60), pause(5000)), (1000, 1000, 3000, 10_000));
+    }
 }

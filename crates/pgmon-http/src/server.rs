@@ -1,65 +1,64 @@
 //! Routes and the listener.
 
+use crate::access::{self, Peer};
+use crate::app::App;
 use crate::health::{self, Status};
-use crate::landing;
-use crate::pages::{Pages, Variant};
-use axum::extract::State;
+use crate::pages::Variant;
+use crate::{configz, guard, landing, listener, login, reload, respond, sessions};
+use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
-use pgmon_collect::poller::fleet::Fleet;
-use pgmon_collect::poller::timer::Timer;
+use axum::routing::{get, post};
+use axum::{Json, Router, middleware};
 use pgmon_core::snapshot::{Loop, Up};
 use pgmon_core::text::Format;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// What the handlers read.
-pub struct App {
-    /// The snapshots.
-    pub fleet: Arc<Fleet>,
-    /// The rendered pages.
-    pub pages: Pages,
-    /// Time.
-    pub timer: Arc<dyn Timer>,
-    /// pgmon's version.
-    pub version: &'static str,
-}
+/// The largest form (bytes).
+const LARGEST_FORM: usize = 16 * 1024;
 
-/// All routes.
+/// All routes, behind the guard.
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/metrics", get(metrics))
+        .route("/configz", get(configz::configz))
         .route("/healthz", get(healthz))
         .route("/livez", get(livez))
         .route("/-/healthy", get(livez))
         .route("/readyz", get(readyz))
         .route("/-/ready", get(readyz))
+        .route("/-/reload", post(reload::reload).put(reload::reload))
+        .route("/login", get(login::form).post(login::log_in))
+        .route("/logout", post(login::log_out))
+        .fallback(not_found)
+        .layer(DefaultBodyLimit::max(LARGEST_FORM))
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .with_state(app)
 }
 
 /// Serves until `stop` becomes true, then lets answers under way finish.
-pub async fn serve(
-    listener: TcpListener,
-    app: Arc<App>,
-    mut stop: watch::Receiver<bool>,
-) -> std::io::Result<()> {
-    let fresh = stop.clone();
-    let pages = app.clone();
+pub async fn serve(listener: TcpListener, app: Arc<App>, stop: watch::Receiver<bool>) -> std::io::Result<()> {
+    let (fresh, pages) = (stop.clone(), app.clone());
     tokio::spawn(async move { pages.pages.keep_fresh(fresh).await });
-    axum::serve(listener, router(app))
-        .with_graceful_shutdown(async move {
-            // A dropped sender means that the process is ending, too.
-            let _ = stop.wait_for(|stop| *stop).await;
-        })
-        .await
+    tokio::spawn(access::watch(app.clone(), stop.clone()));
+    listener::run(listener, app.clone(), router(app), stop).await;
+    Ok(())
 }
 
-async fn index(State(app): State<Arc<App>>) -> Html<String> {
-    Html(landing::page(&app.fleet, app.version))
+async fn not_found() -> Response {
+    respond::error(StatusCode::NOT_FOUND, "there is no such page", "see / for what there is")
+}
+
+async fn index(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Arc<Peer>>,
+    headers: HeaderMap,
+) -> Html<String> {
+    let logged_in = sessions::token(&headers, peer.tls).is_some();
+    Html(landing::page(&app.fleet, app.version, logged_in))
 }
 
 async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {

@@ -1,6 +1,6 @@
 //! Real PostgreSQL 12-18 servers, replicas, poolers and workloads for tests, benches and the demo.
 //!
-//! Nothing here is a mock. [`Server::start`] takes well under a second: a data directory is made
+//! No server is a mock; the one double is [`VaultDouble`], and says so. [`Server::start`] takes well under a second: a data directory is made
 //! once per version and copied. Everything listens on loopback only, runs as an unprivileged
 //! user, and ends with the value that stands for it, also if the test panics or is killed.
 //!
@@ -35,10 +35,12 @@ mod major;
 mod pgbouncer;
 mod place;
 mod process;
+mod prometheus;
 mod proxy;
 mod replica;
 mod server;
 mod template;
+mod vault;
 pub mod workload;
 
 pub use access::{Tier, quote_ident, quote_literal};
@@ -46,11 +48,13 @@ pub use builder::ServerBuilder;
 pub use major::Major;
 pub use pgbouncer::{PgBouncer, PgBouncerBuilder};
 pub use place::program;
+pub use prometheus::{Prometheus, promtool};
 pub use proxy::{Fault, Proxy};
 pub use replica::{Replica, ReplicaBuilder};
 pub use server::{Server, StopMode};
 /// What [`Server::connect`] answers, so that a test needs no dependency of its own.
 pub use sqlx::PgConnection;
+pub use vault::{Terms, VaultDouble};
 
 use anyhow::Result;
 

@@ -55,6 +55,9 @@ pub struct SourceArgs {
     /// The file of `pgmon query test`, which takes the place of the configured queries.
     #[arg(skip)]
     pub queries: Option<PathBuf>,
+    /// Web configuration file of the Prometheus exporter toolkit: certificate, users, headers.
+    #[arg(long = "web.config.file", value_name = "FILE", global = true)]
+    pub web_config_file: Option<String>,
 }
 
 /// The subcommands.
@@ -106,6 +109,18 @@ pub enum Command {
         #[command(subcommand)]
         action: QueryAction,
     },
+    /// Print the SHA-256 of an API key, for http.auth.api_keys. The key is read from standard input.
+    HashKey {
+        /// Make a new key, and print it as well.
+        #[arg(long)]
+        generate: bool,
+    },
+    /// Print the hash of a password, for http.auth.basic. The password is read from standard input.
+    HashPassword {
+        /// How it is hashed.
+        #[arg(long, value_enum, default_value_t = Algorithm::Bcrypt)]
+        algorithm: Algorithm,
+    },
     /// Print the JSON Schema of the configuration.
     Schema {
         /// Of which file.
@@ -140,6 +155,15 @@ pub enum SchemaOf {
     Queries,
     /// The file that databases_file names.
     Databases,
+}
+
+/// How a password is hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Algorithm {
+    /// Understood by the Prometheus exporter toolkit as well.
+    Bcrypt,
+    /// Harder to attack with special hardware; each verification takes 19 MiB for a moment.
+    Argon2id,
 }
 
 /// How findings are printed.

@@ -3,6 +3,7 @@
 mod agent;
 mod check_config;
 mod doctor;
+mod hash;
 mod healthcheck;
 mod print;
 mod query;
@@ -13,6 +14,8 @@ use pgmon_collect::postgres::custom::QuerySet;
 use pgmon_collect::postgres::{collectors, denylist};
 use pgmon_config::{Config, Diagnostic, LoadOptions, Loaded, Overrides, Secret};
 use pgmon_http::exposition;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// Does what the command line says.
 pub fn run(cli: Cli) -> anyhow::Result<Code> {
@@ -20,11 +23,11 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         return Ok(healthcheck::run(&cli.source));
     }
     match cli.command.unwrap_or(Command::Agent) {
-        Command::Agent => with_config(&cli.source, agent::run),
         Command::CheckConfig { show, format } => match pgoptions() {
             Some(code) => Ok(code),
-            None => check_config::run(load(&cli.source), show, format),
+            None => check_config::run(Config::load(&options(&cli.source)), show, format),
         },
+        Command::Agent => with_config(&cli.source, |loaded| agent::run(loaded, options(&cli.source))),
         Command::SetupSql { role, pg, databases, minimal } => {
             print::setup_sql(&role, pg, &databases, minimal)
         }
@@ -34,6 +37,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
             with_config(&SourceArgs { queries: Some(file), ..cli.source }, |loaded| query::test(&loaded))
         }
         Command::Schema { of } => print::schema(of),
+        Command::HashKey { generate } => hash::key(generate),
+        Command::HashPassword { algorithm } => hash::password(algorithm),
         Command::Completions { shell } => print::completions(shell),
         Command::Man => print::man(),
     }
@@ -79,38 +84,49 @@ fn with_config(
     if let Some(code) = pgoptions() {
         return Ok(code);
     }
-    match load(source) {
+    match read(&options(source), &mut BTreeSet::new()) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 eprintln!("warning: {warning}");
             }
-            if let Some(fault) = canary_fault(&loaded) {
-                eprintln!("error: {fault}");
-                return Ok(Code::Usage);
-            }
             then(loaded)
         }
-        Err(errors) => {
-            for error in errors.diagnostics() {
-                eprintln!("error: {error}");
+        Err(faults) => {
+            for fault in faults {
+                eprintln!("error: {fault}");
             }
             Ok(Code::Usage)
         }
     }
 }
 
-fn load(source: &SourceArgs) -> Result<Loaded, pgmon_config::ConfigErrors> {
-    Config::load(&LoadOptions {
+/// Reads the configuration and says everything that is wrong with it. `files` learns where it was read from.
+fn read(options: &LoadOptions, files: &mut BTreeSet<PathBuf>) -> Result<Loaded, Vec<String>> {
+    let loaded = Config::load_noting(options, files)
+        .map_err(|errors| errors.diagnostics().iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    match canary_fault(&loaded) {
+        Some(fault) => Err(vec![fault.to_string()]),
+        None => Ok(loaded),
+    }
+}
+
+/// From where the configuration is read.
+fn options(source: &SourceArgs) -> LoadOptions {
+    LoadOptions {
         path: source.config.clone(),
-        env: std::env::vars_os()
-            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-            .collect(),
+        env: environment(),
         overrides: Overrides {
             dsn: source.dsn.clone().map(Secret::new),
             cluster: source.cluster.clone(),
             bind: source.bind.clone(),
             queries_file: source.queries.as_ref().map(|path| path.display().to_string()),
+            web_config_file: source.web_config_file.clone(),
         },
         ..LoadOptions::default()
-    })
+    }
+}
+
+/// The environment, as far as it is text.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
 }

@@ -1,20 +1,44 @@
 //! The latest snapshots of everything that is watched, for readers.
 
+use super::cardinality::Cardinality;
+use crate::history::HistoryStore;
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use pgmon_core::name::Name;
 use pgmon_core::snapshot::{CollectorState, Snapshot};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
-/// All watched databases. Writers are the drivers, one per cell; readers take what is there.
+/// All watched databases. Writers are the drivers, one per cell; readers take what is there. Which databases
+/// those are can change while others read: see [`Fleet::arrange`].
 #[derive(Debug)]
 pub struct Fleet {
-    cells: Vec<Arc<Cell>>,
+    cells: ArcSwap<Vec<Arc<Cell>>>,
+    /// Rises with every other set of cells.
+    layout: AtomicU64,
     /// Rises with every published snapshot.
     version: Arc<watch::Sender<u64>>,
-    /// Who leads a server, and how much of it that entry sees.
-    leaders: Mutex<HashMap<String, (usize, usize)>>,
+    /// Who leads a server, and how much of it that driver sees.
+    leaders: Mutex<HashMap<String, (Ticket, usize)>>,
+    tickets: AtomicU64,
+    config: ArcSwap<ConfigState>,
+    /// What the cells showed in the last hour.
+    history: HistoryStore,
+}
+
+/// Stands for one driver, and for no other that comes after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket(u64);
+
+/// How the last attempt to read the configuration again went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigState {
+    /// When the configuration that is in force was read; `None` where there is none to be read again.
+    pub since: Option<Timestamp>,
+    /// Why a newer one is not in force; without values from it.
+    pub failure: Option<String>,
 }
 
 /// One configured database's latest snapshot.
@@ -25,6 +49,7 @@ pub struct Cell {
     totals: ArcSwap<Totals>,
     /// For the writers alone.
     ledger: Mutex<Ledger>,
+    cardinality: Arc<Cardinality>,
     version: Arc<watch::Sender<u64>>,
 }
 
@@ -94,11 +119,17 @@ impl Cell {
             roamed: ArcSwap::from_pointee(Vec::new()),
             totals: ArcSwap::from_pointee(Totals::default()),
             ledger: Mutex::new(Ledger::default()),
+            cardinality: Arc::default(),
             version,
         };
         let start = cell.snapshot();
         cell.book(Source::Own, &start.collectors, start.dropped);
         cell
+    }
+
+    /// How many series the entry may have, and what is left out.
+    pub fn cardinality(&self) -> &Arc<Cardinality> {
+        &self.cardinality
     }
 
     /// Counters that never go down.
@@ -127,6 +158,7 @@ impl Cell {
     /// Replaces the snapshot.
     pub fn publish(&self, snapshot: Snapshot) {
         self.book(Source::Own, &snapshot.collectors, snapshot.dropped);
+        self.cardinality.weigh(snapshot.collectors.iter().map(|state| (None, state)));
         self.snapshot.store(Arc::new(snapshot));
         self.version.send_modify(|v| *v += 1);
     }
@@ -134,6 +166,9 @@ impl Cell {
     /// Replaces what was found in other databases, of which `dropped` samples were left out so far.
     pub fn publish_roamed(&self, states: Vec<CollectorState>, dropped: u64) {
         self.book(Source::Visits, &states, dropped);
+        if states.iter().any(|state| state.custom.is_some()) {
+            self.cardinality.weigh(states.iter().map(|state| (state.datname.as_ref(), state)));
+        }
         self.roamed.store(Arc::new(states));
         self.version.send_modify(|v| *v += 1);
     }
@@ -144,12 +179,59 @@ impl Fleet {
     pub fn new(start: Vec<Snapshot>) -> Self {
         let version = Arc::new(watch::Sender::new(0));
         let cells = start.into_iter().map(|s| Arc::new(Cell::new(s, version.clone()))).collect();
-        Self { cells, version, leaders: Mutex::new(HashMap::new()) }
+        Self {
+            cells: ArcSwap::from_pointee(cells),
+            layout: AtomicU64::new(0),
+            version,
+            leaders: Mutex::new(HashMap::new()),
+            tickets: AtomicU64::new(0),
+            config: ArcSwap::from_pointee(ConfigState::default()),
+            history: HistoryStore::new(),
+        }
     }
 
-    /// The cells in the order of the configuration.
-    pub fn cells(&self) -> &[Arc<Cell>] {
-        &self.cells
+    /// The cells in the order of the configuration, as they are now.
+    pub fn cells(&self) -> Arc<Vec<Arc<Cell>>> {
+        self.cells.load_full()
+    }
+
+    /// A cell that readers do not see until [`Fleet::arrange`] has put it among the others.
+    pub fn cell(&self, start: Snapshot) -> Arc<Cell> {
+        Arc::new(Cell::new(start, self.version.clone()))
+    }
+
+    /// Makes these the cells that readers see, all at once. A cell that is left out is gone, whatever its
+    /// driver still publishes.
+    pub fn arrange(&self, cells: Vec<Arc<Cell>>) {
+        self.cells.store(Arc::new(cells));
+        self.layout.fetch_add(1, Ordering::Release);
+        self.version.send_modify(|v| *v += 1);
+    }
+
+    /// Rises whenever the set of cells changes: what was made from another set is out of date.
+    pub fn layout(&self) -> u64 {
+        self.layout.load(Ordering::Acquire)
+    }
+
+    /// How the last attempt to read the configuration went.
+    pub fn config(&self) -> Arc<ConfigState> {
+        self.config.load_full()
+    }
+
+    /// Notes how an attempt to read the configuration went.
+    pub fn set_config(&self, state: ConfigState) {
+        self.config.store(Arc::new(state));
+        self.version.send_modify(|v| *v += 1);
+    }
+
+    /// A ticket for a new driver.
+    pub fn ticket(&self) -> Ticket {
+        Ticket(self.tickets.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The last hour; a [`crate::history::Recorder`] writes it.
+    pub fn history(&self) -> &HistoryStore {
+        &self.history
     }
 
     /// Told of every published snapshot.
@@ -157,24 +239,24 @@ impl Fleet {
         self.version.subscribe()
     }
 
-    /// Makes `entry` the one that collects what belongs to the whole server, if none does yet or if it
+    /// Makes `driver` the one that collects what belongs to the whole server, if none does yet or if it
     /// sees more of the server than the one that does (`sight`: how many collectors run with its role).
     /// Returns whether it is.
-    pub fn lead(&self, server: &str, entry: usize, sight: usize) -> bool {
+    pub fn lead(&self, server: &str, driver: Ticket, sight: usize) -> bool {
         let mut leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
         match leaders.get(server) {
-            Some((leader, seen)) if *leader != entry && *seen >= sight => false,
+            Some((leader, seen)) if *leader != driver && *seen >= sight => false,
             _ => {
-                leaders.insert(server.to_owned(), (entry, sight));
+                leaders.insert(server.to_owned(), (driver, sight));
                 true
             }
         }
     }
 
-    /// Lets another entry collect what belongs to the server.
-    pub fn resign(&self, entry: usize) {
+    /// Lets another driver collect what belongs to the server.
+    pub fn resign(&self, driver: Ticket) {
         let mut leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
-        leaders.retain(|_, (leader, _)| *leader != entry);
+        leaders.retain(|_, (leader, _)| *leader != driver);
     }
 }
 
@@ -185,20 +267,42 @@ mod tests {
     #[test]
     fn one_entry_leads_until_it_resigns() {
         let fleet = Fleet::new(Vec::new());
-        assert!(
-            fleet.lead("a", 0, 9) && fleet.lead("a", 0, 9) && !fleet.lead("a", 1, 9) && fleet.lead("b", 1, 9)
-        );
-        fleet.resign(0);
-        assert!(fleet.lead("a", 1, 9));
+        let (one, two) = (fleet.ticket(), fleet.ticket());
+        assert!(fleet.lead("a", one, 9) && fleet.lead("a", one, 9));
+        assert!(!fleet.lead("a", two, 9) && fleet.lead("b", two, 9));
+        fleet.resign(one);
+        assert!(fleet.lead("a", two, 9));
     }
 
     #[test]
     fn who_sees_more_takes_over() {
         let fleet = Fleet::new(Vec::new());
-        assert!(fleet.lead("a", 0, 3) && fleet.lead("a", 1, 9));
-        assert!(!fleet.lead("a", 0, 3), "the blinder one learns that it no longer leads");
+        let (one, two) = (fleet.ticket(), fleet.ticket());
+        assert!(fleet.lead("a", one, 3) && fleet.lead("a", two, 9));
+        assert!(!fleet.lead("a", one, 3), "the blinder one learns that it no longer leads");
         // The leader's role lost a grant: who sees more may lead again.
-        assert!(fleet.lead("a", 1, 2) && fleet.lead("a", 0, 3));
+        assert!(fleet.lead("a", two, 2) && fleet.lead("a", one, 3));
+    }
+
+    #[test]
+    fn a_cell_that_is_left_out_is_gone_whatever_its_driver_publishes() {
+        let snapshot = |db: &str| {
+            let up = pgmon_core::snapshot::Up::Pending;
+            let plan = crate::postgres::plan::Plan::new(&pgmon_config::Config::default());
+            Snapshot { up, ..plan.pending("c", db) }
+        };
+        let dbs = |fleet: &Fleet| -> Vec<String> {
+            fleet.cells().iter().map(|c| c.snapshot().db.to_string()).collect()
+        };
+        let fleet = Fleet::new(vec![snapshot("a"), snapshot("b")]);
+        let (before, layout) = (fleet.cells(), fleet.layout());
+        let c = fleet.cell(snapshot("c"));
+        c.publish(snapshot("c"));
+        assert_eq!(dbs(&fleet), ["a", "b"]);
+        fleet.arrange(vec![c, before[0].clone()]);
+        before[1].publish(snapshot("b"));
+        assert_eq!(dbs(&fleet), ["c", "a"]);
+        assert!(fleet.layout() > layout);
     }
 
     fn state(collector: &'static str, datname: Option<&str>, errors: u64) -> CollectorState {

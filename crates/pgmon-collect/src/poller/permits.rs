@@ -9,9 +9,12 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// The permits of all servers, by address.
 #[derive(Debug)]
-pub struct Permits {
+pub struct Permits(Mutex<Servers>);
+
+#[derive(Debug)]
+struct Servers {
     per_server: usize,
-    servers: Mutex<HashMap<String, Arc<Server>>>,
+    by_address: HashMap<String, Arc<Server>>,
 }
 
 #[derive(Debug)]
@@ -27,6 +30,14 @@ struct Queue {
     waiting: usize,
     /// Holders that are about to give their connection up.
     leaving: usize,
+    /// Connections over the cap, since it was lowered: the next ones that are given up are not given away.
+    over: usize,
+}
+
+impl Queue {
+    fn wants_more(&self) -> bool {
+        self.waiting + self.over > self.leaving
+    }
 }
 
 /// Leave to hold one connection; given back on drop.
@@ -40,21 +51,39 @@ pub struct Permit {
 impl Permits {
     /// At most `per_server` connections to each address.
     pub fn new(per_server: usize) -> Self {
-        Self { per_server: per_server.max(1), servers: Mutex::new(HashMap::new()) }
+        Self(Mutex::new(Servers { per_server: per_server.max(1), by_address: HashMap::new() }))
+    }
+
+    /// Changes the cap. Who holds a connection over a lower one is asked to give way.
+    pub fn resize(&self, per_server: usize) {
+        let per_server = per_server.max(1);
+        let mut servers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (more, fewer) =
+            (per_server.saturating_sub(servers.per_server), servers.per_server.saturating_sub(per_server));
+        servers.per_server = per_server;
+        for server in servers.by_address.values() {
+            let mut queue = server.queue();
+            let repaid = more.min(queue.over);
+            queue.over = queue.over - repaid + (fewer - server.free.forget_permits(fewer));
+            drop(queue);
+            server.free.add_permits(more - repaid);
+            server.wanted.notify_waiters();
+        }
     }
 
     /// Waits, first come first served, for leave to connect to `address`.
     pub async fn acquire(&self, address: &str) -> Permit {
         let server = {
-            let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut servers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let per_server = servers.per_server;
             let fresh = || {
                 Arc::new(Server {
-                    free: Arc::new(Semaphore::new(self.per_server)),
+                    free: Arc::new(Semaphore::new(per_server)),
                     queue: Mutex::new(Queue::default()),
                     wanted: Notify::new(),
                 })
             };
-            servers.entry(address.to_owned()).or_insert_with(fresh).clone()
+            servers.by_address.entry(address.to_owned()).or_insert_with(fresh).clone()
         };
         let permit = |held| Permit { server: server.clone(), leaving: false, held: Some(held) };
         if let Ok(held) = server.free.clone().try_acquire_owned() {
@@ -80,8 +109,7 @@ impl Server {
 impl Permit {
     /// Whether more wait for a connection to this server than are about to get one.
     pub fn is_wanted(&self) -> bool {
-        let queue = self.server.queue();
-        queue.waiting > queue.leaving
+        self.server.queue().wants_more()
     }
 
     /// Waits until [`Permit::is_wanted`].
@@ -99,7 +127,7 @@ impl Permit {
     /// then the permit is to be dropped soon.
     pub fn give_way(&mut self) -> bool {
         let mut queue = self.server.queue();
-        if !self.leaving && queue.waiting > queue.leaving {
+        if !self.leaving && queue.wants_more() {
             queue.leaving += 1;
             self.leaving = true;
         }
@@ -109,9 +137,14 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        drop(self.held.take());
-        if self.leaving {
-            self.server.queue().leaving -= 1;
+        let mut queue = self.server.queue();
+        let over = queue.over > 0;
+        queue.over -= usize::from(over);
+        queue.leaving -= usize::from(self.leaving);
+        drop(queue);
+        match self.held.take() {
+            Some(held) if over => held.forget(),
+            held => drop(held),
         }
     }
 }
@@ -135,6 +168,7 @@ impl Drop for Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt as _;
 
     fn wait_for_one(permits: &Arc<Permits>) -> tokio::task::JoinHandle<Permit> {
         let permits = permits.clone();
@@ -176,6 +210,30 @@ mod tests {
         gone.abort();
         let _ = gone.await;
         assert!(!held[0].is_wanted() && !held[1].give_way());
+    }
+
+    #[tokio::test]
+    async fn a_changed_cap_holds_for_those_who_have_and_those_who_come() {
+        let permits = Arc::new(Permits::new(1));
+        let mut a = permits.acquire("s:5432").await;
+        let waiter = wait_for_one(&permits);
+        a.wanted().await;
+        permits.resize(2);
+        let mut b = waiter.await.unwrap();
+        assert!(!a.is_wanted());
+        permits.resize(1);
+        let leaving = [a.give_way(), b.give_way()];
+        assert_eq!(leaving, [true, false], "one of two gives way");
+        drop(a);
+        assert!(!b.is_wanted());
+        let waiter = wait_for_one(&permits);
+        b.wanted().await;
+        assert!(!waiter.is_finished());
+        permits.resize(3);
+        let c = waiter.await.unwrap();
+        let d = permits.acquire("s:5432").await;
+        assert!(permits.acquire("s:5432").now_or_never().is_none(), "three and no more");
+        drop((b, c, d));
     }
 
     #[tokio::test]

@@ -27,6 +27,12 @@ impl Schedule {
         self.spread = false;
     }
 
+    /// Changes the interval. The next round is due an interval from now at the latest.
+    pub fn set_interval(&mut self, interval: Duration, now: Duration) {
+        self.interval = interval;
+        self.due = self.due.min(now + interval);
+    }
+
     /// A round starts at `now`: sets the next due time and returns how many ticks were missed.
     ///
     /// The first tick after a start comes after a part of the interval (`jitter`, 0 to 1, of its
@@ -62,6 +68,18 @@ mod tests {
             assert_eq!(s.start(S(8), jitter), 0);
             assert!(s.due() >= S(38) && s.due() <= S(68), "{:?}", s.due());
         }
+    }
+
+    #[test]
+    fn a_shorter_interval_holds_at_once() {
+        let mut s = Schedule::new(S(600), S(0));
+        s.start(S(0), 1.0);
+        s.set_interval(S(10), S(100));
+        assert_eq!(s.due(), S(110));
+        s.set_interval(S(600), S(105));
+        assert_eq!(s.due(), S(110), "what was due sooner stays so");
+        s.start(S(110), 0.0);
+        assert_eq!(s.due(), S(710));
     }
 
     #[test]

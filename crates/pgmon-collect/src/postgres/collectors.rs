@@ -9,6 +9,7 @@ mod lint;
 #[cfg(test)]
 mod storage_tests;
 
+pub mod active_connections;
 pub mod archiver;
 pub mod bloat;
 pub mod canary;
@@ -46,6 +47,7 @@ pub mod xmin_horizon;
 pub const ALL: &[Registered] = &[
     // hot_path
     connections::REGISTERED,
+    single::<active_connections::ActiveConnections>(),
     locks::REGISTERED,
     progress::REGISTERED,
     single::<temp::Temp>(),

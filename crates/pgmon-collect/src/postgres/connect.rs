@@ -2,28 +2,33 @@
 
 use super::session::{Guard, QueryError, Session};
 use pgmon_config::{ConnectSpec, Host, SslMode};
+use pgmon_secrets::{Login, Logins};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How to reach a database: the ways that its `sslmode` allows, in libpq's order.
 ///
 /// Nothing is taken from the process's environment: the configuration has done that already.
+///
+/// User and password are asked for at each connection, so that a rotated password costs nothing.
 #[derive(Clone)]
 pub struct Route {
     ways: Vec<PgConnectOptions>,
+    logins: Arc<dyn Logins>,
 }
 
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The options hold the password, and would show it.
+        // Options hold passwords, and would show them.
         f.debug_struct("Route").field("ways", &self.ways.len()).finish_non_exhaustive()
     }
 }
 
 impl Route {
     /// The route of a configured database.
-    pub fn new(spec: &ConnectSpec) -> Self {
+    pub fn new(spec: &ConnectSpec, logins: Arc<dyn Logins>) -> Self {
         let options = options(spec);
         let way = |mode| options.clone().ssl_mode(mode);
         let socket = matches!(spec.host, Host::Socket(_));
@@ -43,28 +48,83 @@ impl Route {
             SslMode::VerifyCa => vec![way(PgSslMode::VerifyCa)],
             SslMode::VerifyFull => vec![way(PgSslMode::VerifyFull)],
         };
-        Self { ways }
+        Self { ways, logins }
     }
 
     /// The route to another database of the same server.
     pub fn to_database(&self, name: &str) -> Self {
-        Self { ways: self.ways.iter().map(|way| way.clone().database(name)).collect() }
+        Self {
+            ways: self.ways.iter().map(|way| way.clone().database(name)).collect(),
+            logins: self.logins.clone(),
+        }
+    }
+
+    /// Whether a connection that was made with `login` should be replaced; see [`Logins::is_outdated`].
+    pub fn is_outdated(&self, login: &Login) -> bool {
+        self.logins.is_outdated(login)
+    }
+
+    /// Waits until [`Route::is_outdated`]; without a login, for ever.
+    pub async fn outdated(&self, login: Option<&Login>) {
+        match login {
+            Some(login) => self.logins.outdated(login).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// As [`Route::log_in`], where nobody wants to know the login.
+    pub async fn connect(&self, guard: Guard, timeout: Duration) -> Result<Session, QueryError> {
+        Ok(self.log_in(guard, timeout).await?.0)
+    }
+
+    /// Asks for a login and connects. If the server does not take it, it is tried once more with another
+    /// one, if there is one by now: so a password that was rotated costs no round.
+    pub async fn log_in(&self, guard: Guard, timeout: Duration) -> Result<(Session, Login), QueryError> {
+        let login = self.logins.login().await?;
+        let error = match self.connect_as(&login, guard, timeout).await {
+            Ok(session) => return Ok((session, login)),
+            Err(error) => error,
+        };
+        if !is_of_the_login(&error) {
+            return Err(error);
+        }
+        match self.logins.refused(&login).await {
+            Ok(Some(other)) => {
+                tracing::debug!("the login was refused, trying the next one: {error}");
+                let session = self.connect_as(&other, guard, timeout).await?;
+                Ok((session, other))
+            }
+            Ok(None) => Err(error),
+            Err(why) => {
+                tracing::warn!("the login was refused, and there is no other: {why}");
+                Err(error)
+            }
+        }
     }
 
     /// Connects within `timeout`, all ways together. The next way is tried where libpq would: if no
     /// connection came about (a TLS handshake that failed), or the server turned us away before it
     /// asked who we are (its `pg_hba.conf` may want TLS, or forbid it). Modes from `require` on have
     /// one way only.
-    pub async fn connect(&self, guard: Guard, timeout: Duration) -> Result<Session, QueryError> {
-        tokio::time::timeout(timeout, self.try_ways(guard, timeout))
+    async fn connect_as(
+        &self,
+        login: &Login,
+        guard: Guard,
+        timeout: Duration,
+    ) -> Result<Session, QueryError> {
+        tokio::time::timeout(timeout, self.try_ways(login, guard, timeout))
             .await
             .unwrap_or(Err(QueryError::NoAnswer(timeout)))
     }
 
-    async fn try_ways(&self, guard: Guard, timeout: Duration) -> Result<Session, QueryError> {
+    async fn try_ways(&self, login: &Login, guard: Guard, timeout: Duration) -> Result<Session, QueryError> {
         let mut before: Option<QueryError> = None;
         for way in &self.ways {
-            match Session::connect(way, guard, timeout).await {
+            let mut way = way.clone().username(&login.user);
+            if let Some(password) = &login.password {
+                way = way.password(password.expose());
+            }
+            match Session::connect(&way, guard, timeout).await {
                 Ok(session) => {
                     if let Some(error) = before {
                         let tls = !matches!(way.get_ssl_mode(), PgSslMode::Disable);
@@ -102,7 +162,20 @@ fn another_way_may_do(error: &QueryError) -> bool {
             "28P01" | "3D000" | "42501" | "53300" | "57P01" | "57P02" | "57P03"
         ),
         // A server that says nothing would not do so the other way either.
-        QueryError::NoAnswer(_) | QueryError::Decode(_) => false,
+        QueryError::NoAnswer(_) | QueryError::Decode(_) | QueryError::Login(_) => false,
+    }
+}
+
+/// Whether the server did not take the user or the password.
+fn is_of_the_login(error: &QueryError) -> bool {
+    match error {
+        // 28P01 invalid_password; 28000: by `pg_hba.conf`, or an unknown role.
+        QueryError::Server { sqlstate, .. } if matches!(sqlstate.as_str(), "28P01" | "28000") => true,
+        // PgBouncer's word for it.
+        QueryError::Server { sqlstate, message } => {
+            sqlstate == "08P01" && message.contains("authentication failed")
+        }
+        _ => false,
     }
 }
 
@@ -123,16 +196,12 @@ fn both(last: QueryError, before: &QueryError) -> QueryError {
 }
 
 fn options(spec: &ConnectSpec) -> PgConnectOptions {
-    let mut options =
-        PgConnectOptions::new_without_pgpass().port(spec.port).username(&spec.user).database(&spec.database);
+    let mut options = PgConnectOptions::new_without_pgpass().port(spec.port).database(&spec.database);
     options = match &spec.host {
         Host::Name(name) => options.host(name),
         Host::Ip(ip) => options.host(&ip.to_string()),
         Host::Socket(directory) => options.socket(directory),
     };
-    if let Some(password) = &spec.password {
-        options = options.password(password.expose());
-    }
     if let Some(file) = &spec.sslrootcert {
         options = options.ssl_root_cert(file);
     }

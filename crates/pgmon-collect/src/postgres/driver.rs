@@ -11,7 +11,7 @@ use super::plan::Plan;
 use super::run::panic_text;
 use super::session::{QueryError, Session};
 use crate::poller::backoff::Backoff;
-use crate::poller::fleet::Fleet;
+use crate::poller::fleet::{Cell, Fleet, Ticket};
 use crate::poller::permits::{Permit, Permits};
 use crate::poller::schedule::Schedule;
 use crate::poller::timer::Timer;
@@ -19,6 +19,7 @@ use admission::Rejection;
 use futures::FutureExt as _;
 use pgmon_config::Entry;
 use pgmon_core::snapshot::{Loop, Snapshot};
+use pgmon_secrets::{Login, Logins};
 use pulse::Pulse;
 use report::Told;
 use std::fmt;
@@ -29,6 +30,7 @@ use tokio::sync::watch;
 use tracing::Instrument as _;
 
 mod admission;
+mod adoption;
 mod pulse;
 mod queries;
 mod report;
@@ -50,17 +52,25 @@ const AT_ONCE_APART: Duration = Duration::from_secs(60);
 const LOST_AFTER_PULSES: u32 = 3;
 
 /// What all drivers share.
+#[derive(Clone)]
 pub struct Shared {
-    /// Intervals, budgets and limits.
-    pub plan: Plan,
+    /// Intervals, budgets and limits; those of a new configuration take their place.
+    pub plans: watch::Receiver<Arc<Plan>>,
     /// Where snapshots go.
     pub fleet: Arc<Fleet>,
     /// The caps on connections.
     pub permits: Arc<Permits>,
     /// Time.
     pub timer: Arc<dyn Timer>,
-    /// Becomes true when the process is to stop.
+    /// Becomes true when who has this is to stop.
     pub stop: watch::Receiver<bool>,
+}
+
+impl Shared {
+    /// The plan in force.
+    pub fn plan(&self) -> Arc<Plan> {
+        self.plans.borrow().clone()
+    }
 }
 
 /// Why a connection's use ended.
@@ -71,6 +81,8 @@ enum Ended {
     Changed(&'static str),
     Rejected(Rejection),
     Yielded,
+    /// The login will not be good for much longer, and there is another one.
+    Outdated,
 }
 
 impl fmt::Display for Ended {
@@ -80,6 +92,7 @@ impl fmt::Display for Ended {
             Self::Changed(what) => write!(f, "{what}"),
             Self::Rejected(_) => f.write_str("rejected"),
             Self::Yielded => f.write_str("another entry needs the connection"),
+            Self::Outdated => f.write_str("there is a new login"),
         }
     }
 }
@@ -87,9 +100,14 @@ impl fmt::Display for Ended {
 /// The driver of one entry.
 pub struct Driver {
     shared: Arc<Shared>,
+    plan: Arc<Plan>,
+    plans: watch::Receiver<Arc<Plan>>,
     entry: Entry,
-    index: usize,
+    cell: Arc<Cell>,
+    ticket: Ticket,
     route: Route,
+    /// What the present connection was made with.
+    login: Option<Login>,
     engine: Option<Engine>,
     schedules: [Schedule; 4],
     rounds: [Option<Round>; 4],
@@ -113,13 +131,20 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// The driver of the fleet's cell `index`.
-    pub fn new(shared: Arc<Shared>, entry: Entry, index: usize) -> Self {
+    /// The driver of an entry, which publishes in the entry's cell and logs in as `logins` say.
+    pub fn new(shared: Arc<Shared>, entry: Entry, cell: Arc<Cell>, logins: Arc<dyn Logins>) -> Self {
         let now = shared.timer.mono();
+        let mut plans = shared.plans.clone();
+        let plan = plans.borrow_and_update().clone();
+        let mut snapshot = plan.pending(&entry.cluster, &entry.db);
+        // The driver before this one has counted as well.
+        let before = cell.snapshot();
+        (snapshot.connects, snapshot.connect_errors) = (before.connects, before.connect_errors);
         Self {
-            route: Route::new(&entry.connect),
-            snapshot: shared.plan.pending(&entry.cluster, &entry.db),
-            schedules: Loop::ALL.map(|l| Schedule::new(shared.plan.interval(l), now)),
+            route: Route::new(&entry.connect, logins),
+            login: None,
+            snapshot,
+            schedules: Loop::ALL.map(|l| Schedule::new(plan.interval(l), now)),
             rounds: [None, None, None, None],
             engine: None,
             backoff: Backoff::default(),
@@ -128,25 +153,27 @@ impl Driver {
             reconnected_at_once: None,
             failed_pulses: 0,
             told: Told::default(),
-            custom: queries::of(&shared.plan, &entry),
+            custom: queries::of(&plan, &entry),
             asked: false,
+            ticket: shared.fleet.ticket(),
+            plan,
+            plans,
             shared,
             entry,
-            index,
+            cell,
         }
     }
 
-    /// Runs until the process stops.
+    /// Runs until it is told to stop.
     pub async fn run(mut self) {
         let mut stop = self.shared.stop.clone();
-        let shared = self.shared.clone();
-        let index = self.index;
+        let (shared, ticket) = (self.shared.clone(), self.ticket);
         let span = tracing::error_span!("database", cluster = %self.entry.cluster, db = %self.entry.db);
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => {}
             () = self.drive().instrument(span) => {}
         }
-        shared.fleet.resign(index);
+        shared.fleet.resign(ticket);
     }
 
     async fn drive(&mut self) {
@@ -156,7 +183,7 @@ impl Driver {
             let ended = AssertUnwindSafe(self.attempt(&mut permit)).catch_unwind().await;
             let ended = ended.unwrap_or_else(|panic| Ended::Lost(QueryError::Lost(panic_text(&*panic))));
             drop(permit);
-            if !matches!(ended, Ended::Yielded) {
+            if !matches!(ended, Ended::Yielded | Ended::Outdated) {
                 self.close_rounds();
             }
             let until = match ended {
@@ -166,6 +193,7 @@ impl Driver {
                     Some(_) => self.shared.timer.mono(),
                     None => self.next_work(),
                 },
+                Ended::Outdated => continue,
                 Ended::Rejected(rejection) => self.down(rejection),
                 ended if self.may_reconnect_at_once(&ended) => {
                     tracing::warn!("reconnecting: {ended}");
@@ -173,7 +201,12 @@ impl Driver {
                 }
                 ended => self.down(Rejection::Down(ended.to_string())),
             };
-            self.shared.timer.sleep_until(until).await;
+            tokio::select! {
+                () = self.shared.timer.sleep_until(until) => {}
+                // Something was mended, perhaps.
+                () = news(&mut self.plans) => {}
+            }
+            self.adopt();
         }
     }
 
@@ -184,7 +217,7 @@ impl Driver {
             Err(rejection) => return Ended::Rejected(rejection),
         };
         let ended = self.serve(&mut session, permit).await;
-        if matches!(ended, Ended::Yielded) {
+        if matches!(ended, Ended::Yielded | Ended::Outdated) {
             session.close().await;
         }
         ended
@@ -195,7 +228,7 @@ impl Driver {
     /// connection must not make a storm of them.
     fn may_reconnect_at_once(&mut self, ended: &Ended) -> bool {
         let now = self.shared.timer.mono();
-        let apart = AT_ONCE_APART.max(self.shared.plan.interval(Loop::HotPath));
+        let apart = AT_ONCE_APART.max(self.plan.interval(Loop::HotPath));
         let lately = self.reconnected_at_once.is_some_and(|at| now.saturating_sub(at) < apart);
         let allowed = !lately && !matches!(ended, Ended::Lost(QueryError::NoAnswer(_)));
         if allowed {
@@ -212,8 +245,15 @@ impl Driver {
         self.is_up();
         loop {
             let now = self.shared.timer.mono();
+            let adopted = self.adopt();
+            if adopted.is_some() {
+                session.set_lock_timeout(self.plan.lock_timeout);
+            }
             let blind = self.engine.as_ref().is_some_and(Engine::is_blind);
-            if now.saturating_sub(learned) >= if blind { FACTS_EVERY_WHILE_BLIND } else { FACTS_EVERY } {
+            let again = adopted.is_some_and(|adopted| adopted.audit);
+            if again
+                || now.saturating_sub(learned) >= if blind { FACTS_EVERY_WHILE_BLIND } else { FACTS_EVERY }
+            {
                 learned = now;
                 if let Err(ended) = self.learn_again(session).await {
                     return ended;
@@ -222,10 +262,14 @@ impl Driver {
             let urgent = self.most_urgent(now);
             // Who has nothing to do gives way at once, and who is never done after an interval.
             let query = self.query_due().is_some_and(|due| due <= now);
-            let had_its_turn =
-                now.saturating_sub(self.connected_at) >= self.shared.plan.interval(Loop::HotPath);
-            if ((urgent.is_none() && !query) || had_its_turn) && permit.give_way() {
+            let had_its_turn = now.saturating_sub(self.connected_at) >= self.plan.interval(Loop::HotPath);
+            let may_end = (urgent.is_none() && !query) || had_its_turn;
+            if may_end && permit.give_way() {
                 return Ended::Yielded;
+            }
+            if may_end && self.login.as_ref().is_some_and(|login| self.route.is_outdated(login)) {
+                tracing::info!("connecting anew with the next login");
+                return Ended::Outdated;
             }
             if query && self.query_comes_first(urgent) {
                 match self.ask(session).await {
@@ -238,6 +282,8 @@ impl Driver {
                 tokio::select! {
                     () = self.shared.timer.sleep_until(due) => {}
                     () = permit.wanted() => {}
+                    () = self.route.outdated(self.login.as_ref()) => {}
+                    () = news(&mut self.plans) => {}
                 }
                 continue;
             };
@@ -269,7 +315,7 @@ impl Driver {
 
     /// Begins the loop's round, or runs its next statement.
     async fn advance(&mut self, which: Loop, session: &mut Session) -> Result<(), Ended> {
-        let plan = &self.shared.plan;
+        let plan = &self.plan;
         let clock = self.shared.timer.clone();
         let Some(engine) = &mut self.engine else {
             return Err(Ended::Lost(QueryError::protocol("no facts are known")));
@@ -307,7 +353,7 @@ impl Driver {
                 }
             }
             let key = self.snapshot.server_key.clone().unwrap_or_default();
-            let leads = self.shared.fleet.lead(&key, self.index, engine.sight());
+            let leads = self.shared.fleet.lead(&key, self.ticket, engine.sight());
             if leads && !self.snapshot.leads {
                 // What belongs to the server must not be missing until the slow loops' next ticks.
                 let now = clock.mono();
@@ -367,5 +413,14 @@ impl Driver {
                 engine.cut_off(round, state, &*self.shared.timer);
             }
         }
+    }
+}
+
+/// Waits for a plan that has not been looked at.
+async fn news(plans: &mut watch::Receiver<Arc<Plan>>) {
+    match plans.changed().await {
+        Ok(()) => plans.mark_changed(),
+        // Nobody is left to make one.
+        Err(_) => std::future::pending().await,
     }
 }

@@ -4,6 +4,7 @@ use super::collector::{Cx, Need, Outcome as Collected, Registered, Scope, Settin
 use super::facts::{Choice, Facts};
 use super::run::Running;
 use super::session::QueryError;
+use crate::poller::cardinality::Cardinality;
 use jiff::Timestamp;
 use pgmon_core::clock::Clock;
 use pgmon_core::snapshot::{Blind, CollectorState, Loop, Outcome, Output};
@@ -22,8 +23,10 @@ pub struct Engine {
     slots: Vec<Slot>,
     facts: Arc<Facts>,
     settings: Arc<Settings>,
-    series_per_family: usize,
-    /// Samples left out so far.
+    cardinality: Arc<Cardinality>,
+    /// The database's name, if it is only visited.
+    visited: Option<Arc<str>>,
+    /// Series left out so far.
     pub dropped: u64,
 }
 
@@ -56,7 +59,7 @@ impl Engine {
         collectors: impl IntoIterator<Item = &'a Registered>,
         facts: Arc<Facts>,
         settings: Arc<Settings>,
-        series_per_family: usize,
+        cardinality: Arc<Cardinality>,
         datname: Option<Arc<str>>,
     ) -> Self {
         let slots = collectors
@@ -84,7 +87,8 @@ impl Engine {
                 losses: 0,
             })
             .collect();
-        let mut engine = Self { slots, facts: facts.clone(), settings, series_per_family, dropped: 0 };
+        let mut engine =
+            Self { slots, facts: facts.clone(), settings, cardinality, visited: None, dropped: 0 };
         engine.set_facts(facts);
         engine
     }
@@ -94,6 +98,7 @@ impl Engine {
     pub fn in_visits(mut self) -> Self {
         for slot in &mut self.slots {
             slot.state.in_loop = slot.state.in_loop.max(Loop::Storage);
+            self.visited = slot.state.datname.clone();
         }
         self
     }
@@ -131,6 +136,17 @@ impl Engine {
         }
         self.facts = facts;
         revived
+    }
+
+    /// Replaces the collectors by ones with other settings. What was found last stays until they have run;
+    /// what they remember of rounds before does not.
+    pub fn replan(&mut self, settings: Arc<Settings>) {
+        if settings != self.settings {
+            for slot in &mut self.slots {
+                slot.steps = (slot.registered.make)(&settings);
+            }
+        }
+        self.settings = settings;
     }
 
     /// The facts in force.
@@ -192,13 +208,8 @@ impl Engine {
 
     fn succeeded(&mut self, index: usize, mut collected: Collected, running: Running) {
         let Some(slot) = self.slots.get_mut(index) else { return };
-        for family in &mut collected.families {
-            let over = family.samples.len().saturating_sub(self.series_per_family);
-            if over > 0 {
-                family.samples.truncate(self.series_per_family);
-                self.dropped += u64::try_from(over).unwrap_or(u64::MAX);
-            }
-        }
+        let (name, visited) = (&slot.state.collector, self.visited.as_ref());
+        self.dropped += self.cardinality.admit(name, visited, &mut collected.families);
         let (at, at_mono) = (running.cx.at, running.cx.mono);
         slot.losses = 0;
         slot.state.outcome = Outcome::Ok;
@@ -239,6 +250,15 @@ impl Engine {
 
     fn name(&self, index: usize) -> &'static str {
         self.slots.get(index).map_or("", |s| s.registered.spec.name)
+    }
+}
+
+impl Drop for Engine {
+    /// What nobody collects any more takes no room.
+    fn drop(&mut self) {
+        for slot in &self.slots {
+            self.cardinality.forget(&slot.state.collector, self.visited.as_ref());
+        }
     }
 }
 

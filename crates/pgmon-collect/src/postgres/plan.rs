@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Intervals, budgets, limits and thresholds, the same for all databases.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// Intervals in the order of [`Loop::ALL`].
     pub intervals: [Duration; 4],
@@ -26,6 +26,8 @@ pub struct Plan {
     pub connections_per_server: usize,
     /// Series of one family on one database at most.
     pub series_per_family: usize,
+    /// Series of one database at most.
+    pub series_per_database: usize,
     /// What collectors look at.
     pub settings: Arc<Settings>,
     /// The queries of the configuration.
@@ -46,6 +48,7 @@ impl Plan {
             enforce_read_only: config.security.read_only_enforce,
             connections_per_server: count(l.connections_per_server),
             series_per_family: count(l.series_per_family),
+            series_per_database: count(l.series_per_database),
             settings: Arc::new(Settings {
                 top_relations: l.top_relations,
                 top_indexes: l.top_indexes,

@@ -18,6 +18,7 @@ use crate::poller::permits::Permit;
 use futures::FutureExt as _;
 use pgmon_config::Entry;
 use pgmon_core::snapshot::{Blind, CollectorState, Loop, LoopState, Outcome, Up};
+use pgmon_secrets::Logins;
 use sqlx::Row as _;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -58,9 +59,9 @@ struct Visit {
 
 impl Roamer {
     /// The roamer of an entry; its results go to the entry's cell.
-    pub fn new(shared: Arc<Shared>, entry: Entry, cell: Arc<Cell>) -> Self {
+    pub fn new(shared: Arc<Shared>, entry: Entry, cell: Arc<Cell>, logins: Arc<dyn Logins>) -> Self {
         Self {
-            route: Route::new(&entry.connect),
+            route: Route::new(&entry.connect, logins),
             shared,
             entry,
             cell,
@@ -70,7 +71,7 @@ impl Roamer {
         }
     }
 
-    /// Runs until the process stops.
+    /// Runs until it is told to stop.
     pub async fn run(mut self) {
         let mut stop = self.shared.stop.clone();
         tokio::select! {
@@ -94,12 +95,20 @@ impl Roamer {
             if let Err(error) = tour.unwrap_or_else(|panic| Err(QueryError::Lost(panic_text(&*panic)))) {
                 tracing::warn!(cluster = %self.entry.cluster, db = %self.entry.db, "discover: {error}");
                 // Nothing was listed: try again soon, not in a storage interval.
-                timer.sleep_until(timer.mono() + self.shared.plan.interval(Loop::HotPath)).await;
+                timer.sleep_until(timer.mono() + self.shared.plan().interval(Loop::HotPath)).await;
                 continue;
             }
             // A tenth of jitter, so that servers that were configured together do not stay in step.
-            let pause = self.shared.plan.interval(Loop::Storage).mul_f64(0.95 + 0.1 * fastrand::f64());
-            timer.sleep_until(started + pause).await;
+            let jitter = 0.95 + 0.1 * fastrand::f64();
+            let mut plans = self.shared.plans.clone();
+            loop {
+                let pause = plans.borrow_and_update().interval(Loop::Storage).mul_f64(jitter);
+                tokio::select! {
+                    () = timer.sleep_until(started + pause) => break,
+                    // The sender is dropped when the process ends.
+                    changed = plans.changed() => if changed.is_err() { return },
+                }
+            }
         }
     }
 
@@ -132,11 +141,14 @@ impl Roamer {
             collector: COLLECTOR.into(),
             needs: "CONNECT".into(),
             effect: format!("database {name}: nothing in it is looked at"),
-            remedy: Some(format!(
-                "GRANT CONNECT ON DATABASE {} TO {};",
-                super::quote_ident(name),
-                super::quote_ident(&self.entry.connect.user)
-            )),
+            // A leased user is another one next time: its creator has to grant it.
+            remedy: Some(self.entry.connect.user.as_str()).filter(|user| !user.is_empty()).map(|user| {
+                format!(
+                    "GRANT CONNECT ON DATABASE {} TO {};",
+                    super::quote_ident(name),
+                    super::quote_ident(user)
+                )
+            }),
         });
         let errors = self.troubles.get(name).map_or(0, |t| t.errors);
         let state = CollectorState {
@@ -159,7 +171,7 @@ impl Roamer {
     async fn databases(&mut self) -> Result<Vec<(String, bool)>, QueryError> {
         let _permit = self.admit(None).await;
         let mut session = self.connect(&self.route.clone()).await?;
-        let rows = session.fetch(DATABASES, self.shared.plan.statement_timeout).await;
+        let rows = session.fetch(DATABASES, self.shared.plan().statement_timeout).await;
         session.close().await;
         rows?.iter().map(|row| Ok((row.try_get("datname")?, row.try_get("may_connect")?))).collect()
     }
@@ -175,11 +187,11 @@ impl Roamer {
                 self.publish();
             }
         };
-        admit(&shared.permits, &address, &shared.plan, &*shared.timer, late).await
+        admit(&shared.permits, &address, &shared.plan(), &*shared.timer, late).await
     }
 
     async fn connect(&mut self, route: &Route) -> Result<Session, QueryError> {
-        let plan = &self.shared.plan;
+        let plan = self.shared.plan();
         let guard = Guard { lock_timeout: plan.lock_timeout, pooled: self.entry.pooled };
         route.connect(guard, plan.connect_timeout).await
     }
@@ -193,7 +205,7 @@ impl Roamer {
     }
 
     async fn look_around(&mut self, session: &mut Session, name: &str) -> Result<(), QueryError> {
-        let plan = &self.shared.plan;
+        let plan = self.shared.plan();
         let limit = plan.statement_timeout;
         let facts = Facts::read(session, limit).await?;
         let audit = Audit::read(session, &facts, limit).await?;
@@ -211,7 +223,7 @@ impl Roamer {
                 collectors::ALL.iter().filter(|c| roams(c)),
                 facts.clone(),
                 plan.settings.clone(),
-                plan.series_per_family,
+                self.cell.cardinality().clone(),
                 Some(name.into()),
             )
             .in_visits(),
@@ -228,6 +240,10 @@ impl Roamer {
             storage: LoopState::new(Loop::Storage, plan.interval(Loop::Storage), plan.budget(Loop::Storage)),
             hourly: LoopState::new(Loop::Hourly, plan.interval(Loop::Hourly), plan.budget(Loop::Hourly)),
         });
+        visit.engine.replan(plan.settings.clone());
+        for state in [&mut visit.storage, &mut visit.hourly] {
+            (state.interval, state.budget) = (plan.interval(state.name), plan.budget(state.name));
+        }
         let timer = &*self.shared.timer;
         visit.custom.set(&plan.queries, limits, timer.mono());
         visit.custom.set_facts(facts.clone(), true, timer.mono());

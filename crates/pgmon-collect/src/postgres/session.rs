@@ -33,6 +33,9 @@ pub enum QueryError {
     /// The connection broke.
     #[error("connection lost: {0}")]
     Lost(String),
+    /// There is nothing to log in with.
+    #[error("no login: {0}")]
+    Login(#[from] pgmon_secrets::LoginError),
     /// A row did not have the shape that the collector expects.
     #[error("unexpected result: {0}")]
     Decode(String),
@@ -63,7 +66,7 @@ impl QueryError {
                     "57P01" | "57P02" | "57P03" | "25P03" | "25P04" | "57P05" | "08006"
                 )
             }
-            Self::Decode(_) => false,
+            Self::Decode(_) | Self::Login(_) => false,
         }
     }
 
@@ -137,6 +140,11 @@ impl Session {
             other => other,
         })?;
         Ok(Self { conn, guard, search_path: "pg_catalog".into() })
+    }
+
+    /// Sets how long the following statements may wait for a lock.
+    pub fn set_lock_timeout(&mut self, lock_timeout: Duration) {
+        self.guard.lock_timeout = lock_timeout;
     }
 
     /// Sets the `search_path` that the following transactions use; names must be quoted.

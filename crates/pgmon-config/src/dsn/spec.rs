@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::DsnError;
-use crate::Secret;
+use crate::PasswordSource;
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -133,17 +133,18 @@ impl FromStr for SslMode {
 
 /// Where and how to connect, with every default filled in.
 ///
-/// `Debug` shows no password; `Display` gives `user@host:port/database` and nothing else.
+/// `Debug` shows no password; `Display` gives `user@host:port/database` and nothing else. Two are equal
+/// if they lead to the same place by the same means, whatever a file with the password holds by now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectSpec {
     /// Where the server listens.
     pub host: Host,
     /// Its port (1-65535).
     pub port: u16,
-    /// The role to connect as.
+    /// The role to connect as; empty if it comes with the password ([`PasswordSource::VaultLogin`]).
     pub user: String,
-    /// The role's password, if one is known.
-    pub password: Option<Secret>,
+    /// Where the role's password comes from.
+    pub password: PasswordSource,
     /// The database to connect to.
     pub database: String,
     /// The TLS mode that was asked for; see [`ConnectSpec::effective_sslmode`].
@@ -172,7 +173,10 @@ impl ConnectSpec {
 impl fmt::Display for ConnectSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port, user, database, .. } = self;
-        write!(f, "{user}@{host}:{port}/{database}")
+        if !user.is_empty() {
+            write!(f, "{user}@")?;
+        }
+        write!(f, "{host}:{port}/{database}")
     }
 }
 

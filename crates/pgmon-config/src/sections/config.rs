@@ -1,5 +1,6 @@
 //! The whole of `pgmon.yaml`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Alerts, Bloat, Budgets, Canary, Database, History, Http, Limits, Logging, Notifiers, Query,
-    SampleIntervals, Security, Timeouts, Ui,
+    SampleIntervals, Secrets, Security, Timeouts, Ui,
 };
 use crate::Dsn;
 
@@ -49,6 +50,9 @@ pub struct Config {
     /// Schemas in which `queries` look up names without a schema.
     #[schemars(length(min = 1, max = 100), inner(length(min = 1, max = 63)))]
     pub search_path: Vec<String>,
+    /// Labels that every sample on `/metrics` gets, unless its family has a label of that name.
+    #[schemars(extend("examples" = [{ "exporter": "custom_pg_exporter" }]))]
+    pub default_labels: BTreeMap<String, String>,
     /// How often each loop runs.
     pub sample_intervals: SampleIntervals,
     /// How long one round of each loop may take.
@@ -59,6 +63,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// What pgmon refuses and hides.
     pub security: Security,
+    /// How passwords are got that are in no file: commands and Vault.
+    pub secrets: Secrets,
     /// Where pgmon serves metrics, API and UI.
     pub http: Http,
     /// Thresholds of the built-in alert rules.
@@ -97,11 +103,13 @@ impl Default for Config {
             queries: Vec::new(),
             queries_file: None,
             search_path: ["pg_catalog", "$user", "public"].map(str::to_owned).into(),
+            default_labels: BTreeMap::new(),
             sample_intervals: SampleIntervals::default(),
             budgets: Budgets::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             security: Security::default(),
+            secrets: Secrets::default(),
             http: Http::default(),
             alerts: Alerts::default(),
             notifiers: Notifiers::default(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Dsn, Secret, SslMode};
+use crate::{Argv, Dsn, Secret, SslMode};
 
 /// One database to watch: a `dsn`, or its parts. Parts may complete a DSN (`dsn` and
 /// `password_file`), but nothing may be given twice.
@@ -22,7 +22,7 @@ pub struct Database {
     /// keywords (`host=db1 dbname=orders user=pgmon`).
     #[schemars(extend("examples" = ["postgres://pgmon@db1:5432/orders"]))]
     pub dsn: Option<Dsn>,
-    /// File with the DSN.
+    /// File with the DSN; a password in it is read again at each connection.
     #[schemars(extend("format" = "path", "examples" = ["/run/secrets/orders_dsn"]))]
     pub dsn_file: Option<PathBuf>,
     /// Host name, IP address or directory of the Unix socket. Not set: $PGHOST, else localhost.
@@ -38,9 +38,19 @@ pub struct Database {
     /// $PGPASSFILE or ~/.pgpass.
     #[schemars(extend("examples" = ["${ORDERS_PASSWORD}"], "x-aliases" = ["pass"]))]
     pub password: Option<Secret>,
-    /// File with the password.
+    /// File with the password; read again at each connection.
     #[schemars(extend("format" = "path", "examples" = ["/run/secrets/orders_password"]))]
     pub password_file: Option<PathBuf>,
+    /// Program that prints the password, with its arguments; run without a shell. What it printed is
+    /// used until the server refuses it.
+    #[schemars(extend("examples" = [["aws", "rds", "generate-db-auth-token", "--hostname", "db1", "--port", "5432", "--username", "pgmon"]]))]
+    pub password_command: Option<Argv>,
+    /// The password in Vault: path, and #field if it is not called password.
+    #[schemars(length(min = 1), extend("examples" = ["secret/data/orders#password"]))]
+    pub password_vault: Option<String>,
+    /// User and password in Vault, leased (`database/creds/...`) or not; then there is no `user`.
+    #[schemars(length(min = 1), extend("examples" = ["database/creds/pgmon"]))]
+    pub login_vault: Option<String>,
     /// Database to connect to. Not set: $PGDATABASE, else named as the user.
     #[schemars(length(min = 1), extend("examples" = ["orders"]))]
     pub database: Option<String>,

@@ -1,23 +1,59 @@
-//! `http`: where pgmon serves metrics, API and UI.
+//! `http`: where pgmon serves metrics, API and UI, and who may see them.
 
-use std::net::IpAddr;
+mod auth;
+mod bind;
+mod check;
+mod formats;
+mod rate_limit;
+mod tls;
+
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The name of the `format` of a listening address in the JSON Schema.
-pub(crate) const BIND_FORMAT: &str = "bind-address";
+use crate::Span;
 
-/// Where pgmon serves metrics, API and UI.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub use auth::{ApiKey, Auth, BasicUser, Scope};
+pub(crate) use bind::{BIND_FORMAT, split_bind};
+pub(crate) use check::check;
+pub(crate) use formats::{PASSWORD_HASH_FORMAT, SHA256_FORMAT, sha256_fault};
+pub use formats::{key_digest, password_hash_fault};
+pub use rate_limit::RateLimit;
+pub use tls::{ClientAuth, Tls, TlsVersion};
+
+/// Where pgmon serves metrics, API and UI, and who may see them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
     /// Address and port to listen on: `127.0.0.1:8181`, `0.0.0.0:8181`, `[::]:8181`. Port 0 takes
-    /// any free port.
+    /// any free port. Not set: `0.0.0.0` and the port in $EXPORTER_PORT or $PORT, if one of these
+    /// is set, as SitRep has it.
     #[schemars(extend("format" = BIND_FORMAT))]
     pub bind: String,
     /// Serve API and UI without authentication on an address other machines reach.
     pub allow_anonymous: bool,
+    /// Who may see metrics, API and UI. Empty: everybody on this machine; from elsewhere, metrics
+    /// and health only.
+    pub auth: Auth,
+    /// Certificate to serve HTTPS with. Empty: HTTP.
+    pub tls: Tls,
+    /// How many requests a client may send. Clients on this machine and health checks are exempt.
+    pub rate_limit: RateLimit,
+    /// Web configuration file of the Prometheus exporter toolkit (certificate, users, headers), as
+    /// `--web.config.file`. It is read again when it changes.
+    #[schemars(extend("format" = "path", "examples" = ["web-config.yml"]))]
+    pub web_config_file: Option<PathBuf>,
+    /// Connections at the same time. When there are more, the one that has been silent for longest is
+    /// closed. Never more than half of the files that the process may open.
+    #[schemars(range(min = 4, max = 65_536))]
+    pub max_connections: u32,
+    /// How long a client may take to send the head of a request, or for the TLS handshake.
+    pub header_timeout: Span,
+    /// How long a connection without a request stays open.
+    pub idle_timeout: Span,
+    /// How long a client may take to receive an answer.
+    pub write_timeout: Span,
     /// Deprecated, has no effect: the UI is embedded.
     #[schemars(extend("deprecated" = true, "examples" = ["frontend/dist"]))]
     pub static_dir: Option<String>,
@@ -32,51 +68,18 @@ impl Http {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { bind: "127.0.0.1:8181".to_owned(), allow_anonymous: false, static_dir: None }
-    }
-}
-
-/// Takes a listening address apart. The error names what is wrong without repeating the text.
-pub(crate) fn split_bind(text: &str) -> Result<(&str, u16), &'static str> {
-    let (host, port) = text
-        .rsplit_once(':')
-        .ok_or("expected an address and a port, such as 127.0.0.1:8181 or [::1]:8181")?;
-    let port = port.parse().map_err(|_| "the port must be a number from 0 to 65535")?;
-    let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-        Some(inner) if inner.parse::<std::net::Ipv6Addr>().is_ok() => inner,
-        Some(_) => return Err("expected an IPv6 address in the brackets"),
-        None if host.contains(':') => return Err("an IPv6 address needs brackets: [::1]:8181"),
-        None => host,
-    };
-    let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    if host.parse::<IpAddr>().is_err() && (host.is_empty() || !host.chars().all(named)) {
-        return Err("expected an address before the port; 0.0.0.0 stands for all of them");
-    }
-    Ok((host, port))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tells_loopback_from_the_rest() {
-        let loopback = |bind: &str| Http { bind: bind.to_owned(), ..Http::default() }.is_loopback();
-        assert!(loopback("127.0.0.1:8181"));
-        assert!(loopback("[::1]:8181"));
-        assert!(loopback("localhost:8181"));
-        assert!(!loopback("0.0.0.0:8181"));
-        assert!(!loopback("[::]:8181"));
-        assert!(!loopback("nonsense"));
-    }
-
-    #[test]
-    fn takes_addresses_apart() {
-        assert_eq!(split_bind("0.0.0.0:0"), Ok(("0.0.0.0", 0)));
-        assert_eq!(split_bind("[::]:8181"), Ok(("::", 8181)));
-        assert_eq!(split_bind("db-1.internal:80"), Ok(("db-1.internal", 80)));
-        for bad in ["", "8181", ":8181", "::1:8181", "[x]:1", "h:65536", "h:", "a b:1", "h:-1"] {
-            assert!(split_bind(bad).is_err(), "{bad}");
+        Self {
+            bind: "127.0.0.1:8181".to_owned(),
+            allow_anonymous: false,
+            auth: Auth::default(),
+            tls: Tls::default(),
+            rate_limit: RateLimit::default(),
+            web_config_file: None,
+            max_connections: 512,
+            header_timeout: Span::from_secs(10),
+            idle_timeout: Span::from_secs(120),
+            write_timeout: Span::from_secs(30),
+            static_dir: None,
         }
     }
 }

@@ -25,9 +25,12 @@ pub struct Limits {
     /// Connections to one server over all its entries (count).
     #[schemars(range(min = 1, max = 1_000))]
     pub connections_per_server: u32,
-    /// Series kept of one metric family per database (count).
+    /// Series of one metric family per database (count). A family that has more is left out as a whole.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub series_per_family: u32,
+    /// Series of one database (count). If it has more, its largest families are left out.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub series_per_database: u32,
 }
 
 impl Default for Limits {
@@ -40,6 +43,7 @@ impl Default for Limits {
             series_per_query: 1_000,
             connections_per_server: 20,
             series_per_family: 10_000,
+            series_per_database: 100_000,
         }
     }
 }

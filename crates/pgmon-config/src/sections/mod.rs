@@ -13,6 +13,7 @@ mod logging;
 mod notifiers;
 mod queries;
 mod sample_intervals;
+mod secrets;
 mod security;
 mod timeouts;
 mod ui;
@@ -24,12 +25,16 @@ pub use canary::Canary;
 pub use config::Config;
 pub use database::Database;
 pub use history::History;
-pub use http::Http;
+pub use http::{
+    ApiKey, Auth, BasicUser, ClientAuth, Http, RateLimit, Scope, Tls, TlsVersion, key_digest,
+    password_hash_fault,
+};
 pub use limits::Limits;
 pub use logging::{LogFormat, LogLevel, Logging};
 pub use notifiers::Notifiers;
 pub use queries::{Metric, MetricShape, MetricSpec, MetricType, Query, QueryScope, bound_of};
 pub use sample_intervals::SampleIntervals;
+pub use secrets::{AppRole, Kubernetes, Secrets, Vault};
 pub use security::Security;
 pub use timeouts::Timeouts;
 pub use ui::Ui;

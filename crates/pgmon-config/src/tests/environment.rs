@@ -1,7 +1,7 @@
 //! Every key from the environment.
 
 use super::{load_with, options};
-use crate::{Config, SamplingMode, Secret};
+use crate::{Config, PasswordSource, SamplingMode, Secret};
 
 const DSN: (&str, &str) = ("PGMON_DSN", "postgres://pgmon@localhost/shop");
 
@@ -53,7 +53,7 @@ fn lists_are_set_whole_or_by_number() {
 fn a_secret_of_the_environment_replaces_the_file_of_the_configuration() {
     let text = "databases: [{host: localhost, user: a, password_file: /nowhere}]";
     let loaded = load_with(text, &[("PGMON_DATABASES_0_PASSWORD", "pw")]).unwrap();
-    assert_eq!(loaded.entries[0].connect.password, Some(Secret::new("pw")));
+    assert_eq!(loaded.entries[0].connect.password, PasswordSource::Given("pw".into()));
 }
 
 #[test]

@@ -17,7 +17,7 @@ macro_rules! bad {
 }
 
 bad! {
-    unknown_keys: "dsn: postgres://a@localhost/b\nsample_intervals:\n  hot_pth: 15s\nlimit: {}\nhttp: {auth: {}}\nquux: 1\n",
+    unknown_keys: "dsn: postgres://a@localhost/b\nsample_intervals:\n  hot_pth: 15s\nlimit: {}\nhttp: {proxy: {}}\nquux: 1\n",
     misplaced_keys: "dsn: postgres://a@localhost/b\nhot_path: 15s\npassword: x\n",
     wrong_types: "dsn: 5\ndatabases: {name: x}\nlimits: [1]\nsecurity: {redact_sql_text: yes}\ncluster: 12\nalerts: {connections_warn: high}\n",
     numbers_out_of_range: "dsn: postgres://a@localhost/b\nalerts: {connections_warn: 80, long_txn_warn_s: -1}\nlimits: {top_queries: 0, top_indexes: 1.5, connections_per_server: 99999999999999999999999}\n",

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::{load_with, options};
 use crate::{
-    Config, ConfigErrors, File, Loaded, MetricShape, MetricType, QueryScope, Secret, SslMode, schema_of,
+    Config, ConfigErrors, File, Loaded, MetricShape, MetricType, PasswordSource, QueryScope, Secret, SslMode,
+    schema_of,
 };
 
 /// SitRep's example, as its documentation describes it.
@@ -69,7 +70,7 @@ fn sitreps_files_are_accepted_as_they_are() {
     .unwrap();
     let [first, second] = &loaded.entries[..] else { panic!("{:?}", loaded.entries) };
     assert_eq!((first.db.as_str(), first.connect.to_string()), ("db18", "sitrep@postgres1:5432/app".into()));
-    assert_eq!(first.connect.password, Some(Secret::new("pa$$word")));
+    assert_eq!(first.connect.password, PasswordSource::Given(Secret::new("pa$$word")));
     assert_eq!(first.connect.effective_sslmode(), SslMode::Prefer, "SitRep's server has no TLS");
     assert_eq!(second.connect.port, 5432);
     assert!(loaded.warnings[0].to_string().contains("may go without TLS"), "{:?}", loaded.warnings);
@@ -80,7 +81,8 @@ fn sitreps_files_are_accepted_as_they_are() {
     assert!(queries[2].query.contains("$$x$$"), "SQL is left alone");
     assert_eq!(queries[2].specs()[0].shape, MetricShape::Number(Some("n".into())));
     assert!(queries[1].at.ends_with("queries.json:9"), "{}", queries[1].at);
-    assert_eq!(loaded.list_files.len(), 2);
+    let lists = loaded.files.iter().filter(|file| file.extension().is_some_and(|e| e == "json"));
+    assert_eq!(lists.count(), 2);
 
     let configz = loaded.configz();
     assert_eq!(configz["databases"], json!(["db18", "db17"]));

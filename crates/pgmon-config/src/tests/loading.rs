@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{load, load_with, options};
-use crate::{Config, Host, LoadOptions, Overrides, Secret, Source, SslMode};
+use crate::{Config, Host, LoadOptions, Overrides, PasswordSource, Source, SslMode};
 
 const DOCUMENTED: &str = r#"
 cluster: "hydro-prod"
@@ -48,7 +48,7 @@ fn the_documented_example_loads_as_it_is() {
     let [entry] = &loaded.entries[..] else { panic!("one entry") };
     assert_eq!((entry.cluster.as_str(), entry.db.as_str()), ("hydro-prod", "postgres"));
     assert_eq!(entry.connect.to_string(), "monitor@pg-host:5432/postgres");
-    assert_eq!(entry.connect.password, Some(Secret::new("***")));
+    assert_eq!(entry.connect.password, PasswordSource::Given("***".into()));
     assert_eq!(entry.connect.sslmode, Some(SslMode::Require));
 }
 
@@ -143,7 +143,7 @@ fn entries_get_their_defaults_as_libpq_gives_them() {
     );
     let entries = loaded.unwrap().entries;
     assert_eq!(entries[0].connect.to_string(), "watcher@db9:6000/shop");
-    assert_eq!(entries[0].connect.password, Some(Secret::new("pw")));
+    assert_eq!(entries[0].connect.password, PasswordSource::Given("pw".into()));
     assert_eq!(entries[1].connect.to_string(), "x@h:6000/y");
     assert!(entries[1].discover && entries[1].pooled);
 
@@ -181,7 +181,7 @@ fn variables_and_aliases_are_written_out() {
     let env = [("PASSWORD", "a: b$$${X}"), ("PORT", "6000"), ("CANARY", "false"), ("NUMERIC", "12")];
     let loaded = load_with(text, &env).unwrap();
     assert_eq!(loaded.config.cluster, "none");
-    assert_eq!(loaded.entries[0].connect.password, Some(Secret::new("a: b$$${X}")));
+    assert_eq!(loaded.entries[0].connect.password, PasswordSource::Given("a: b$$${X}".into()));
     assert_eq!(loaded.entries[0].connect.port, 6000);
     assert_eq!(loaded.entries[1].connect.user, "${literal}");
     assert_eq!(loaded.entries[2].connect.user, "12");
@@ -200,7 +200,8 @@ fn secrets_are_read_from_files_beside_the_configuration() {
     let path = directory.path().join("pgmon.yaml");
     let loaded = Config::load_text(&path, text, &options(&[])).unwrap();
     assert_eq!(loaded.entries[0].connect.to_string(), "a@db1:5432/shop");
-    assert_eq!(loaded.entries[1].connect.password, Some(Secret::new("p${a}ss")));
+    assert_eq!(loaded.entries[0].connect.password, PasswordSource::DsnFile(directory.path().join("dsn")));
+    assert_eq!(loaded.entries[1].connect.password, PasswordSource::File(directory.path().join("password")));
     assert_eq!(loaded.entries[1].connect.sslrootcert, Some(directory.path().join("ca.pem")));
     assert_eq!(loaded.config.notifiers.slack_webhook.expose(), "p${a}ss");
     assert_eq!(loaded.config.history.directory(), Some(&*directory.path().join("history")));

@@ -3,10 +3,12 @@
 mod dsn;
 mod environment;
 mod errors;
+mod http;
 mod lists;
 mod loading;
 mod queries;
 mod secrets;
+mod sources;
 mod validation;
 
 use crate::{Config, ConfigErrors, LoadOptions, Loaded};

@@ -38,6 +38,7 @@ const WORDS: &[&str] = &[
     "x-secret",
     "x-aliases",
     "x-verbatim",
+    "x-short",
 ];
 
 fn words_of(schema: &Value, path: &str, unknown: &mut Vec<String>) {

@@ -93,8 +93,8 @@ fn page(fleet: &Fleet, now: Duration) -> String {
 }
 
 fn page_of(fleet: &Fleet, now: Duration, hide_postgres_defaults: bool) -> String {
-    let look = Look { version: "1.2.3", hide_postgres_defaults };
-    let page = render(fleet, now, look, Format::Text, 1024).text;
+    let look = Look { hide_postgres_defaults, ..Look::default() };
+    let page = render(fleet, now, "1.2.3", &look, Format::Text, 1024, &|_| {}).text;
     // What the machine says of this very process differs from run to run.
     page.lines().filter(|l| !l.contains("process_")).collect::<Vec<_>>().join("\n")
 }
@@ -147,6 +147,33 @@ fn nothing_of_a_refused_database_is_shown() {
     assert!(!text.contains("pg_info") && !text.contains("pg_connections"), "{text}");
     let health = health::judge(&fleet, S(101), "1.2.3");
     assert!(health.status == Status::Failing && health.reasons[0].contains("superuser"), "{health:?}");
+}
+
+#[test]
+fn a_scrape_is_a_success_if_the_last_round_of_every_loop_that_ran_was() {
+    let success = |s: Snapshot| {
+        let text = page(&Fleet::new(vec![s]), S(101));
+        let line = text.lines().find(|l| l.starts_with("pg_scrape_success{")).map(str::to_owned);
+        line.map(|l| l.ends_with(" 1"))
+    };
+    assert_eq!(success(leader()), Some(true));
+    let mut failed = leader();
+    failed.loops[1].success = false;
+    assert_eq!(success(failed.clone()), Some(false));
+    failed.loops[1].ended_mono = None;
+    assert_eq!(success(failed), Some(true), "that loop has not run yet");
+    assert_eq!(success(Snapshot { up: Up::Pending, ..leader() }), None);
+    assert_eq!(success(Snapshot { up: Up::Down { reason: "gone".into() }, ..leader() }), Some(false));
+}
+
+#[test]
+fn the_age_of_each_loops_figures_is_told_also_when_they_are_no_longer_shown() {
+    let text = page(&Fleet::new(vec![leader()]), S(400));
+    assert!(
+        text.contains("pgmon_snapshot_age_seconds{cluster=\"c\",db=\"a\",loop=\"hot_path\"} 300\n"),
+        "{text}"
+    );
+    assert!(!text.contains("\npg_connections{") && !text.contains("loop=\"workload\"} 300"), "{text}");
 }
 
 #[test]
@@ -284,6 +311,36 @@ fn a_series_is_written_once_whatever_collectors_give() {
             r#"pg_table_dead_tuples{cluster="c",db="a",datname="x",relation="public.a"} 9"#,
             r#"pg_table_dead_tuples{cluster="c",db="b",relation="public.a"} 7"#,
         ]
+    );
+}
+
+#[test]
+fn a_family_that_must_go_is_left_out_of_results_from_before_and_named_in_health() {
+    let mut follower = snapshot("b");
+    follower.leads = false;
+    let fleet = Fleet::new(vec![leader(), follower]);
+    let admit = |series: usize| {
+        let mut of = Families::new();
+        (0..series).for_each(|n| of.push(&DEAD, &[&format!("s.t{n}")], 1.0));
+        let mut connections = Families::new();
+        connections.push(&CONNECTIONS, &[], 1.0);
+        let cardinality = fleet.cells()[0].cardinality().clone();
+        cardinality.set_limits(10, 100);
+        cardinality.admit(&"connections".into(), None, &mut connections.into_vec());
+        cardinality.admit(&"tables".into(), None, &mut of.into_vec())
+    };
+    assert_eq!(admit(10), 0);
+    assert!(page(&fleet, S(101)).contains("\npg_table_dead_tuples{"));
+    assert_eq!(admit(11), 11);
+    let text = page(&fleet, S(101));
+    assert!(!text.contains("\npg_table_dead_tuples{"), "{text}");
+    assert_eq!(text.matches("\npg_connections{").count(), 2, "{text}");
+    let health = health::judge(&fleet, S(101), "1.2.3");
+    assert_eq!(health.status, Status::Degraded);
+    assert_eq!(
+        health.reasons,
+        ["c/a: pg_table_dead_tuples is left out: it has 11 series, and limits.series_per_family is 10; \
+          its label relation has 11 values"]
     );
 }
 

@@ -1,111 +1,142 @@
 //! `pgmon agent`: watches and serves.
 
+mod files;
+mod reload;
+mod roster;
+
 use crate::exit::Code;
-use crate::logging;
+use crate::logging::{self, Levels};
 use anyhow::Context as _;
+use pgmon_collect::history::Recorder;
 use pgmon_collect::poller::fleet::Fleet;
-use pgmon_collect::poller::permits::Permits;
 use pgmon_collect::poller::timer::Timer;
-use pgmon_collect::postgres::driver::{Driver, Shared};
-use pgmon_collect::postgres::plan::Plan;
-use pgmon_collect::postgres::roamer::Roamer;
-use pgmon_config::{Entry, Loaded, SslMode};
+use pgmon_config::{Entry, LoadOptions, Loaded, SslMode};
 use pgmon_core::clock::SystemClock;
 use pgmon_core::snapshot::Up;
-use pgmon_http::exposition::Look;
-use pgmon_http::pages::Pages;
-use pgmon_http::server::{self, App};
+use pgmon_http::reload::ReloadRequest;
+use pgmon_http::{Access, App, server};
+use reload::{Cause, Reloader};
+use roster::Roster;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// How long a stop may take before what is left is cut off.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
 
-/// Runs until SIGINT or SIGTERM, or until every role turned out to be able to write.
-pub fn run(loaded: Loaded) -> anyhow::Result<Code> {
-    logging::init(&loaded.config);
+/// Runs until SIGINT or SIGTERM, or until every role turned out to be able to write. The configuration is
+/// read again as `options` say.
+pub fn run(loaded: Loaded, options: LoadOptions) -> anyhow::Result<Code> {
+    let levels = logging::init(&loaded.config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("pgmon")
         .enable_all()
         .build()
         .context("the async runtime could not be started")?;
-    let code = runtime.block_on(watch_and_serve(loaded));
+    let code = runtime.block_on(watch_and_serve(loaded, options, levels));
     // A name that is being looked up blocks a thread for as long as the resolver likes.
     runtime.shutdown_timeout(Duration::from_millis(300));
     code
 }
 
-async fn watch_and_serve(loaded: Loaded) -> anyhow::Result<Code> {
-    let Loaded { config, entries, .. } = loaded;
-    let bind = config.http.bind.clone();
+/// Wishes to reload that may wait; more are told that one is under way.
+const RELOADS_WAITING: usize = 4;
+
+/// What the agent waits for.
+enum Event {
+    Stop,
+    Reload(Cause, Option<ReloadRequest>),
+    AllRefused(String),
+    DriverEnded(String),
+    ServerEnded(Result<std::io::Result<()>, tokio::task::JoinError>),
+}
+
+async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -> anyhow::Result<Code> {
+    let access = match Access::build(&loaded.config.http) {
+        Ok(access) => access,
+        Err(error) => {
+            for line in error.to_string().lines() {
+                eprintln!("error: {line}");
+            }
+            return Ok(Code::Usage);
+        }
+    };
+    let bind = loaded.config.http.bind.clone();
     let listener = TcpListener::bind(&bind).await.with_context(|| {
         format!("cannot listen on {bind} (http.bind, --bind, PGMON_HTTP_BIND): is another pgmon running?")
     })?;
     let address = listener.local_addr().context("the listener has no address")?;
-    warn_of_open_doors(&entries, &address);
+    warn_of_open_doors(&loaded.entries, &address, &access);
 
-    let queries = super::queries(&config);
-    for refused in &queries.refused {
-        tracing::error!(query = refused.name, at = refused.at, "refused: {}", refused.reason);
-    }
-    let plan = Plan::new(&config).with_queries(Arc::new(queries));
-    let look =
-        Look { version: crate::cli::VERSION, hide_postgres_defaults: config.ui.hide_postgres_defaults };
     let timer: Arc<dyn Timer> = Arc::new(SystemClock::new());
-    let fleet = Arc::new(Fleet::new(entries.iter().map(|e| plan.pending(&e.cluster, &e.db)).collect()));
+    let fleet = Arc::new(Fleet::new(Vec::new()));
+    let mut roster = Roster::new(&loaded.config, fleet.clone(), timer.clone(), options.env.clone());
     let (stop, stopped) = watch::channel(false);
-    let shared = Arc::new(Shared {
-        permits: Arc::new(Permits::new(plan.connections_per_server)),
-        plan,
-        fleet: fleet.clone(),
-        timer: timer.clone(),
-        stop: stopped.clone(),
-    });
-    tracing::info!(version = crate::cli::VERSION, databases = entries.len(), listen = %address, "pgmon starts");
-    let mut drivers = tokio::task::JoinSet::new();
-    for (index, entry) in entries.into_iter().enumerate() {
-        if let Some(cell) = fleet.cells().get(index).filter(|_| entry.discover) {
-            drivers.spawn(Roamer::new(shared.clone(), entry.clone(), cell.clone()).run());
-        }
-        drivers.spawn(Driver::new(shared.clone(), entry, index).run());
-    }
-    let app = Arc::new(App {
-        pages: Pages::new(fleet.clone(), timer.clone(), look),
-        fleet: fleet.clone(),
-        timer,
-        version: crate::cli::VERSION,
-    });
-    let mut server = tokio::spawn(server::serve(listener, app, stopped));
-
+    tracing::info!(version = crate::cli::VERSION, databases = loaded.entries.len(), listen = %address, "pgmon starts");
+    // A first SIGHUP must not end the process, so that signals are caught before anything else begins.
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
-    let code = tokio::select! {
-        _ = terminate.recv() => Code::Ok,
-        _ = interrupt.recv() => Code::Ok,
-        refusals = all_refused(&fleet) => {
-            eprintln!("pgmon: every configured role can write; pgmon only runs with roles that cannot:\n{refusals}");
-            eprintln!("(security.read_only_enforce: false turns this check off)");
-            Code::Refused
-        }
-        Some(ended) = drivers.join_next() => {
-            // A driver only ends when it is told to; without it a database would be watched no more.
-            tracing::error!("a database's driver ended: {ended:?}");
-            Code::Failed
-        }
-        served = &mut server => {
-            served.context("the HTTP server ended")?.context("the HTTP server failed")?;
-            Code::Failed
+    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
+    let (requests, mut requested) = mpsc::channel(RELOADS_WAITING);
+    let look = reload::look(&loaded.config);
+    let mut app = App::new(fleet.clone(), timer.clone(), crate::cli::VERSION, look, access, address);
+    app.reload = Some(requests);
+    app.set_queries(loaded.config.shown_queries());
+    let app = Arc::new(app);
+    let mut reloader = Reloader::new(options, &loaded, levels, app.clone());
+    let kept = loaded.config.history.max_bytes.bytes();
+    roster.apply(&loaded.config, loaded.entries);
+    tokio::spawn(Recorder::new(fleet.clone(), timer.clone(), kept).run(stopped.clone()));
+    let mut server = tokio::spawn(server::serve(listener, app, stopped));
+
+    let mut refused = pin!(all_refused(&fleet));
+    let code = loop {
+        let event = tokio::select! {
+            _ = terminate.recv() => Event::Stop,
+            _ = interrupt.recv() => Event::Stop,
+            _ = hangup.recv() => Event::Reload(Cause::Signal, None),
+            Some(request) = requested.recv() => Event::Reload(Cause::Request, Some(request)),
+            () = files::changed(&reloader.files, &*timer) => Event::Reload(Cause::File, None),
+            refusals = &mut refused => Event::AllRefused(refusals),
+            how = roster.ended() => Event::DriverEnded(how),
+            served = &mut server => Event::ServerEnded(served),
+        };
+        match event {
+            Event::Stop => break Code::Ok,
+            Event::Reload(cause, request) => {
+                let result = reloader.reload(cause, &mut roster).await;
+                if let Some(request) = request {
+                    // Who asked may have gone.
+                    let _ = request.answer.send(result);
+                }
+            }
+            Event::AllRefused(refusals) => {
+                eprintln!(
+                    "pgmon: every configured role can write; pgmon only runs with roles that cannot:\n{refusals}"
+                );
+                eprintln!("(security.read_only_enforce: false turns this check off)");
+                break Code::Refused;
+            }
+            Event::DriverEnded(how) => {
+                // A driver only ends when it is told to; without it a database would be watched no more.
+                tracing::error!("a database's driver ended {how}");
+                break Code::Failed;
+            }
+            Event::ServerEnded(served) => {
+                served.context("the HTTP server ended")?.context("the HTTP server failed")?;
+                break Code::Failed;
+            }
         }
     };
     tracing::info!("pgmon stops");
     // Nobody is left to hear it only if everything has ended already.
     let _ = stop.send(true);
     let rest = async {
-        while drivers.join_next().await.is_some() {}
+        roster.stop().await;
         if !server.is_finished() {
             let _ = server.await;
         }
@@ -140,7 +171,7 @@ async fn all_refused(fleet: &Fleet) -> String {
     }
 }
 
-fn warn_of_open_doors(entries: &[Entry], address: &std::net::SocketAddr) {
+fn warn_of_open_doors(entries: &[Entry], address: &std::net::SocketAddr, access: &Access) {
     for entry in entries {
         let (cluster, db) = (&entry.cluster, &entry.db);
         if entry.connect.is_remote() && entry.connect.effective_sslmode() == SslMode::Disable {
@@ -150,7 +181,15 @@ fn warn_of_open_doors(entries: &[Entry], address: &std::net::SocketAddr) {
             );
         }
     }
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "listening beyond loopback without authentication: anybody who reaches it can read /metrics");
+    if !address.ip().is_loopback() && !access.asks_who_it_is() {
+        tracing::warn!(
+            %address,
+            "listening beyond loopback without authentication: anybody who reaches it can read /metrics (set http.auth)"
+        );
+    } else if !address.ip().is_loopback() && !access.encrypts() {
+        tracing::warn!(
+            %address,
+            "listening beyond loopback without TLS: keys and passwords cross the network in clear text (set http.tls, or put a proxy with TLS in front)"
+        );
     }
 }

@@ -4,12 +4,17 @@ use crate::cli::Format;
 use crate::exit::Code;
 use pgmon_collect::postgres::wording::count;
 use pgmon_config::{ConfigErrors, Diagnostic, Loaded, Source};
+use pgmon_http::Access;
 use serde_json::{Value, json};
 
 /// Says everything that is wrong with the configuration, or what it comes to.
 pub fn run(loaded: Result<Loaded, ConfigErrors>, show: bool, format: Format) -> anyhow::Result<Code> {
     let (faults, warnings) = match &loaded {
-        Ok(loaded) => (of_statements(loaded), loaded.warnings.clone()),
+        Ok(loaded) => {
+            let mut faults = of_access(loaded);
+            faults.extend(of_statements(loaded));
+            (faults, loaded.warnings.clone())
+        }
         Err(errors) => (errors.diagnostics().to_vec(), Vec::new()),
     };
     let code = if faults.is_empty() { Code::Ok } else { Code::Usage };
@@ -28,6 +33,24 @@ pub fn run(loaded: Result<Loaded, ConfigErrors>, show: bool, format: Format) -> 
         }
     }
     Ok(code)
+}
+
+/// What is wrong with the files that the listener needs: keys, certificates, the toolkit's configuration.
+fn of_access(loaded: &Loaded) -> Vec<Diagnostic> {
+    let Err(errors) = Access::build(&loaded.config.http) else { return Vec::new() };
+    let file = match &loaded.source {
+        Source::File(path) => path.display().to_string(),
+        Source::NoFile => String::new(),
+    };
+    let fault = |message: &str| Diagnostic {
+        file: file.clone(),
+        line: None,
+        column: None,
+        pointer: "/http".to_owned(),
+        message: message.to_owned(),
+        hint: None,
+    };
+    errors.to_string().lines().map(fault).collect()
 }
 
 /// What is wrong with statements of the configuration. The agent starts without a query that is refused;

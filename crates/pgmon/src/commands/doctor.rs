@@ -12,6 +12,7 @@ use pgmon_collect::postgres::plan::Plan;
 use pgmon_collect::postgres::session::{Guard, QueryError, Session};
 use pgmon_config::{Entry, Loaded};
 use pgmon_core::clock::{Clock as _, SystemClock};
+use pgmon_secrets::{Keyring, Logins};
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub fn run(loaded: Loaded, format: Format) -> anyhow::Result<Code> {
 async fn examine(loaded: &Loaded) -> Report {
     let plan = Plan::new(&loaded.config);
     let clock = SystemClock::new();
+    let keyring = Keyring::new(&loaded.config.secrets, &super::environment(), Arc::new(clock.clone()));
     let progress = std::io::stderr().is_terminal();
     let mut report = Report::default();
     for (number, entry) in loaded.entries.iter().enumerate() {
@@ -55,7 +57,7 @@ async fn examine(loaded: &Loaded) -> Report {
         }
         let subject = Subject::new(&entry.cluster, &entry.db, &entry.connect, plan.enforce_read_only);
         let started = clock.mono();
-        let doctor = Doctor { plan: &plan, entry, clock: &clock };
+        let doctor = Doctor { plan: &plan, entry, logins: keyring.logins(&entry.connect), clock: &clock };
         match doctor.entry(&subject).await {
             Ok(found) => report.databases.extend(found),
             Err(error) => report.databases.push(Diagnosis::unreachable(&subject, &error)),
@@ -69,13 +71,14 @@ async fn examine(loaded: &Loaded) -> Report {
 struct Doctor<'a> {
     plan: &'a Plan,
     entry: &'a Entry,
+    logins: Arc<dyn Logins>,
     clock: &'a SystemClock,
 }
 
 impl Doctor<'_> {
     /// The findings on the entry's database, and on those that it discovers.
     async fn entry(&self, subject: &Subject) -> Result<Vec<Diagnosis>, QueryError> {
-        let route = Route::new(&self.entry.connect);
+        let route = Route::new(&self.entry.connect, self.logins.clone());
         let (mut own, mut session, facts) = self.examine(&route, subject).await?;
         if !self.entry.discover {
             session.close().await;

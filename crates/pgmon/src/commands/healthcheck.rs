@@ -2,7 +2,8 @@
 
 use crate::cli::SourceArgs;
 use crate::exit::Code;
-use std::io::{Read as _, Write as _};
+use pgmon_config::{Config, Http};
+use pgmon_http::probe;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
@@ -13,13 +14,19 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// A configuration that cannot be loaded here (no DSN in this environment, say) does not matter: then
 /// the address is `--bind`, `PGMON_HTTP_BIND` or the default one.
 pub fn run(source: &SourceArgs) -> Code {
-    let bind = source
-        .bind
-        .clone()
-        .or_else(|| super::load(source).ok().map(|l| l.config.http.bind))
-        .or_else(|| std::env::var("PGMON_HTTP_BIND").ok())
-        .unwrap_or_else(|| pgmon_config::Config::default().http.bind);
-    match ask(&bind) {
+    let mut http =
+        Config::load(&super::options(source)).map(|loaded| loaded.config.http).unwrap_or_else(|_| {
+            let mut http = Http::default();
+            if let Ok(bind) = std::env::var("PGMON_HTTP_BIND") {
+                http.bind = bind;
+            }
+            http
+        });
+    if let Some(bind) = &source.bind {
+        http.bind.clone_from(bind);
+    }
+    let bind = &http.bind;
+    match ask(&http) {
         Ok(status) if (200..300).contains(&status) => {
             println!("{bind}: healthy");
             Code::Ok
@@ -35,8 +42,9 @@ pub fn run(source: &SourceArgs) -> Code {
     }
 }
 
-fn ask(bind: &str) -> std::io::Result<u16> {
-    let mut address: SocketAddr = bind
+fn ask(http: &Http) -> std::io::Result<u16> {
+    let mut address: SocketAddr = http
+        .bind
         .to_socket_addrs()?
         .next()
         .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidInput, "no address"))?;
@@ -47,15 +55,8 @@ fn ask(bind: &str) -> std::io::Result<u16> {
             IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         });
     }
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut head = [0; 12];
-    stream.read_exact(&mut head)?;
-    let status = std::str::from_utf8(&head)
-        .ok()
-        .and_then(|h| h.strip_prefix("HTTP/1.1 "))
-        .and_then(|s| s.parse().ok());
-    status.ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidData, "not an HTTP answer"))
+    probe::healthz(http, stream)
 }

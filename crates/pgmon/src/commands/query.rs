@@ -13,6 +13,7 @@ use pgmon_core::clock::{Clock as _, SystemClock};
 use pgmon_core::metric::{Family, FamilyDesc, Sample};
 use pgmon_core::snapshot::{CollectorState, Outcome};
 use pgmon_core::text::{Format, Writer};
+use pgmon_secrets::Keyring;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -78,6 +79,7 @@ async fn run(
 ) -> Vec<Results> {
     let plan = Plan::new(&loaded.config);
     let clock = SystemClock::new();
+    let keyring = Keyring::new(&loaded.config.secrets, &super::environment(), Arc::new(clock.clone()));
     let mut all = Vec::new();
     for entry in &loaded.entries {
         let mut states = Vec::new();
@@ -86,7 +88,8 @@ async fn run(
             verdict.failed |= tell(&who, places, definition, state);
             states.push(state.clone());
         };
-        match one(&plan, entry, set, &clock, &mut done).await {
+        let route = Route::new(&entry.connect, keyring.logins(&entry.connect));
+        match one(&plan, entry, &route, set, &clock, &mut done).await {
             Ok(Ok(left_out)) => {
                 for definition in left_out {
                     eprintln!(
@@ -117,12 +120,13 @@ async fn run(
 async fn one(
     plan: &Plan,
     entry: &Entry,
+    route: &Route,
     set: &QuerySet,
     clock: &SystemClock,
     done: impl FnMut(&Definition, &CollectorState),
 ) -> Result<Result<Vec<Arc<Definition>>, Vec<String>>, QueryError> {
     let guard = Guard { lock_timeout: plan.lock_timeout, pooled: entry.pooled };
-    let mut session = Route::new(&entry.connect).connect(guard, plan.connect_timeout).await?;
+    let mut session = route.connect(guard, plan.connect_timeout).await?;
     let facts = Facts::read(&mut session, LIMIT).await?;
     let audit = Audit::read(&mut session, &facts, LIMIT).await?;
     if audit.can_write() && plan.enforce_read_only {

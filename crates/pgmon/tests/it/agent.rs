@@ -19,11 +19,31 @@ pub struct Agent {
 /// An HTTP answer.
 pub struct Answer {
     pub status: u16,
+    /// In lower case.
     pub head: String,
+    /// `name=value` of the cookie that is set.
+    pub cookie: Option<String>,
     pub body: Vec<u8>,
 }
 
+fn cookie(head: &str) -> Option<String> {
+    let value = head.lines().find_map(|line| line.strip_prefix("set-cookie: "))?;
+    value.split(';').next().map(str::to_owned)
+}
+
 impl Answer {
+    pub fn parse(bytes: &[u8]) -> Self {
+        let split = bytes.windows(4).position(|w| w == b"\r\n\r\n").expect("a complete head");
+        let head = String::from_utf8(bytes[..split].to_vec()).unwrap();
+        let status = head[9..12].parse().unwrap();
+        Self { status, head: head.to_lowercase(), cookie: cookie(&head), body: bytes[split + 4..].to_vec() }
+    }
+
+    /// The value of a header; its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
@@ -94,17 +114,37 @@ impl Agent {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    /// Asks for a path, with further head lines.
-    pub fn get_with(&self, path: &str, head: &str) -> Answer {
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Sends these bytes and reads what comes until the connection is closed.
+    pub fn send(&self, bytes: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}\r\n").unwrap();
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
-        let split = bytes.windows(4).position(|w| w == b"\r\n\r\n").expect("a complete head");
-        let head = String::from_utf8(bytes[..split].to_vec()).unwrap();
-        let status = head[9..12].parse().unwrap();
-        Answer { status, head: head.to_lowercase(), body: bytes[split + 4..].to_vec() }
+        // The answer to a request that is refused early may come before all of it is sent.
+        let _ = stream.write_all(bytes);
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        assert!(read.is_ok() || !answer.is_empty(), "{read:?}");
+        Answer::parse(&answer)
+    }
+
+    /// Asks for a path, with further head lines.
+    pub fn get_with(&self, path: &str, head: &str) -> Answer {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}\r\n").as_bytes())
+    }
+
+    /// Sends a form, with further head lines.
+    pub fn post(&self, path: &str, head: &str, form: &str) -> Answer {
+        let length = form.len();
+        self.send(
+            format!(
+                "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}\
+                 Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{form}"
+            )
+            .as_bytes(),
+        )
     }
 
     pub fn get(&self, path: &str) -> Answer {

@@ -6,7 +6,7 @@ use pgmon_collect::postgres::collector::{Floor, Scope, Spec};
 use pgmon_collect::postgres::collectors;
 use pgmon_core::metric::{Desc, Kind};
 use pgmon_core::snapshot::Loop;
-use pgmon_http::{exposition, process};
+use pgmon_http::{exposition, process, telemetry};
 use pgmon_testkit::{Server, Tier, on_each_major};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -22,7 +22,9 @@ This page is written from the code by a test (`UPDATE_DOCS=1 script/test documen
 - Figures of scope *server* are collected once per server and shown under each of its entries. Figures of
   scope *database* are collected in the entry's database and, with `discover: true`, in the server's others
   (there no more often than the `storage` loop). Figures of scope *entry* are of the entry's own database alone.
-- A counter ends in `_total`. Two gauges do as well, because the document that defines them names them so.
+- A counter ends in `_total`. `promtool check metrics` objects to two names, which stay: `pg_blocked_sessions_total` is
+  a gauge (so the document that defines it names it), and `pg_locks_count` is no histogram (so postgres_exporter
+  and its dashboards name it). Custom queries are named by whoever writes them.
 - All values of a database leave the page when it has not answered for three `hot_path` intervals.
 ";
 
@@ -33,6 +35,8 @@ fn page() -> String {
     out.push_str("\n## The process\n\n");
     let process: Vec<&Desc> = exposition::OF_THE_PROCESS.iter().chain(process::FAMILIES).copied().collect();
     table(&mut out, &process);
+    out.push_str("\n## The listener\n\n");
+    table(&mut out, telemetry::FAMILIES);
     for in_loop in Loop::ALL {
         let _ = writeln!(out, "\n## Loop `{in_loop}`");
         for registered in collectors::ALL.iter().filter(|r| r.spec.in_loop == in_loop) {
@@ -125,6 +129,7 @@ on_each_major! { [pg12 12, pg18 18]
             .iter()
             .chain(exposition::OF_THE_PROCESS)
             .chain(process::FAMILIES)
+            .chain(telemetry::FAMILIES)
             .chain(collected)
             .map(|d| d.name)
             .collect();

@@ -2,7 +2,9 @@
 
 use crate::rig::Rig;
 use anyhow::Result;
+use pgmon_collect::history::Recorder;
 use pgmon_core::clock::Clock as _;
+use pgmon_core::history::{Id, Query};
 use pgmon_core::snapshot::Loop;
 use pgmon_http::health::{self, Status};
 use pgmon_testkit::{Server, Tier, on_each_major};
@@ -27,6 +29,49 @@ on_each_major! { [pg12 12, pg15 15, pg18 18]
         assert!((6..=8).contains(&rounds[2]) && (1..=3).contains(&rounds[3]), "{rounds:?}");
         assert!(snapshot.loops.iter().all(|l| l.missed == 0 && l.errors == 0), "{:?}", snapshot.loops);
         assert_eq!(snapshot.connects, 1);
+        Ok(())
+    }
+}
+
+/// The times of a series' points in seconds of the injected clock, and how many gaps there were.
+fn curve(rig: &Rig, name: &str) -> (Vec<i64>, usize) {
+    let from = rig.clock.wall().as_millisecond() - 3_600_000;
+    let query = Query { name, matchers: &[], from, to: i64::MAX / 2, points: usize::MAX, series: 1 };
+    let snapshot = rig.snapshot(0);
+    let id = Id { cluster: snapshot.cluster.clone(), db: snapshot.db.clone() };
+    let answer = rig.fleet.history().range(&rig.fleet, &*rig.clock, &id, &query).unwrap();
+    let points = || answer.curves.iter().flat_map(|c| &c.points);
+    (points().map(|p| (p.at - from) / 1000).collect(), points().filter(|p| p.after_gap).count())
+}
+
+on_each_major! { [pg18 18]
+    async fn the_last_hour_is_in_the_history_and_fits(major: Major) -> Result<()> {
+        let server = Server::builder(major).statements().start().await?;
+        server.create_extension("postgres", "pg_stat_statements").await?;
+        server.exec("postgres", "SELECT 'x'").await?;
+        for table in 0..60 {
+            server.exec("postgres", &format!("CREATE TABLE t{table} AS SELECT generate_series(1, 100) AS id")).await?;
+        }
+        let password = server.create_monitor("pgmon", Tier::T1).await?;
+        let rig = Rig::start(&server.dsn_as("pgmon", &password, "postgres")).await;
+        let mut recorder = Recorder::new(rig.fleet.clone(), rig.clock.clone(), 8 << 20);
+        recorder.take();
+        for _ in 0..3660 {
+            rig.advance(Duration::from_secs(1)).await;
+            recorder.take();
+        }
+        for (name, rounds) in [("pg_connections", 240), ("pg_tps", 60), ("pg_database_size_bytes", 6), ("pg_up", 240)] {
+            let (times, gaps) = curve(&rig, name);
+            assert!(times.len() >= rounds - 1 && gaps == 0, "{name}: {gaps} gaps, {times:?}");
+        }
+        let stats = rig.fleet.history().stats();
+        let snapshot = rig.snapshot(0);
+        let good = snapshot.collectors.iter().filter_map(|c| c.good.as_ref());
+        let series: usize = good.flat_map(|g| &g.families).flat_map(|f| &f.samples).map(|s| s.value.series()).sum();
+        assert!(stats.series >= series, "{stats:?}, {series} series");
+        // Both budgets together are 8.3 MiB; a small database needs a small part of them.
+        assert!(stats.dropped == 0 && stats.bytes < 1 << 20, "{stats:?}");
+        println!("{stats:?}: {} bytes a series", stats.bytes / stats.series);
         Ok(())
     }
 }

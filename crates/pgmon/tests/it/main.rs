@@ -9,18 +9,25 @@
 )]
 
 mod agent;
+mod canary;
 mod command_line;
 mod doctor;
 mod documentation;
+mod endpoint;
 mod engine;
+mod examples;
 mod faults;
 mod guardrails;
 mod hour;
+mod many;
 mod page;
 mod permits;
 mod pooler;
+mod promtool;
 mod queries;
+mod reload;
 mod rig;
+mod rotation;
 mod scale;
 mod scrape;
 mod tls;

@@ -9,6 +9,8 @@ use pgmon_collect::postgres::plan::Plan;
 use pgmon_collect::postgres::roamer::Roamer;
 use pgmon_config::{Config, LoadOptions};
 use pgmon_core::snapshot::{CollectorState, Snapshot};
+use pgmon_secrets::Keyring;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -18,6 +20,8 @@ pub struct Rig {
     pub clock: Arc<ManualClock>,
     pub fleet: Arc<Fleet>,
     pub permits: Arc<Permits>,
+    /// What is to be watched how, from now on.
+    pub plans: watch::Sender<Arc<Plan>>,
     tasks: usize,
     _stop: watch::Sender<bool>,
 }
@@ -49,7 +53,8 @@ impl Rig {
 
     /// The same, with nothing running yet, on a timer that may differ from the clock.
     pub fn prepare(env: &[(&str, &str)], clock: Arc<ManualClock>, timer: Arc<dyn Timer>) -> (Self, Ready) {
-        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let env: BTreeMap<String, String> =
+            env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let loaded =
             Config::load(&LoadOptions { env, default_paths: Vec::new(), ..LoadOptions::default() }).unwrap();
         let queries = QuerySet::new(&loaded.config, |_| false);
@@ -58,18 +63,25 @@ impl Rig {
         let fleet = Arc::new(Fleet::new(start));
         let (stop, stopped) = watch::channel(false);
         let permits = Arc::new(Permits::new(plan.connections_per_server));
-        let shared =
-            Arc::new(Shared { plan, fleet: fleet.clone(), permits: permits.clone(), timer, stop: stopped });
+        let plans = watch::Sender::new(Arc::new(plan));
+        let shared = Arc::new(Shared {
+            plans: plans.subscribe(),
+            fleet: fleet.clone(),
+            permits: permits.clone(),
+            timer,
+            stop: stopped,
+        });
+        let keyring = Keyring::new(&loaded.config.secrets, &BTreeMap::new(), clock.clone());
         let mut ready = Ready { drivers: Vec::new(), roamers: Vec::new() };
         for (index, entry) in loaded.entries.into_iter().enumerate() {
+            let (cell, logins) = (fleet.cells()[index].clone(), keyring.logins(&entry.connect));
             if entry.discover {
-                let cell = fleet.cells()[index].clone();
-                ready.roamers.push(Roamer::new(shared.clone(), entry.clone(), cell));
+                ready.roamers.push(Roamer::new(shared.clone(), entry.clone(), cell.clone(), logins.clone()));
             }
-            ready.drivers.push(Driver::new(shared.clone(), entry, index));
+            ready.drivers.push(Driver::new(shared.clone(), entry, cell, logins));
         }
         let tasks = ready.drivers.len() + ready.roamers.len();
-        (Self { clock, fleet, permits, tasks, _stop: stop }, ready)
+        (Self { clock, fleet, permits, plans, tasks, _stop: stop }, ready)
     }
 
     pub fn run(&self, ready: Ready) {

@@ -110,6 +110,11 @@ const BACKENDS: Desc = Desc::gauge(
     "Server processes by kind and state; pgmon's own session is left out.",
     &["state", "backend_type"],
 );
+const ACTIVE: Desc = Desc::gauge(
+    "pg_active_connections",
+    "Client connections that run a statement; pgmon's own session is left out.",
+    &[],
+);
 const WAITING: Desc = Desc::gauge(
     "pg_backends_waiting",
     "Active clients, parallel workers and autovacuum workers that wait, by what they wait for.",
@@ -154,6 +159,7 @@ const SPEC: Spec = Spec {
         &MAX_CONNECTIONS,
         &RESERVED,
         &BACKENDS,
+        &ACTIVE,
         &WAITING,
         &OLDEST_TRANSACTION,
         &OLDEST_IDLE,
@@ -267,6 +273,7 @@ impl Activity {
         for g in self.groups.iter().filter(|g| !g.own) {
             *by_state.entry((g.state(), g.kind())).or_insert(0) += g.backends;
         }
+        out.push(&ACTIVE, &[], by_state.get(&("active", CLIENT)).copied().unwrap_or_default() as f64);
         for ((state, kind), backends) in by_state {
             // Extensions name the kind of their background workers.
             out.push(&BACKENDS, &[state, &label::name(kind)], backends as f64);

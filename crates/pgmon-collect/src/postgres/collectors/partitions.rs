@@ -111,7 +111,7 @@ pub struct Parent {
 }
 
 const COUNT: Desc = Desc::gauge(
-    "pg_partition_count",
+    "pg_partitions",
     "Partitions of a table, with the default one (or children of an inheritance parent).",
     &["relation"],
 );

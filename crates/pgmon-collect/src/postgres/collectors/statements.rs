@@ -277,6 +277,10 @@ impl Steps for Statements {
         Ok(())
     }
 
+    fn answered(&mut self, within: Duration) {
+        self.monitor.answered(within);
+    }
+
     fn end(&mut self, error: Option<QueryError>, cx: &Cx) -> Result<Option<Statement>, QueryError> {
         match self.phase {
             Phase::Figures => {

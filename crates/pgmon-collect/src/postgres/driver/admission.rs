@@ -98,23 +98,24 @@ pub(in crate::postgres) async fn admit(
 impl Driver {
     /// Waits for leave to connect.
     pub(super) async fn admit(&mut self) -> Permit {
-        let shared = self.shared.clone();
+        let (shared, plan) = (self.shared.clone(), self.plan.clone());
         let address = server_address(&self.entry.connect);
         let late = |why| self.keeps_waiting(why);
-        admit(&shared.permits, &address, &shared.plan, &*shared.timer, late).await
+        admit(&shared.permits, &address, &plan, &*shared.timer, late).await
     }
 
     /// Connects and decides whether the role may be used.
     pub(super) async fn connect(&mut self) -> Result<Session, Rejection> {
-        let plan = &self.shared.plan;
+        let plan = &self.plan;
         let guard = Guard { lock_timeout: plan.lock_timeout, pooled: self.entry.pooled };
-        let mut session = match self.route.connect(guard, plan.connect_timeout).await {
-            Ok(session) => session,
+        let (mut session, login) = match self.route.log_in(guard, plan.connect_timeout).await {
+            Ok(connected) => connected,
             Err(error) => {
                 self.snapshot.connect_errors += 1;
                 return Err(error.into());
             }
         };
+        self.login = Some(login);
         self.snapshot.connects += 1;
         let learned = self.learn(&mut session).await?;
         let now = self.shared.timer.mono();
@@ -154,7 +155,7 @@ impl Driver {
 
     /// Reads the facts and audits the role; on another server than before, everything begins anew.
     async fn learn(&mut self, session: &mut Session) -> Result<Learned, Rejection> {
-        let limit = self.shared.plan.statement_timeout.max(LEARN_WITHIN);
+        let limit = self.plan.statement_timeout.max(LEARN_WITHIN);
         let facts = Facts::read(session, limit).await?;
         if facts.version.major() < PgVersion::OLDEST_MAJOR {
             return Err(Rejection::Down(format!(
@@ -168,7 +169,7 @@ impl Driver {
         let key = server_key(&facts);
         let known = self.snapshot.server_key.as_deref() == Some(key.as_str());
         if !known {
-            self.shared.fleet.resign(self.index);
+            self.shared.fleet.resign(self.ticket);
         }
         let same = known && self.engine.is_some();
         if !same {
@@ -183,12 +184,14 @@ impl Driver {
             // the start, who is in a Top-N) still holds, and what counts anew they tell by its origin.
             Some(engine) if alike => revived = engine.set_facts(facts.clone()),
             _ => {
-                let plan = &self.shared.plan;
+                let plan = &self.plan;
+                let cardinality = self.cell.cardinality().clone();
+                cardinality.set_limits(plan.series_per_family, plan.series_per_database);
                 self.engine = Some(Engine::new(
                     collectors::ALL,
                     facts.clone(),
                     plan.settings.clone(),
-                    plan.series_per_family,
+                    cardinality,
                     self.entry.discover.then(|| facts.database.as_str().into()),
                 ));
             }
@@ -208,7 +211,7 @@ impl Driver {
         self.snapshot.warnings = audit.warnings(facts);
         if audit.can_write() {
             let rights = audit.rights_text();
-            if self.shared.plan.enforce_read_only {
+            if self.plan.enforce_read_only {
                 return Err(Rejection::Refused { rights, remedy: audit.remedy_sql(facts) });
             }
             tracing::warn!(
@@ -249,7 +252,7 @@ mod tests {
                 host: host.parse().unwrap(),
                 port,
                 user: "u".into(),
-                password: None,
+                password: pgmon_config::PasswordSource::None,
                 database: "d".into(),
                 sslmode: None,
                 sslrootcert: None,

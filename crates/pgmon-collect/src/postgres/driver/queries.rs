@@ -77,7 +77,8 @@ impl Driver {
         }
         let key = self.snapshot.server_key.as_deref();
         let own = (self.snapshot.cluster.clone(), self.snapshot.db.clone());
-        let others = self.shared.fleet.cells().iter().map(|cell| cell.snapshot());
+        let cells = self.shared.fleet.cells();
+        let others = cells.iter().map(|cell| cell.snapshot());
         let of_server = others.filter(|s| key.is_some() && s.server_key.as_deref() == key);
         of_server.map(|s| (s.cluster.clone(), s.db.clone())).chain([own]).collect()
     }

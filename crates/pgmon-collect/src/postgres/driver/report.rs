@@ -49,7 +49,7 @@ impl Driver {
 
     /// Notes that the database cannot be used and returns when to try again.
     pub(super) fn down(&mut self, rejection: Rejection) -> Duration {
-        let interval = self.shared.plan.interval(Loop::HotPath);
+        let interval = self.plan.interval(Loop::HotPath);
         let now = self.shared.timer.mono();
         let pause = match rejection {
             Rejection::Refused { .. } => self.backoff.refused(interval, fastrand::f64()),
@@ -105,7 +105,7 @@ impl Driver {
 
     /// Lets another entry collect what belongs to the server.
     fn resign(&mut self) {
-        self.shared.fleet.resign(self.index);
+        self.shared.fleet.resign(self.ticket);
         self.snapshot.leads = false;
     }
 
@@ -125,9 +125,7 @@ impl Driver {
         } else {
             self.snapshot.collectors = Vec::new();
         }
-        if let Some(cell) = self.shared.fleet.cells().get(self.index) {
-            cell.publish(self.snapshot.clone());
-        }
+        self.cell.publish(self.snapshot.clone());
     }
 }
 

@@ -81,7 +81,9 @@ impl Engine {
                 continue;
             }
             if slot.registered.spec.scope == Scope::Server && !leads {
-                slot.state.good = None;
+                if slot.state.good.take().is_some() {
+                    self.cardinality.forget(&slot.state.collector, self.visited.as_ref());
+                }
                 continue;
             }
             if slot.skip > 0 {

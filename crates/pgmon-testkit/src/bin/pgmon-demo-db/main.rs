@@ -1,4 +1,5 @@
-//! A busy database to look at: the newest server with a shop in it, its traffic and a replica.
+//! A busy database to look at: the newest server with a shop in it, its traffic and a replica. Beside the
+//! shop lies the disc golf club of `examples/disc-golf`.
 //!
 //! Prints one line of JSON when it is ready. SIGINT, SIGTERM or the end of a pipe on standard
 //! input stop everything and remove it.
@@ -12,6 +13,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use pgmon_testkit::{Major, Server, Tier};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+const COURSES: &str = include_str!("../../../../../examples/disc-golf/courses.sql");
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -37,16 +40,21 @@ async fn demo() -> Result<()> {
         .start()
         .await?;
     server.create_database("shop").await?;
-    for extension in ["pg_stat_statements", "pgstattuple"] {
-        server.create_extension("shop", extension).await?;
+    server.create_database("disc_golf").await?;
+    for database in ["shop", "disc_golf"] {
+        for extension in ["pg_stat_statements", "pgstattuple"] {
+            server.create_extension(database, extension).await?;
+        }
+        server.revoke_create_on_public(database).await?;
     }
     server.exec("shop", include_str!("shop.sql")).await.context("cannot fill the shop")?;
-    server.revoke_create_on_public("shop").await?;
     let password = server.create_monitor("pgmon", Tier::T1).await?;
+    server.exec("disc_golf", COURSES).await.context("cannot fill the disc golf club")?;
     let replica = server.replica("replica1").slot().await?;
 
     let ready = serde_json::json!({
         "dsn": server.dsn_as("pgmon", &password, "shop"),
+        "disc_golf_dsn": server.dsn_as("pgmon", &password, "disc_golf"),
         "admin_dsn": server.dsn("shop"),
         "port": server.port(),
         "replica_dsn": replica.dsn_as("pgmon", &password, "shop"),

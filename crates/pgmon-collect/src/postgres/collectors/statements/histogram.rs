@@ -53,7 +53,7 @@ impl Layout {
         if self.whole {
             return (self.written.len() == buckets && buckets > 0).then(|| written.collect());
         }
-        let uppers = self.from_settings(buckets)?;
+        let uppers = self.by_settings(buckets)?;
         let agrees = self.written.len() < buckets
             && !self.written.is_empty()
             && written.zip(&uppers).all(|(written, own)| near(written, *own));
@@ -62,7 +62,7 @@ impl Layout {
 
     /// One bucket up to the least time (unless that is 0), then buckets whose logarithmic width is equal,
     /// then one for what is above the greatest (unless that is as great as can be).
-    fn from_settings(&self, buckets: usize) -> Option<Vec<f64>> {
+    fn by_settings(&self, buckets: usize) -> Option<Vec<f64>> {
         let below = usize::from(self.min_ms > 0.0);
         let above = usize::from(self.max_ms < NO_LAST_BUCKET_MS);
         let between = u32::try_from(buckets.checked_sub(below + above)?).ok().filter(|n| *n > 0)?;

@@ -8,12 +8,12 @@ const DEFAULT: &str = "{{0.000 - 1.000}, (1.000 - 2.778}, (2.778 - 4.162}, (4.16
 fn bounds_are_read_and_are_those_that_the_settings_give() {
     let read = Layout::read(DEFAULT, 1.0, 100_000.0).uppers(22).unwrap();
     assert_eq!((read[0], read[1], read[20], read[21]), (1.0, 2.778, 100_000.0, f64::INFINITY));
-    let own = Layout::read("", 1.0, 100_000.0).from_settings(22).unwrap();
+    let own = Layout::read("", 1.0, 100_000.0).by_settings(22).unwrap();
     for (read, own) in read.iter().zip(own) {
         assert!(*read == own || (read - own).abs() < 0.001, "{read} {own}");
     }
     // From 0 and up to what is the greatest: no bucket below and none above.
-    let all = Layout::read("", 0.0, 50_000_000.0).from_settings(3).unwrap();
+    let all = Layout::read("", 0.0, 50_000_000.0).by_settings(3).unwrap();
     assert!((all[2] - 50_000_000.0).abs() < 1e-3 && all.len() == 3, "{all:?}");
 }
 

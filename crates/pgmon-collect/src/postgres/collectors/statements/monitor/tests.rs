@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::postgres::testing::cx;
-use std::time::Duration;
 
 /// A window's length, and where it begins, in the tests.
 const MINUTE: i64 = 60;
@@ -111,6 +110,14 @@ fn where_it_cannot_be_read_it_is_not_asked_or_says_why() {
     assert_eq!(m.trouble(&cx.facts), Some(Trouble::Unknown));
     assert!(m.begin(AGAIN_AFTER - 1, &cx).is_none());
     assert!(m.begin(AGAIN_AFTER, &cx).is_some());
+    // What takes long is left alone too, but not for one slow answer.
+    for round in 20..24 {
+        m.asked = Some(Asked::Windows);
+        m.answered(if round == 20 { SLOW } else { SLOW * 2 });
+        assert!(m.end(None, round, &cx).is_none());
+        assert_eq!(m.trouble(&cx.facts), (round == 23).then_some(Trouble::Slow), "{round}");
+    }
+    assert!(m.begin(24, &cx).is_none() && m.begin(33, &cx).is_some());
     assert!(Trouble::Denied.remedy(&cx.facts).unwrap().contains("GRANT SELECT ON \"My\".pg_stat_monitor"));
     std::sync::Arc::make_mut(&mut cx.facts).extensions.clear();
     assert_eq!(m.trouble(&cx.facts), None, "dropped");

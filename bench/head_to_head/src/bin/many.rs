@@ -1,0 +1,273 @@
+//! One pgmon that watches 200 databases on 20 servers; see `bench/README.md`.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a bench takes its times from the machine: there is no clock to inject"
+)]
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser;
+use head_to_head::http::Client;
+use head_to_head::latency::{self, Latency, scrape};
+use head_to_head::process::{self, Memory, Spent};
+use head_to_head::running::{Running, free_port};
+use head_to_head::{marks, page};
+use pgmon_testkit::workload::many_tables;
+use pgmon_testkit::{Major, Server, Tier};
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use tokio::process::Command;
+use tokio::time::sleep;
+
+const LOOPS: [&str; 4] = ["hot_path", "workload", "storage", "hourly"];
+
+/// What the history may hold beside 8 MiB, for each database: 0.3 MiB.
+const HISTORY_OF_A_DATABASE: f64 = 0.3;
+
+/// One pgmon that watches many databases on many servers, at its default intervals.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Servers.
+    #[arg(long, default_value_t = 20)]
+    servers: usize,
+    /// Databases of each server; each is an entry of its own.
+    #[arg(long, default_value_t = 10)]
+    databases: usize,
+    /// Tables in each database, with as many indexes.
+    #[arg(long, default_value_t = 10)]
+    tables: u32,
+    /// The servers' version.
+    #[arg(long, default_value_t = Major::NEWEST.0)]
+    pg: u8,
+    /// Minutes of everyday life, with a scrape every 15 s. From 61 on the history is full at the end.
+    #[arg(long, default_value_t = 5)]
+    minutes: u64,
+    /// Timed scrapes, plain and then compressed.
+    #[arg(long, default_value_t = 200)]
+    scrapes: usize,
+    /// Milliseconds from the start of one timed scrape to the start of the next.
+    #[arg(long, default_value_t = 100)]
+    pace_ms: u64,
+    /// Write all figures to this file.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Put the table into this page, between its marks `<!-- many:begin -->` and `:end`.
+    #[arg(long)]
+    into: Option<PathBuf>,
+    /// Fail if pgmon does not reach its figures.
+    #[arg(long)]
+    check: bool,
+    /// pgmon's program.
+    #[arg(long, default_value = "target/release/pgmon")]
+    pgmon: PathBuf,
+}
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+struct Measured {
+    servers: usize,
+    databases: usize,
+    /// Lines of the page.
+    series: usize,
+    /// Until every loop of every database had run, from the start of the process, seconds.
+    complete_s: f64,
+    /// Until every database was up.
+    up_s: f64,
+    memory_first: Memory,
+    memory: Memory,
+    /// MiB of the history at the end, and what it may hold.
+    history_mib: f64,
+    history_limit_mib: f64,
+    history_series: f64,
+    /// Of one core, at the default intervals with a scrape every 15 s.
+    cpu_percent: f64,
+    plain: Latency,
+    compressed: Latency,
+    /// Ticks that were not run.
+    missed: f64,
+    /// Failed collector runs.
+    errors: f64,
+}
+
+fn main() -> Result<ExitCode> {
+    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            code = run(args) => code,
+            // What was started ends with its values.
+            _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(130)),
+            _ = terminate.recv() => Ok(ExitCode::from(143)),
+        }
+    })
+}
+
+async fn run(args: Args) -> Result<ExitCode> {
+    let program =
+        args.pgmon.canonicalize().with_context(|| format!("no program {}", args.pgmon.display()))?;
+    let mut servers = Vec::new();
+    let mut entries = Vec::new();
+    for s in 0..args.servers {
+        eprintln!("many: server {} of {}", s + 1, args.servers);
+        let (server, password) = start(&args).await?;
+        for d in 0..args.databases {
+            let dsn = server.dsn_as("pgmon", &password, &format!("d{d}"));
+            entries.push(serde_json::json!({"name": format!("s{s}d{d}"), "dsn": dsn}));
+        }
+        servers.push(server);
+    }
+    let measured = measure(&program, &args, entries).await?;
+    let (text, pass) = report(&measured, &args)?;
+    println!("{text}");
+    if let Some(file) = &args.json {
+        std::fs::write(file, serde_json::to_string_pretty(&measured)?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    if let Some(file) = &args.into {
+        marks::put_into(file, "many", &text)?;
+    }
+    Ok(ExitCode::from(u8::from(args.check && !pass)))
+}
+
+/// A server with its databases, and the password of a monitoring role.
+async fn start(args: &Args) -> Result<(Server, String)> {
+    let server =
+        Server::builder(Major(args.pg)).statements().setting("shared_buffers", "16MB").start().await?;
+    server.create_database("d0").await?;
+    server.create_extension("d0", "pg_stat_statements").await?;
+    many_tables(&server, "d0", args.tables, args.tables).await?;
+    let rows = format!(
+        "DO $$ BEGIN FOR i IN 0..{} - 1 LOOP \
+         EXECUTE format('INSERT INTO many.t%s SELECT n, n, n FROM generate_series(1, 20) n', i); END LOOP; END $$",
+        args.tables
+    );
+    server.exec("d0", &rows).await?;
+    server.exec("d0", "ANALYZE").await?;
+    for d in 1..args.databases {
+        server.exec("postgres", &format!("CREATE DATABASE d{d} TEMPLATE d0")).await?;
+        // A template leaves no statistics behind.
+        server.exec(&format!("d{d}"), "ANALYZE").await?;
+    }
+    let password = server.create_monitor("pgmon", Tier::T1).await?;
+    Ok((server, password))
+}
+
+async fn measure(program: &Path, args: &Args, entries: Vec<serde_json::Value>) -> Result<Measured> {
+    let dir = tempfile::tempdir()?;
+    let port = free_port()?;
+    let count = entries.len();
+    let file = dir.path().join("pgmon.yaml");
+    // JSON is YAML.
+    let config = serde_json::json!({
+        "cluster": "bench", "databases": entries, "http": {"bind": format!("127.0.0.1:{port}")},
+    });
+    std::fs::write(&file, config.to_string())?;
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", dir.path()).arg("--config").arg(file);
+    let began = Instant::now();
+    let running = Running::start(command, port, dir).await?;
+    let mut client = Client::connect(port)?;
+    let wanted = count as f64;
+
+    let mut up_s = None;
+    let complete_s = loop {
+        let answer = scrape(&mut client, false)?;
+        let text = client.body(answer.bytes);
+        if up_s.is_none() && sum(text, "pg_up") >= wanted {
+            up_s = Some(began.elapsed().as_secs_f64());
+        }
+        if LOOPS.iter().all(|l| page::rounds(text, l) >= wanted) {
+            break began.elapsed().as_secs_f64();
+        }
+        if began.elapsed() > Duration::from_secs(300) {
+            bail!("not every loop has run within five minutes:\n{}", running.log());
+        }
+        sleep(Duration::from_millis(100)).await;
+    };
+    let memory_first = process::memory(running.pid)?;
+    eprintln!("many: complete after {complete_s:.1} s");
+
+    // A rate takes two rounds.
+    let (start, cpu_before) = (Instant::now(), Spent::by(running.pid)?);
+    for quarter in 1..=args.minutes * 4 {
+        scrape(&mut client, true)?;
+        sleep(Duration::from_secs(quarter * 15).saturating_sub(start.elapsed())).await;
+    }
+    let cpu = Spent::by(running.pid)?.since(cpu_before).as_secs_f64();
+    let cpu_percent = 100.0 * cpu / start.elapsed().as_secs_f64().max(1.0);
+
+    let pace = Duration::from_millis(args.pace_ms);
+    let plain = latency::measure(&mut client, false, args.scrapes, pace).await?;
+    let compressed = latency::measure(&mut client, true, args.scrapes, pace).await?;
+    let answer = scrape(&mut client, false)?;
+    let text = client.body(answer.bytes);
+    const MIB: f64 = 1024.0 * 1024.0;
+    let measured = Measured {
+        servers: args.servers,
+        databases: count,
+        series: page::samples(text),
+        complete_s,
+        up_s: up_s.unwrap_or(complete_s),
+        memory_first,
+        memory: process::memory(running.pid)?,
+        history_mib: sum(text, "pgmon_history_bytes") / MIB,
+        history_limit_mib: 8.0 + HISTORY_OF_A_DATABASE * wanted,
+        history_series: sum(text, "pgmon_history_series"),
+        cpu_percent,
+        plain,
+        compressed,
+        missed: sum(text, "pgmon_missed_ticks_total"),
+        errors: sum(text, "pgmon_errors_total"),
+    };
+    running.stop().await?;
+    Ok(measured)
+}
+
+fn sum(text: &str, name: &str) -> f64 {
+    page::values(text, name).iter().map(|(_, value)| value).sum()
+}
+
+/// The table, and whether all figures are reached.
+fn report(m: &Measured, args: &Args) -> Result<(String, bool)> {
+    let mib = |kb: u64| kb as f64 / 1024.0;
+    // As if the history were full to its limit, whatever it holds by now.
+    let full = mib(m.memory.rss) + (m.history_limit_mib - m.history_mib).max(0.0);
+    let mut text = String::new();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    writeln!(
+        text,
+        "{} databases on {} servers of PostgreSQL {}, {} tables each; {cores} cores, servers, pgmon and client on the \
+         same machine; {} minutes at the default intervals with a scrape every 15 s, then {} timed scrapes of each \
+         kind.\n",
+        m.databases, m.servers, args.pg, args.tables, args.minutes, args.scrapes
+    )?;
+    writeln!(text, "| | measured | promised |\n|---|---|---|")?;
+    let mut pass = true;
+    let mut row = |what: &str, value: f64, unit: &str, limit: Option<f64>| {
+        let promised = limit.map(|l| format!("{l} {unit}")).unwrap_or_default();
+        let missed = limit.is_some_and(|l| value > l);
+        pass &= !missed;
+        let mark = if missed { " **missed**" } else { "" };
+        writeln!(text, "| {what} | {value:.1} {unit}{mark} | {promised} |")
+    };
+    row("Series on the page", m.series as f64, "", None)?;
+    row("Until every database was up", m.up_s, "s", None)?;
+    row("Until every loop of every database had run", m.complete_s, "s", Some(15.0))?;
+    row("Scrape, p99", m.plain.p99, "ms", Some(5.0))?;
+    row("Scrape, median", m.plain.p50, "ms", None)?;
+    row("Scrape with gzip, p99", m.compressed.p99, "ms", Some(5.0))?;
+    row("Own CPU, of one core", m.cpu_percent, "%", Some(10.0))?;
+    row("Resident memory after the first rounds", mib(m.memory_first.rss), "MiB", None)?;
+    row("Resident memory at the end", mib(m.memory.rss), "MiB", Some(150.0))?;
+    row("Of it: heap and stacks", mib(m.memory.anonymous), "MiB", None)?;
+    row("At most", mib(m.memory.peak), "MiB", None)?;
+    row("History at the end", m.history_mib, "MiB", Some(m.history_limit_mib))?;
+    row("Series in the history", m.history_series, "", None)?;
+    row("Resident memory if the history were full to its limit", full, "MiB", None)?;
+    row("Rounds missed", m.missed, "", None)?;
+    row("Collector runs failed", m.errors, "", None)?;
+    Ok((text, pass))
+}

@@ -1,0 +1,216 @@
+//! The open connections: what each is at, since when, and until when it may be.
+
+use crate::access::Limits;
+use crate::app::App;
+use crate::telemetry::Closed;
+use procfs::process::LimitValue;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// How often connections that are over their time are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// How long an answer may take to be made.
+const SERVING: Duration = Duration::from_secs(60);
+
+/// A head that has taken this long is not on its way any more.
+const SLOW_HEAD: Duration = Duration::from_secs(2);
+
+/// Fewer connections than this are always allowed.
+const LEAST: usize = 4;
+
+/// What a connection is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The client sends the head of a request, or shakes hands.
+    Head,
+    /// pgmon makes the answer.
+    Serving,
+    /// The client receives the answer.
+    Writing,
+    /// Nothing is under way.
+    Idle,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct At {
+    phase: Phase,
+    since: Duration,
+    until: Duration,
+}
+
+#[derive(Debug)]
+struct State {
+    at: Mutex<At>,
+    close: Notify,
+}
+
+impl State {
+    fn at(&self) -> At {
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All open connections.
+pub(super) struct Connections {
+    app: Arc<App>,
+    open: Mutex<HashMap<u64, Arc<State>>>,
+    next: AtomicU64,
+    /// Told when the first connection is opened.
+    opened: Notify,
+    /// As many as half of the files that the process may open: databases need theirs.
+    files: usize,
+}
+
+impl Connections {
+    pub fn new(app: Arc<App>) -> Self {
+        let limits = procfs::process::Process::myself().and_then(|me| me.limits()).ok();
+        let files = match limits.map(|limits| limits.max_open_files.soft_limit) {
+            Some(LimitValue::Value(files)) => usize::try_from(files / 2).unwrap_or(usize::MAX),
+            _ => usize::MAX,
+        };
+        Self { app, open: Mutex::default(), next: AtomicU64::new(0), opened: Notify::new(), files }
+    }
+
+    /// Takes up a new connection. If there are too many, another one goes.
+    pub fn open(self: &Arc<Self>) -> Connection {
+        let limits = self.app.access().limits;
+        let now = self.app.timer.mono();
+        let at = At { phase: Phase::Head, since: now, until: now + limits.header };
+        let state = Arc::new(State { at: Mutex::new(at), close: Notify::new() });
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let full = {
+            let mut open = self.table();
+            let full = open.len() >= limits.connections.min(self.files).max(LEAST);
+            if full {
+                self.evict(&mut open);
+            }
+            open.insert(number, state.clone());
+            self.app.telemetry.connections(open.len());
+            full
+        };
+        if !full {
+            self.opened.notify_one();
+        }
+        Connection { number, state, limits, table: self.clone() }
+    }
+
+    /// Closes a connection, as there is no room for another one.
+    pub fn make_room(&self) {
+        self.evict(&mut self.table());
+    }
+
+    /// Closes whoever has kept a connection for longest without an answer being made: first those who
+    /// dawdle over a head, as nobody does who means well.
+    fn evict(&self, open: &mut HashMap<u64, Arc<State>>) {
+        let now = self.app.timer.mono();
+        let candidates = open.iter().map(|(number, state)| (*number, state.at()));
+        let first = candidates
+            .filter(|(_, at)| at.phase != Phase::Serving)
+            .min_by_key(|(_, at)| {
+                let dawdles = at.phase == Phase::Head && now.saturating_sub(at.since) >= SLOW_HEAD;
+                (!dawdles, at.since)
+            })
+            .map(|(number, _)| number);
+        if let Some(state) = first.and_then(|number| open.remove(&number)) {
+            state.close.notify_one();
+            self.app.telemetry.closed(Closed::Evicted);
+        }
+    }
+
+    /// Closes connections that are over their time, for ever.
+    pub async fn sweep(self: Arc<Self>) {
+        loop {
+            if self.table().is_empty() {
+                self.opened.notified().await;
+            }
+            self.app.timer.sleep_until(self.app.timer.mono() + SWEEP_EVERY).await;
+            let now = self.app.timer.mono();
+            let mut open = self.table();
+            open.retain(|_, state| {
+                let in_time = state.at().until > now;
+                if !in_time {
+                    state.close.notify_one();
+                    // An idle connection that ends is nobody's fault.
+                    if state.at().phase != Phase::Idle {
+                        self.app.telemetry.closed(Closed::Timeout);
+                    }
+                }
+                in_time
+            });
+            self.app.telemetry.connections(open.len());
+        }
+    }
+
+    fn table(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<State>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One connection; it leaves the table when it is dropped.
+pub(super) struct Connection {
+    number: u64,
+    state: Arc<State>,
+    limits: Limits,
+    table: Arc<Connections>,
+}
+
+impl Connection {
+    /// Waits until the connection is to be closed.
+    pub async fn closed(&self) {
+        self.state.close.notified().await;
+    }
+
+    /// Whether an answer is being made or sent.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.state.at().phase, Phase::Serving | Phase::Writing)
+    }
+
+    /// A request is there.
+    pub fn serving(&self) {
+        self.enter(Phase::Serving, SERVING);
+    }
+
+    /// The answer is there.
+    pub fn writing(&self) {
+        self.enter(Phase::Writing, self.limits.write);
+    }
+
+    /// The client sent something.
+    pub fn received(&self) {
+        if self.state.at().phase == Phase::Idle {
+            self.enter(Phase::Head, self.limits.header);
+        }
+    }
+
+    /// The client does not take what it is sent.
+    pub fn blocked(&self) {
+        if self.state.at().phase == Phase::Idle {
+            self.enter(Phase::Writing, self.limits.write);
+        }
+    }
+
+    /// Everything was sent.
+    pub fn flushed(&self) {
+        if self.state.at().phase == Phase::Writing {
+            self.enter(Phase::Idle, self.limits.idle);
+        }
+    }
+
+    fn enter(&self, phase: Phase, at_most: Duration) {
+        let now = self.table.app.timer.mono();
+        let mut at = self.state.at.lock().unwrap_or_else(PoisonError::into_inner);
+        *at = At { phase, since: now, until: now + at_most };
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut open = self.table.table();
+        open.remove(&self.number);
+        self.table.app.telemetry.connections(open.len());
+    }
+}
