@@ -2,9 +2,13 @@
 
 use crate::agent::{Agent, pgmon};
 use crate::page::Page;
+use crate::rig::Rig;
 use anyhow::Result;
+use pgmon_core::clock::Clock as _;
+use pgmon_core::snapshot::Outcome;
 use pgmon_testkit::{Major, PgBouncer, Server, Tier, on_each_major};
 use sqlx::{Connection as _, Row as _};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -199,6 +203,30 @@ queries:
 }
 
 on_each_major! { [pg18 18]
+    async fn more_queries_than_there_is_time_for_starve_no_loop(major: Major) -> Result<()> {
+        let server = Server::start(major).await?;
+        let password = server.create_monitor("pgmon", Tier::T1).await?;
+        let mut queries = String::from("[");
+        for n in 0..12 {
+            queries += &format!("{{name: busy_{n}, help: B., interval: 1s, query: 'SELECT count(*) FROM generate_series(1, 2000000)'}},");
+        }
+        queries.push(']');
+        let dsn = server.dsn_as("pgmon", &password, "postgres");
+        let agent = Agent::start(&[("PGMON_DSN", &dsn), ("PGMON_QUERIES", &queries)]);
+        agent.wait_for_all_loops();
+        let last = |p: &Page, name: &str| p.value("pgmon_last_scrape_timestamp_seconds", &[("loop", name)]).unwrap();
+        let begun = agent.page();
+        let later = agent.wait("every loop has run again", SOON, |p| {
+            ["hot_path", "workload", "storage", "hourly"].iter().all(|l| last(p, l) > last(&begun, l) + 3.0)
+        });
+        assert!(later.all("pgmon_query_success").filter(|s| s.value == 1.0).count() >= 3, "{}", later.text);
+        let health = agent.get("/healthz");
+        assert_eq!(health.status, 200, "{}", health.text());
+        Ok(())
+    }
+}
+
+on_each_major! { [pg18 18]
     async fn queries_through_a_pooler_leave_nothing_prepared(major: Major) -> Result<()> {
         let server = Server::start(major).await?;
         server.exec("postgres", "CREATE TYPE mood AS ENUM ('happy'); CREATE TABLE t AS SELECT 'happy'::mood AS m").await?;
@@ -216,6 +244,36 @@ on_each_major! { [pg18 18]
         let mut beside = sqlx::PgConnection::connect_with(&options.extra_float_digits(None)).await?;
         let kept = sqlx::raw_sql("SELECT count(*) AS n FROM pg_prepared_statements").fetch_one(&mut beside).await?;
         assert_eq!(kept.try_get::<i64, _>("n")?, 0, "named statements left in the pool");
+        Ok(())
+    }
+}
+
+on_each_major! { [pg18 18]
+    async fn queries_keep_their_intervals_and_results_outlive_failures(major: Major) -> Result<()> {
+        let server = Server::start(major).await?;
+        server.exec("postgres", COURSES).await?;
+        let password = server.create_monitor("pgmon", Tier::T1).await?;
+        let dsn = server.dsn_as("pgmon", &password, "postgres");
+        let queries = "[{name: a, help: A., interval: 5m, query: SELECT 1}, \
+            {name: b, help: B., cache: 90s, query: SELECT count(*) FROM courses}]";
+        let rig = Rig::with(&[("PGMON_DSN", &dsn), ("PGMON_QUERIES", queries)]).await;
+        let state = |name: &str| rig.collector(0, &format!("query:{name}"));
+        let ran = |name: &str| state(name).and_then(|s| s.custom?.last_mono);
+        rig.until("both have run", 5, || ran("a").is_some() && ran("b").is_some()).await;
+        let mut seen = [BTreeSet::new(), BTreeSet::new()];
+        for _ in 0..180 {
+            rig.advance(Duration::from_secs(5)).await;
+            seen[0].extend(ran("a"));
+            seen[1].extend(ran("b"));
+        }
+        let runs = seen.map(|times| times.len());
+        assert!((3..=5).contains(&runs[0]) && (15..=17).contains(&runs[1]), "in 15 minutes: {runs:?}");
+        server.exec("postgres", "DROP TABLE courses").await?;
+        rig.until("it fails", 61, || state("b").is_some_and(|s| s.errors == 1)).await;
+        let failed = state("b").unwrap();
+        let age = rig.clock.mono() - failed.good.as_ref().unwrap().at_mono;
+        assert!(age >= Duration::from_secs(30) && failed.keeps(Duration::from_secs(60)) == Duration::from_secs(90));
+        assert!(matches!(state("a").unwrap().outcome, Outcome::Ok));
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::permits::Permits;
 use pgmon_collect::poller::timer::{ManualClock, Timer};
+use pgmon_collect::postgres::custom::QuerySet;
 use pgmon_collect::postgres::driver::{Driver, Shared};
 use pgmon_collect::postgres::plan::Plan;
 use pgmon_collect::postgres::roamer::Roamer;
@@ -56,7 +57,8 @@ impl Rig {
             env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let loaded =
             Config::load(&LoadOptions { env, default_paths: Vec::new(), ..LoadOptions::default() }).unwrap();
-        let plan = Plan::new(&loaded.config);
+        let queries = QuerySet::new(&loaded.config, |_| false);
+        let plan = Plan::new(&loaded.config).with_queries(Arc::new(queries));
         let start = loaded.entries.iter().map(|e| plan.pending(&e.cluster, &e.db)).collect();
         let fleet = Arc::new(Fleet::new(start));
         let (stop, stopped) = watch::channel(false);
