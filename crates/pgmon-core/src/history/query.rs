@@ -115,9 +115,12 @@ pub(super) fn answer<'d>(
     Answer { curves, left_out }
 }
 
+/// A series by its labels, with what it measures and where it is.
+type Series<'h> = (Vec<(&'h str, &'h str)>, (Kind, Vec<Found<'h>>));
+
 /// The events of each series, one list for each group that has it. A group is read once for all of its
 /// series.
-fn read(found: &[(Vec<(&str, &str)>, (Kind, Vec<Found<'_>>))], query: &Query<'_>) -> Vec<Vec<Vec<Event>>> {
+fn read(found: &[Series<'_>], query: &Query<'_>) -> Vec<Vec<Vec<Event>>> {
     let mut out: Vec<Vec<Vec<Event>>> = found.iter().map(|_| Vec::new()).collect();
     let mut wanted: Vec<(&Group, Vec<(u32, usize)>)> = Vec::new();
     for (curve, (_, (_, places))) in found.iter().enumerate() {

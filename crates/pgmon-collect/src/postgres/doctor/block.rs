@@ -73,8 +73,8 @@ fn server(group: &[&Diagnosis]) -> String {
             }
         }
     }
-    let (mut shared, mut optional): (Vec<(Option<&str>, &str)>, Vec<(Option<&str>, &str)>) =
-        Default::default();
+    type Named<'t> = Vec<(Option<&'t str>, &'t str)>;
+    let (mut shared, mut optional): (Named<'_>, Named<'_>) = Default::default();
     for d in group {
         let database = database(d);
         let mut here = String::new();
