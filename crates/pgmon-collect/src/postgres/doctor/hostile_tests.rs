@@ -44,7 +44,10 @@ on_each_major! { [pg12 12, pg15 15, pg18 18]
                 let guard = Guard { lock_timeout: LIMIT, pooled: false };
                 let mut session = Session::connect(&server.connect_options(name).username(role), guard, LIMIT).await?;
                 let facts = Facts::read(&mut session, LIMIT).await?;
-                scripts.push(Audit::read(&mut session, &facts, LIMIT).await?.remedy_sql(&facts));
+                let audit = Audit::read(&mut session, &facts, LIMIT).await?;
+                if audit.can_write() {
+                    scripts.push(audit.remedy_sql(&facts));
+                }
                 scripts.push(format!("\\connect postgres\n{}", Need::ReadAllData.remedy(&facts)));
                 scripts.push(Need::Extension("pgrowlocks").remedy(&facts).replace("EXTENSION", "EXTENSION IF NOT EXISTS"));
                 session.close().await;
