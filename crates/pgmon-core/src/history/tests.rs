@@ -109,8 +109,8 @@ fn points_say_least_greatest_and_mean() {
     let query = Query { from: 0, to: HOUR - 1, points: 60, ..all("pg_tps") };
     let curves = history.range(&id, &[], &query).curves;
     assert_eq!(curves[0].points.len(), 60);
-    for (i, p) in curves[0].points.iter().enumerate() {
-        assert_eq!((p.at, p.count), (i as i64 * 60_000 + 45_000, 4));
+    for (i, p) in (0i64..).zip(&curves[0].points) {
+        assert_eq!((p.at, p.count), (i * 60_000 + 45_000, 4));
         assert_eq!((p.min, p.max, p.mean, p.after_gap), (0.0, 3.0, 1.5, false));
     }
     let one = Query { points: 0, ..query };
