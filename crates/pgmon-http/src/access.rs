@@ -184,11 +184,9 @@ impl Reader {
         let mut users = Vec::new();
         for user in &http.auth.basic {
             let hash = match &user.password_hash_file {
-                Some(path) => self.secret(path.clone()).map(|hash| {
-                    let fault = password_hash_fault(hash.expose())
-                        .map(|fault| format!("{}: {fault}", path.display()));
-                    self.faults.extend(fault);
-                    hash
+                Some(path) => self.secret(path.clone()).inspect(|hash| {
+                    let fault = password_hash_fault(hash.expose());
+                    self.faults.extend(fault.map(|fault| format!("{}: {fault}", path.display())));
                 }),
                 None => Some(user.password_hash.clone()),
             };
