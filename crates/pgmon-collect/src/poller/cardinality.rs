@@ -8,6 +8,7 @@
 use arc_swap::ArcSwap;
 use pgmon_core::metric::Family;
 use pgmon_core::name::Name;
+use pgmon_core::snapshot::CollectorState;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -143,6 +144,40 @@ impl Cardinality {
             had_left_out
         });
         if had_left_out {
+            self.publish();
+        }
+    }
+
+    /// Counts the results of queries of the configuration, which have a limit of their own and are not
+    /// brought here one by one, and forgets what is not among the states any more.
+    pub fn weigh<'s>(&self, states: impl Iterator<Item = (Option<&'s Arc<str>>, &'s CollectorState)>) {
+        let mut present = BTreeMap::<Option<&Arc<str>>, Vec<&CollectorState>>::new();
+        for (visited, state) in states {
+            present.entry(visited).or_default().push(state);
+        }
+        let changed = self.with(|state| {
+            let limits = state.limits;
+            let mut changed = false;
+            for (visited, states) in present {
+                let database = state.databases.entry(visited.cloned()).or_default();
+                let known = database.collectors.len();
+                database.collectors.retain(|name, _| states.iter().any(|s| s.collector == *name));
+                let mut touched = database.collectors.len() != known;
+                for custom in states.iter().filter(|s| s.custom.is_some()) {
+                    let families = custom.good.iter().flat_map(|good| &good.families);
+                    let sizes = families.map(|f| (f.desc.name().into(), series(f))).collect();
+                    let before = database.collectors.insert(custom.collector.clone(), sizes);
+                    touched |= before.as_ref() != database.collectors.get(&custom.collector);
+                }
+                if touched {
+                    let before = database.left_out.clone();
+                    database.decide(limits, visited);
+                    changed |= before != database.left_out;
+                }
+            }
+            changed
+        });
+        if changed {
             self.publish();
         }
     }

@@ -158,6 +158,7 @@ impl Cell {
     /// Replaces the snapshot.
     pub fn publish(&self, snapshot: Snapshot) {
         self.book(Source::Own, &snapshot.collectors, snapshot.dropped);
+        self.cardinality.weigh(snapshot.collectors.iter().map(|state| (None, state)));
         self.snapshot.store(Arc::new(snapshot));
         self.version.send_modify(|v| *v += 1);
     }
@@ -165,6 +166,9 @@ impl Cell {
     /// Replaces what was found in other databases, of which `dropped` samples were left out so far.
     pub fn publish_roamed(&self, states: Vec<CollectorState>, dropped: u64) {
         self.book(Source::Visits, &states, dropped);
+        if states.iter().any(|state| state.custom.is_some()) {
+            self.cardinality.weigh(states.iter().map(|state| (state.datname.as_ref(), state)));
+        }
         self.roamed.store(Arc::new(states));
         self.version.send_modify(|v| *v += 1);
     }

@@ -23,6 +23,7 @@ mod definition;
 mod runner;
 #[cfg(test)]
 mod server_tests;
+mod slot;
 mod take;
 #[cfg(test)]
 mod tests;

@@ -1,109 +1,126 @@
 //! Two hundred databases in one process.
 
-use crate::agent::Agent;
-use crate::page::Page;
+use crate::rig::{self, Rig};
 use anyhow::Result;
+use pgmon_core::clock::Clock as _;
+use pgmon_core::snapshot::{Loop, Snapshot, Up};
 use pgmon_testkit::{Server, StopMode, Tier, on_each_major};
-use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const SERVERS: usize = 4;
-const ENTRIES: usize = 50;
+/// Entries of the server that works, of the one that hangs and of the one that is gone.
+const ENTRIES: [usize; 3] = [50, 50, 100];
 
-/// Entries share databases, five of each server: what costs is what is watched.
+const GOOD: Range<usize> = 0..50;
+const HANGS: Range<usize> = 50..100;
+const GONE: Range<usize> = 100..200;
+const BAD: Range<usize> = 50..200;
+
+/// Entries share databases, five of each server.
 const DATABASES: usize = 5;
 
-const HOT_PATH: Duration = Duration::from_secs(5);
+const HOT_PATH: Duration = Duration::from_secs(15);
 
-const SOON: Duration = Duration::from_secs(90);
-
-/// Values of a family by entry, of those of one server.
-fn of<'p>(page: &'p Page, family: &'p str, server: usize) -> impl Iterator<Item = (&'p str, f64)> {
-    let prefix = format!("s{server}-");
-    let all = page.all(family).filter_map(|s| Some((s.label("db")?, s.value)));
-    all.filter(move |(db, _)| db.starts_with(&prefix))
+fn of(rig: &Rig, entries: Range<usize>) -> Vec<Arc<Snapshot>> {
+    entries.map(|entry| rig.snapshot(entry)).collect()
 }
 
-fn all_are(page: &Page, family: &str, server: usize, value: f64) -> bool {
-    of(page, family, server).filter(|(_, v)| *v == value).count() == ENTRIES
+fn rounds(snapshot: &Snapshot) -> u64 {
+    snapshot.of(Loop::HotPath).rounds
 }
 
-/// Rounds of the hot path by entry.
-fn rounds(page: &Page, server: usize) -> BTreeMap<String, f64> {
-    let all = page.all("pgmon_scrape_duration_seconds_count").filter(|s| s.label("loop") == Some("hot_path"));
-    let prefix = format!("s{server}-");
-    let of_server = all.filter_map(|s| Some((s.label("db")?.to_owned(), s.value)));
-    of_server.filter(|(db, _)| db.starts_with(&prefix)).collect()
+/// Waits for real, without moving the clock: the machine may be busy.
+async fn wait(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(300);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not so: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 on_each_major! { [pg18 18]
     async fn dead_servers_delay_none_of_two_hundred_databases(major: Major) -> Result<()> {
         let mut servers = Vec::new();
         let mut entries = Vec::new();
-        for s in 0..SERVERS {
-            let server = Server::start(major).await?;
+        for (s, count) in ENTRIES.into_iter().enumerate() {
+            let server = Server::builder(major).setting("max_connections", 150).start().await?;
             for d in 0..DATABASES {
                 server.create_database(&format!("d{d}")).await?;
             }
-            let password = server.create_monitor("pgmon", Tier::T1).await?;
-            for e in 0..ENTRIES {
+            let password = server.create_monitor("pgmon", Tier::T0).await?;
+            for e in 0..count {
                 let dsn = server.dsn_as("pgmon", &password, &format!("d{}", e % DATABASES));
                 entries.push(format!("{{name: s{s}-{e}, dsn: '{dsn}'}}"));
             }
             servers.push(server);
         }
-        let [good, better, paused, stopped] = &servers[..] else { unreachable!() };
-        stopped.stop(StopMode::Fast).await?;
-        let agent = Agent::start(&[
-            ("PGMON_DATABASES", &format!("[{}]", entries.join(", "))),
-            ("PGMON_SAMPLE_INTERVALS_HOT_PATH", "5s"),
-            ("PGMON_SAMPLE_INTERVALS_WORKLOAD", "30s"),
-            ("PGMON_SAMPLE_INTERVALS_STORAGE", "300s"),
-            ("PGMON_LIMITS_CONNECTIONS_PER_SERVER", &ENTRIES.to_string()),
-            ("PGMON_SAMPLE_INTERVALS_HOURLY", "300s"),
-        ]);
-        agent.wait("those that are there are up, the others are not", SOON, |p| {
-            (0..3).all(|s| all_are(p, "pg_up", s, 1.0)) && all_are(p, "pg_up", 3, 0.0)
-        });
-        agent.wait("all loops have run", SOON, |p| (0..3).all(|s| all_are(p, "pg_scrape_success", s, 1.0)));
+        servers[1].pause()?;
+        servers[2].stop(StopMode::Fast).await?;
+        let clock = rig::clock();
+        let env = [
+            ("PGMON_DATABASES", format!("[{}]", entries.join(", "))),
+            ("PGMON_LIMITS_CONNECTIONS_PER_SERVER", "100".to_owned()),
+            ("PGMON_TIMEOUTS_CONNECT_MS", "3000".to_owned()),
+        ];
+        let env: Vec<_> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let (rig, ready) = Rig::prepare(&env, clock.clone(), clock);
+        rig.run(ready);
+        let is_down = |s: &Arc<Snapshot>| matches!(s.up, Up::Down { .. });
+        wait("those that are there are read, the others are down", || {
+            of(&rig, GOOD).iter().all(|s| s.loops.iter().all(|l| l.ended_mono.is_some() && l.success))
+                && of(&rig, GONE).iter().all(is_down)
+        })
+        .await;
 
-        paused.pause()?;
-        agent.wait("what failed three times is quarantined", SOON, |p| {
-            (2..4).all(|s| all_are(p, "pgmon_quarantined", s, 1.0) && all_are(p, "pg_scrape_success", s, 0.0))
-        });
-        let before = agent.page();
-        let watched = Instant::now();
-        std::thread::sleep(6 * HOT_PATH);
-        let page = agent.page();
-        for s in 0..2 {
-            let (was, is) = (rounds(&before, s), rounds(&page, s));
-            assert_eq!((was.len(), is.len()), (ENTRIES, ENTRIES));
-            // Each keeps its ticks, whatever becomes of the others; one may be under way.
-            let due = (watched.elapsed().as_secs_f64() / HOT_PATH.as_secs_f64()).floor() - 2.0;
-            for (db, count) in &was {
-                assert!(is[db] - count >= due, "{db}: {} rounds, {due} were due", is[db] - count);
-            }
-            assert!(all_are(&page, "pg_up", s, 1.0) && all_are(&page, "pg_scrape_success", s, 1.0));
-            let late: Vec<_> = of(&page, "pgmon_missed_ticks_total", s).filter(|(_, v)| *v > 1.0).collect();
-            assert!(late.is_empty(), "{late:?}");
+        assert!(of(&rig, HANGS).iter().all(|s| s.up == Up::Pending || is_down(s)));
+        let start = of(&rig, GOOD);
+        let begun = rig.clock.mono();
+        for _ in 0..12 {
+            let due: Vec<u64> = of(&rig, GOOD).iter().map(|s| rounds(s) + 1).collect();
+            rig.clock.advance(HOT_PATH);
+            // Nobody waits here for the ones that hang; their time limits are longer than what this takes.
+            wait("the next round of each", || of(&rig, GOOD).iter().zip(&due).all(|(s, due)| rounds(s) >= *due)).await;
         }
-        // Probes have grown apart: two intervals, not one.
-        let attempts = |p: &Page| of(p, "pgmon_connect_errors_total", 3).map(|(_, v)| v).sum::<f64>();
-        let per_entry = (attempts(&page) - attempts(&before)) / ENTRIES as f64;
-        assert!((1.0..=4.5).contains(&per_entry), "{per_entry} attempts in six intervals");
+        let passed = (rig.clock.mono() - begun).as_secs() / HOT_PATH.as_secs();
+        for (before, now) in start.iter().zip(of(&rig, GOOD)) {
+            assert!(now.up == Up::Up && now.loops.iter().all(|l| l.success), "{}: {:?}", now.db, now.loops);
+            assert!(rounds(&now) - rounds(before) >= passed, "{}: {} of {passed}", now.db, rounds(&now) - rounds(before));
+            let missed: u64 = now.loops.iter().map(|l| l.missed).sum();
+            assert_eq!((missed, now.connects), (0, 1), "{}", now.db);
+        }
+        // Probes have grown apart: 12 intervals have passed, and each takes two by now.
+        for s in of(&rig, GONE) {
+            assert!((4..=10).contains(&s.connect_errors), "{}: {} attempts", s.db, s.connect_errors);
+        }
 
-        let back = Instant::now();
-        paused.resume()?;
-        stopped.start_again().await?;
-        agent.wait("a success ends the quarantine", SOON, |p| {
-            (0..4).all(|s| all_are(p, "pg_up", s, 1.0) && all_are(p, "pgmon_quarantined", s, 0.0))
-        });
-        assert!(back.elapsed() < 6 * HOT_PATH, "back after {:?}", back.elapsed());
-        // Connections to a server are capped, however many entries it has.
-        for server in [good, better, paused, stopped] {
-            let sql = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'pgmon'";
-            let connections: i64 = server.query("postgres", sql).await?;
-            assert!(connections <= ENTRIES as i64, "{connections} connections");
+        let quarantined = |s: &Arc<Snapshot>| is_down(s) && s.quarantined_until.is_some();
+        let deadline = Instant::now() + Duration::from_secs(300);
+        while !of(&rig, BAD).iter().all(quarantined) {
+            assert!(Instant::now() < deadline, "what does not answer is quarantined");
+            // An attempt that hangs ends by the true clock, the next one begins by ours.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            rig.clock.advance(HOT_PATH);
+        }
+
+        servers[1].resume()?;
+        servers[2].start_again().await?;
+        let mut seconds = 0;
+        let back = |s: &Arc<Snapshot>| s.up == Up::Up && s.quarantined_until.is_none();
+        while !of(&rig, BAD).iter().all(back) {
+            assert!(seconds < 33, "the first success after two intervals and a tenth ends the quarantine");
+            seconds += 3;
+            rig.clock.advance(Duration::from_secs(3));
+            // Whoever is due connects now.
+            let now = rig.clock.mono();
+            wait("probes that are due", || {
+                of(&rig, BAD).iter().all(|s| s.quarantined_until.is_none_or(|until| until > now))
+            })
+            .await;
+        }
+        let sql = "SELECT count(*) <= 100 FROM pg_stat_activity WHERE usename = 'pgmon'";
+        for server in &servers {
+            server.wait_until("postgres", sql).await?;
         }
         Ok(())
     }

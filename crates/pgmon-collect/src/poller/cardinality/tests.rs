@@ -1,5 +1,7 @@
 use super::*;
 use pgmon_core::metric::{Desc, Families};
+use pgmon_core::snapshot::{Custom, Loop, Outcome, Output};
+use std::time::Duration;
 
 const A: Desc = Desc::gauge("a", "A.", &["kind", "relation"]);
 const B: Desc = Desc::gauge("b", "B.", &["relation"]);
@@ -91,5 +93,37 @@ fn each_database_that_is_visited_has_the_limits_for_itself() {
     assert!(c.left_out()[0].text().starts_with("a of database two is left out"));
     assert_eq!(bring(&c, "x", rows(&A, 50)).1, 0);
     c.forget(&"x".into(), Some(&"two".into()));
+    assert!(c.left_out().is_empty());
+}
+
+#[test]
+fn results_of_custom_queries_count_and_leave_with_their_query() {
+    let c = limited(1000, 100);
+    let state = |name: &'static str, custom: bool, families: Vec<Family>| CollectorState {
+        collector: name.into(),
+        in_loop: Loop::Workload,
+        server_wide: false,
+        datname: None,
+        at: jiff::Timestamp::UNIX_EPOCH,
+        duration: Duration::ZERO,
+        outcome: Outcome::Ok,
+        errors: 0,
+        blind: Vec::new(),
+        stride: 1,
+        good: Some(Arc::new(Output {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            at_mono: Duration::ZERO,
+            families,
+            data: None,
+            executed: Vec::new(),
+        })),
+        custom: custom.then(|| Custom::new(Duration::from_secs(60), Duration::from_secs(180))),
+    };
+    assert_eq!(bring(&c, "x", rows(&A, 50)), (vec![], 0));
+    let ours = state("x", false, rows(&A, 50));
+    let theirs = state("theirs", true, rows(&B, 51));
+    c.weigh([(None, &ours), (None, &theirs)].into_iter());
+    assert_eq!(c.left_out()[0].family.as_ref(), "b");
+    c.weigh([(None, &ours)].into_iter());
     assert!(c.left_out().is_empty());
 }

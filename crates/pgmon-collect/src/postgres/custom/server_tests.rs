@@ -5,12 +5,12 @@ use super::{Custom, Defaults, Place, QuerySet};
 use crate::postgres::facts::Facts;
 use crate::postgres::session::{Guard, Session};
 use crate::postgres::testing::on_all_majors;
-use pgmon_core::clock::SystemClock;
+use pgmon_core::clock::{Clock as _, SystemClock};
 use pgmon_core::snapshot::{CollectorState, Outcome};
 use pgmon_testkit::{Major, Server};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -238,7 +238,8 @@ fn histograms_and_summaries_from_a_table() {
         let mut renamed: Vec<String> =
             shown(&states["long"]).iter().map(|l| l.replace("long_", "wide_")).collect();
         let mut wide = wide;
-        (renamed.sort(), wide.sort());
+        renamed.sort();
+        wide.sort();
         assert_eq!(renamed, wide);
         let quantiles = ["{quantile=\"0.5\"} 0.5", "{quantile=\"0.9\"} 0.9"];
         assert_eq!(shown(&states["quantiles_long"]), quantiles.map(|q| format!("quantiles_long{q}")));
@@ -365,9 +366,10 @@ async fn a_locked_table_costs_its_own_query_the_lock_timeout() {
     let mut bench = Bench::new(&server, "postgres", &set).await;
     let mut holder = server.connect("postgres").await.unwrap();
     sqlx::raw_sql("BEGIN; LOCK TABLE courses IN ACCESS EXCLUSIVE MODE").execute(&mut holder).await.unwrap();
-    let started = Instant::now();
+    let started = bench.clock.mono();
     let states = bench.run().await;
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    let took = bench.clock.mono() - started;
+    assert!(took < Duration::from_secs(3), "{took:?}");
     assert!(failure(&states["locked"]).contains("lock timeout"), "{}", failure(&states["locked"]));
     assert_eq!((shown(&states["free"]), states["locked"].stride), (vec!["free 1".to_owned()], 1));
     sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
@@ -390,7 +392,7 @@ async fn a_result_of_a_million_rows_is_left_out_without_memory() {
     let mut bench = Bench::new(&server, "postgres", &set).await;
     bench.run().await;
     let before = resident_kib();
-    let started = Instant::now();
+    let started = bench.clock.mono();
     for _ in 0..5 {
         let states = bench.run().await;
         assert_eq!(shown(&states["small"]).len(), 1000);
@@ -400,7 +402,7 @@ async fn a_result_of_a_million_rows_is_left_out_without_memory() {
         );
         assert!(states["huge"].good.is_none() && states["huge"].errors == 0);
     }
-    let (grown, took) = (resident_kib().saturating_sub(before), started.elapsed());
+    let (grown, took) = (resident_kib().saturating_sub(before), bench.clock.mono() - started);
     assert!(grown < 4096, "{grown} KiB more");
     let states = bench.run().await;
     assert_eq!(states["huge"].custom.as_ref().unwrap().results_dropped, 7);

@@ -234,8 +234,9 @@ fn what_is_too_large_is_left_out_and_the_label_named() {
     let columns = [column("few", Class::Text), column("many", Class::Text), column("n", Class::Number)];
     let shape = Shape::new(&definition, &columns).unwrap();
     assert!(shape.sql.ends_with("LIMIT 4"));
-    let row =
-        |n: usize| vec![text(if n % 2 == 0 { "x" } else { "y" }), text(&n.to_string()), Cell::Number(1.0)];
+    let row = |n: usize| {
+        vec![text(if n.is_multiple_of(2) { "x" } else { "y" }), text(&n.to_string()), Cell::Number(1.0)]
+    };
     let finish = |n: usize| Rows::of((0..n).map(row).collect()).finish(&definition, &shape).unwrap();
     assert!(matches!(finish(3), Taken::Families(..)));
     let Taken::Dropped(dropped) = finish(4) else { panic!() };
