@@ -271,7 +271,7 @@ fn once<'a, 'p>(parts: &'p [Part<'a>]) -> impl Iterator<Item = (Before<'a>, &'a 
 }
 
 /// What is the same for all pages, until the configuration is read again.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Look {
     /// Whether `postgres`, `template0` and `template1` are left out of the figures of single databases
     /// (label `datname`). How near each is to wraparound stays: any of them can stop the whole server.

@@ -41,7 +41,7 @@ pub struct Ready {
     pub families: usize,
     /// Samples in it.
     pub samples: usize,
-    /// Of which set of databases it was made ([`Fleet::layout`]).
+    /// Of which set of databases, and how, it was made.
     layout: u64,
 }
 
@@ -77,6 +77,7 @@ pub struct Pages {
     version: &'static str,
     telemetry: Arc<Telemetry>,
     look: ArcSwap<Look>,
+    looks: AtomicU64,
     slots: [Slot; 4],
     rendering: Mutex<()>,
 }
@@ -96,6 +97,7 @@ impl Pages {
             version,
             telemetry,
             look: ArcSwap::from_pointee(look),
+            looks: AtomicU64::new(0),
             slots: Default::default(),
             rendering: Mutex::new(()),
         }
@@ -103,7 +105,15 @@ impl Pages {
 
     /// Replaces what is the same for all pages.
     pub fn set_look(&self, look: Look) {
-        self.look.store(Arc::new(look));
+        if **self.look.load() != look {
+            self.look.store(Arc::new(look));
+            self.looks.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Rises whenever a page that was rendered before is out of date, however young it is.
+    fn layout(&self) -> u64 {
+        self.fleet.layout() + self.looks.load(Ordering::Acquire)
     }
 
     /// The current page.
@@ -115,7 +125,7 @@ impl Pages {
         // Should the rendering task have ended, an old page is not served for ever.
         // A database that was taken off the configuration is gone at once.
         if let Some(ready) = slot.ready.load_full()
-            && ready.layout == self.fleet.layout()
+            && ready.layout == self.layout()
             && now.saturating_sub(ready.rendered) < AT_LEAST_EVERY * 2
             && (kept_fresh || now.saturating_sub(ready.rendered) < AT_MOST_EVERY)
         {
@@ -125,7 +135,7 @@ impl Pages {
         let _rendering = self.rendering.lock().await;
         match slot.ready.load_full() {
             Some(ready)
-                if ready.layout == self.fleet.layout()
+                if ready.layout == self.layout()
                     && self.timer.mono().saturating_sub(ready.rendered) < AT_MOST_EVERY =>
             {
                 ready
@@ -179,7 +189,7 @@ impl Pages {
 
     fn render(&self, variant: Variant) -> Arc<Ready> {
         let rendered = self.timer.mono();
-        let layout = self.fleet.layout();
+        let layout = self.layout();
         let slot = self.slot(variant);
         let capacity = match slot.ready.load_full() {
             Some(last) if !variant.gzip => last.body.len() + last.body.len() / 16,

@@ -76,11 +76,11 @@ async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -
     let fleet = Arc::new(Fleet::new(Vec::new()));
     let mut roster = Roster::new(&loaded.config, fleet.clone(), timer.clone(), options.env.clone());
     let (stop, stopped) = watch::channel(false);
-    tracing::info!(version = crate::cli::VERSION, databases = loaded.entries.len(), listen = %address, "pgmon starts");
-    // A first SIGHUP must not end the process, so that signals are caught before anything else begins.
+    // Who reads that pgmon starts may send a signal: SIGHUP must not end it then.
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
+    tracing::info!(version = crate::cli::VERSION, databases = loaded.entries.len(), listen = %address, "pgmon starts");
     let (requests, mut requested) = mpsc::channel(RELOADS_WAITING);
     let look = reload::look(&loaded.config);
     let mut app = App::new(fleet.clone(), timer.clone(), crate::cli::VERSION, look, access, address);

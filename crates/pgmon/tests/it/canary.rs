@@ -228,8 +228,12 @@ on_each_major! { [pg13 13, pg18 18]
             let head = format!("Authorization: Bearer {}\r\n", canaries.of(key));
             let status = agent.get_with("/configz", &head).status;
             assert_eq!(status, if key == "wrong_key" { 403 } else { 200 }, "{key}");
-            look_everywhere(&planted, &agent, canaries.of(key));
+            // Guessing is slowed down: once is enough.
+            if key != "wrong_key" {
+                look_everywhere(&planted, &agent, canaries.of(key));
+            }
         }
+        canaries.absent("the log", &agent.log());
 
         for config in ["down.yaml", "keyed.yaml", "bad.yaml"] {
             let show: &[&str] = &["check-config", "--show"];
