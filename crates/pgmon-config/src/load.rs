@@ -69,6 +69,8 @@ pub struct Loaded {
     pub entries: Vec<Entry>,
     /// What is allowed but hardly meant.
     pub warnings: Vec<Diagnostic>,
+    /// What keeps single databases from being watched, and may have changed by the time they are connected to.
+    pub unready: Vec<Diagnostic>,
     /// Where the configuration comes from.
     pub source: Source,
     /// Every file that was read for it.
@@ -180,7 +182,7 @@ fn load(
 ) -> Result<Loaded, ConfigErrors> {
     let schema = crate::schema();
     let shape = Shape(&schema);
-    let (mut faults, mut warnings) = (Vec::new(), Vec::new());
+    let (mut faults, mut warnings, mut unready) = (Vec::new(), Vec::new(), Vec::new());
 
     let Some(mut root) = parse(path, text, &mut faults) else { return Err(ConfigErrors(faults)) };
     normalise::rename_aliases(&mut root, shape, "", &mut faults);
@@ -197,7 +199,7 @@ fn load(
     validate(&root, shape, &mut faults);
     normalise::deprecated(&root, shape, "", &mut warnings);
 
-    let entries = entries(&root, options, &mut faults, &mut warnings);
+    let entries = entries(&root, options, &mut faults, &mut warnings, &mut unready);
     query_checks::check(&root, &entries, &mut faults, &mut warnings);
     let config = faults.is_empty().then(|| serde_json::from_value::<Config>(root.to_json()));
     let config = match config {
@@ -216,9 +218,10 @@ fn load(
         None => Config::default(),
     };
     origins.localise(&mut warnings);
+    origins.localise(&mut unready);
     if faults.is_empty() {
         let source = path.map_or(Source::NoFile, |path| Source::File(path.to_owned()));
-        return Ok(Loaded { config, entries, warnings, source, files: files.clone() });
+        return Ok(Loaded { config, entries, warnings, unready, source, files: files.clone() });
     }
     origins.localise(&mut faults);
     faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
@@ -250,6 +253,7 @@ fn entries(
     options: &LoadOptions,
     faults: &mut Vec<Diagnostic>,
     warnings: &mut Vec<Diagnostic>,
+    unready: &mut Vec<Diagnostic>,
 ) -> Vec<Entry> {
     let faulty = |pointer: &str| is_faulty(faults, pointer);
     // Without the right labels, entries would be taken for the same that are not.
@@ -290,5 +294,5 @@ fn entries(
         return Vec::new();
     }
     let defaults = Defaults::new(&options.env, warnings);
-    entries::resolve(&cluster, databases, &defaults, root, faults, warnings)
+    entries::resolve(&cluster, databases, &defaults, root, faults, warnings, unready)
 }

@@ -13,6 +13,7 @@ pub fn run(loaded: Result<Loaded, ConfigErrors>, show: bool, format: Format) -> 
         Ok(loaded) => {
             let mut faults = of_access(loaded);
             faults.extend(of_statements(loaded));
+            faults.extend(loaded.unready.iter().cloned());
             (faults, loaded.warnings.clone())
         }
         Err(errors) => (errors.diagnostics().to_vec(), Vec::new()),
