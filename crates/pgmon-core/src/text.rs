@@ -67,7 +67,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// An empty page; `capacity` is the expected size in bytes.
+    /// An empty page; `capacity` is the expected size in bytes of what is taken out at once.
     pub fn new(format: Format, capacity: usize) -> Self {
         let out = String::with_capacity(capacity);
         Self { format, constant: Vec::new(), suffix: String::new(), out, samples: 0, families: 0 }
@@ -166,10 +166,24 @@ impl Writer {
 
     /// The page.
     pub fn finish(mut self) -> String {
+        self.end();
+        self.out
+    }
+
+    /// Hands what was written since the last time to `sink` if it is at least so many bytes: who
+    /// compresses a large page needs not hold all of it.
+    pub fn hand_over(&mut self, at_least: usize, sink: &mut dyn FnMut(&str)) {
+        if self.out.len() >= at_least {
+            sink(&self.out);
+            self.out.clear();
+        }
+    }
+
+    /// Writes what ends a page; nothing may follow.
+    pub fn end(&mut self) {
         if self.format == Format::OpenMetrics {
             self.out.push_str("# EOF\n");
         }
-        self.out
     }
 
     fn head(&mut self, desc: &FamilyDesc) {

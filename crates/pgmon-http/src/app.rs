@@ -20,7 +20,7 @@ pub struct App {
     /// The snapshots.
     pub fleet: Arc<Fleet>,
     /// The rendered pages.
-    pub pages: Pages,
+    pub pages: Arc<Pages>,
     /// Time.
     pub timer: Arc<dyn Timer>,
     /// pgmon's version.
@@ -53,7 +53,7 @@ impl App {
     ) -> Self {
         let telemetry = Arc::new(Telemetry::default());
         Self {
-            pages: Pages::new(fleet.clone(), timer.clone(), version, telemetry.clone(), look),
+            pages: Arc::new(Pages::new(fleet.clone(), timer.clone(), version, telemetry.clone(), look)),
             fleet,
             timer,
             version,

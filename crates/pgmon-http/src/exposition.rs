@@ -204,10 +204,8 @@ struct Shown<'v> {
     visited: Option<&'v Arc<str>>,
 }
 
-/// A rendered page with its numbers of families and samples.
+/// What a rendered page has.
 pub struct Page {
-    /// The text.
-    pub text: String,
     /// Families in it.
     pub families: usize,
     /// Samples in it (a histogram counts once).
@@ -280,16 +278,19 @@ pub struct Look {
     pub labels: Vec<(String, String)>,
 }
 
-/// Renders all databases at the monotonic time `now`; `capacity` is the expected size in bytes. `more`
-/// adds families of the process.
+/// The page is handed over in pieces of about so many bytes, a family in one.
+const PIECE: usize = 64 << 10;
+
+/// Renders all databases at the monotonic time `now`, piece by piece into `sink`. `more` adds families of
+/// the process.
 pub fn render(
     fleet: &Fleet,
     now: Duration,
     version: &str,
     look: &Look,
     format: Format,
-    capacity: usize,
     more: &dyn Fn(&mut Families),
+    sink: &mut dyn FnMut(&str),
 ) -> Page {
     let views = views(fleet, now);
     let mut globals = Families::new();
@@ -331,12 +332,15 @@ pub fn render(
             parts.add(place, before, good.families.iter().filter(|f| !is_out(f)), hide);
         }
     }
-    let mut writer = Writer::new(format, capacity).with_labels(&look.labels);
+    let mut writer = Writer::new(format, PIECE + PIECE / 2).with_labels(&look.labels);
     for (desc, parts) in parts.0.values() {
         writer.family(desc, once(parts));
+        writer.hand_over(PIECE, sink);
     }
+    writer.end();
+    writer.hand_over(1, sink);
     let (families, samples) = writer.counts();
-    Page { text: writer.finish(), families, samples }
+    Page { families, samples }
 }
 
 /// What failed so far, of all databases.
@@ -479,4 +483,4 @@ fn scraped(s: &Snapshot) -> Option<bool> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
