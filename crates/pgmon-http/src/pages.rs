@@ -5,13 +5,12 @@
 //! stops, and the next scrape renders its own page.
 
 use crate::exposition::{self, Look, Page};
+use crate::gzip::Gzip;
 use crate::telemetry::Telemetry;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use flate2::{Compression, write::GzEncoder};
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
-use pgmon_core::text::Format;
-use std::io::Write as _;
+use pgmon_core::text::{Format, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -29,6 +28,12 @@ const IDLE: Duration = Duration::from_secs(300);
 
 /// Values age even if no snapshot comes: a page is rendered again after this time.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(10);
+
+/// A page that is compressed is not held as text: so much of it at a time.
+const PIECE: usize = 16 << 10;
+
+/// Room for the first page.
+const FIRST_GUESS: usize = 64 << 10;
 
 /// A page as it is sent.
 #[derive(Debug)]
@@ -79,7 +84,8 @@ pub struct Pages {
     look: ArcSwap<Look>,
     looks: AtomicU64,
     slots: [Slot; 4],
-    rendering: Mutex<()>,
+    /// Who has it renders; with what compresses, of which one is enough.
+    rendering: Mutex<Option<Gzip>>,
 }
 
 impl Pages {
@@ -99,7 +105,7 @@ impl Pages {
             look: ArcSwap::from_pointee(look),
             looks: AtomicU64::new(0),
             slots: Default::default(),
-            rendering: Mutex::new(()),
+            rendering: Mutex::new(None),
         }
     }
 
@@ -132,7 +138,7 @@ impl Pages {
             return ready;
         }
         // Scrapes that come together share one rendering.
-        let _rendering = self.rendering.lock().await;
+        let mut gzip = self.rendering.lock().await;
         match slot.ready.load_full() {
             Some(ready)
                 if ready.layout == self.layout()
@@ -140,7 +146,7 @@ impl Pages {
             {
                 ready
             }
-            _ => self.render(variant),
+            _ => self.render(variant, &mut gzip),
         }
     }
 
@@ -160,14 +166,17 @@ impl Pages {
                 at > 0 && now.saturating_sub(Duration::from_millis(at - 1)) < IDLE
             };
             let variants: Vec<Variant> = Variant::ALL.into_iter().filter(wanted).collect();
+            {
+                let mut gzip = self.rendering.lock().await;
+                for variant in &variants {
+                    self.render(*variant, &mut gzip);
+                }
+                if !variants.iter().any(|v| v.gzip) {
+                    *gzip = None;
+                }
+            }
             if variants.is_empty() {
                 continue;
-            }
-            {
-                let _rendering = self.rendering.lock().await;
-                for variant in variants {
-                    self.render(variant);
-                }
             }
             let took = self.timer.mono().saturating_sub(now);
             tokio::select! {
@@ -187,19 +196,23 @@ impl Pages {
         }
     }
 
-    fn render(&self, variant: Variant) -> Arc<Ready> {
+    fn render(&self, variant: Variant, gzip: &mut Option<Gzip>) -> Arc<Ready> {
         let rendered = self.timer.mono();
         let layout = self.layout();
         let slot = self.slot(variant);
-        let capacity = match slot.ready.load_full() {
-            Some(last) if !variant.gzip => last.body.len() + last.body.len() / 16,
-            _ => 64 << 10,
-        };
+        let last = slot.ready.load_full().map_or(FIRST_GUESS, |last| last.body.len());
         let look = self.look.load();
         let more = |out: &mut _| self.telemetry.families(out);
-        let Page { text, families, samples } =
-            exposition::render(&self.fleet, rendered, self.version, &look, variant.format, capacity, &more);
-        let body = if variant.gzip { gzip(&text) } else { text.into() };
+        let write = |writer: Writer<'_>| {
+            exposition::render(&self.fleet, rendered, self.version, &look, writer, &more)
+        };
+        let (body, Page { families, samples, .. }) = if variant.gzip {
+            gzip.get_or_insert_with(Gzip::new)
+                .pack(last, |drain| write(Writer::draining(variant.format, PIECE, drain)))
+        } else {
+            let mut page = write(Writer::new(variant.format, last + last / 16));
+            (std::mem::take(&mut page.text).into(), page)
+        };
         let ready = Arc::new(Ready { body, rendered, families, samples, layout });
         slot.ready.store(Some(ready.clone()));
         ready
@@ -209,13 +222,6 @@ impl Pages {
 /// The time from the start of one rendering, which took so long, to the start of the next.
 fn pause(took: Duration) -> Duration {
     (took * PART_OF_THE_TIME).clamp(AT_MOST_EVERY, AT_LEAST_EVERY)
-}
-
-fn gzip(text: &str) -> axum::body::Bytes {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 12), Compression::fast());
-    // Writing to memory does not fail; if it did, an empty body would be a visible error.
-    let done = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
-    done.unwrap_or_default().into()
 }
 
 fn millis(d: Duration) -> u64 {
