@@ -9,7 +9,7 @@ use pgmon_collect::postgres::collectors::wraparound::Wraparound;
 use pgmon_core::label;
 use pgmon_core::metric::{Desc, Families, Family, FamilyDesc, Sample, Value};
 use pgmon_core::snapshot::{CollectorState, Outcome, Snapshot, Up, query_name};
-use pgmon_core::text::{Format, Writer};
+use pgmon_core::text::Writer;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -204,8 +204,10 @@ struct Shown<'v> {
     visited: Option<&'v Arc<str>>,
 }
 
-/// What a rendered page has.
+/// A rendered page with its numbers of families and samples.
 pub struct Page {
+    /// The text, unless the writer gave it away.
+    pub text: String,
     /// Families in it.
     pub families: usize,
     /// Samples in it (a histogram counts once).
@@ -278,19 +280,14 @@ pub struct Look {
     pub labels: Vec<(String, String)>,
 }
 
-/// The page is handed over in pieces of about so many bytes, a family in one.
-const PIECE: usize = 64 << 10;
-
-/// Renders all databases at the monotonic time `now`, piece by piece into `sink`. `more` adds families of
-/// the process.
+/// Renders all databases at the monotonic time `now` with `writer`. `more` adds families of the process.
 pub fn render(
     fleet: &Fleet,
     now: Duration,
     version: &str,
     look: &Look,
-    format: Format,
+    writer: Writer<'_>,
     more: &dyn Fn(&mut Families),
-    sink: &mut dyn FnMut(&str),
 ) -> Page {
     let views = views(fleet, now);
     let mut globals = Families::new();
@@ -332,15 +329,12 @@ pub fn render(
             parts.add(place, before, good.families.iter().filter(|f| !is_out(f)), hide);
         }
     }
-    let mut writer = Writer::new(format, PIECE + PIECE / 2).with_labels(&look.labels);
+    let mut writer = writer.with_labels(&look.labels);
     for (desc, parts) in parts.0.values() {
         writer.family(desc, once(parts));
-        writer.hand_over(PIECE, sink);
     }
-    writer.end();
-    writer.hand_over(1, sink);
     let (families, samples) = writer.counts();
-    Page { families, samples }
+    Page { text: writer.finish(), families, samples }
 }
 
 /// What failed so far, of all databases.

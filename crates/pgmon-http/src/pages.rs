@@ -5,13 +5,12 @@
 //! stops, and the next scrape renders its own page.
 
 use crate::exposition::{self, Look, Page};
+use crate::gzip::Gzip;
 use crate::telemetry::Telemetry;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use flate2::{Compression, write::GzEncoder};
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
-use pgmon_core::text::Format;
-use std::io::Write as _;
+use pgmon_core::text::{Format, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -36,6 +35,12 @@ const IDLE: Duration = Duration::from_secs(300);
 
 /// Values age even if no snapshot comes: a page is rendered again after this time.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(10);
+
+/// A page that is compressed is not held as text: so much of it at a time.
+const PIECE: usize = 16 << 10;
+
+/// Room for the first page.
+const FIRST_GUESS: usize = 64 << 10;
 
 /// A page as it is sent.
 #[derive(Debug)]
@@ -88,7 +93,8 @@ pub struct Pages {
     look: ArcSwap<Look>,
     looks: AtomicU64,
     slots: [Slot; 4],
-    rendering: Mutex<()>,
+    /// Who has it renders; with what compresses, of which one is enough.
+    rendering: Mutex<Option<Gzip>>,
 }
 
 impl Pages {
@@ -108,7 +114,7 @@ impl Pages {
             look: ArcSwap::from_pointee(look),
             looks: AtomicU64::new(0),
             slots: Default::default(),
-            rendering: Mutex::new(()),
+            rendering: Mutex::new(None),
         }
     }
 
@@ -141,7 +147,7 @@ impl Pages {
             return ready;
         }
         // Scrapes that come together share one rendering.
-        let _rendering = self.rendering.lock().await;
+        let mut gzip = self.rendering.lock().await;
         match slot.ready.load_full() {
             Some(ready)
                 if ready.layout == self.layout()
@@ -149,7 +155,7 @@ impl Pages {
             {
                 ready
             }
-            _ => self.render(variant).await,
+            _ => self.render(variant, &mut gzip).await,
         }
     }
 
@@ -172,14 +178,17 @@ impl Pages {
             for variant in idle {
                 self.slot(variant).ready.store(None);
             }
+            {
+                let mut gzip = self.rendering.lock().await;
+                for variant in &variants {
+                    self.render(*variant, &mut gzip).await;
+                }
+                if !variants.iter().any(|v| v.gzip) {
+                    *gzip = None;
+                }
+            }
             if variants.is_empty() {
                 continue;
-            }
-            {
-                let _rendering = self.rendering.lock().await;
-                for variant in variants {
-                    self.render(variant).await;
-                }
             }
             let took = self.timer.mono().saturating_sub(now);
             tokio::select! {
@@ -199,39 +208,45 @@ impl Pages {
         }
     }
 
-    async fn render(self: &Arc<Self>, variant: Variant) -> Arc<Ready> {
+    async fn render(self: &Arc<Self>, variant: Variant, gzip: &mut Option<Gzip>) -> Arc<Ready> {
         let long = match self.slot(variant).ready.load_full() {
             Some(last) => last.took > BRIEF,
             None => self.fleet.cells().len() > MANY,
         };
-        if long {
-            let pages = self.clone();
-            if let Ok(ready) = tokio::task::spawn_blocking(move || pages.render_here(variant)).await {
-                return ready;
-            }
+        if !long {
+            return self.render_here(variant, gzip);
         }
-        self.render_here(variant)
+        let (pages, mut packer) = (self.clone(), gzip.take());
+        let rendering = tokio::task::spawn_blocking(move || {
+            let ready = pages.render_here(variant, &mut packer);
+            (ready, packer)
+        });
+        match rendering.await {
+            Ok((ready, packer)) => {
+                *gzip = packer;
+                ready
+            }
+            // The runtime stops, or the rendering panicked: then it does so where it is seen.
+            Err(_) => self.render_here(variant, gzip),
+        }
     }
 
-    fn render_here(&self, variant: Variant) -> Arc<Ready> {
+    fn render_here(&self, variant: Variant, gzip: &mut Option<Gzip>) -> Arc<Ready> {
         let rendered = self.timer.mono();
         let layout = self.layout();
         let slot = self.slot(variant);
+        let last = slot.ready.load_full().map_or(FIRST_GUESS, |last| last.body.len());
         let look = self.look.load();
         let more = |out: &mut _| self.telemetry.families(out);
-        let render = |sink: &mut dyn FnMut(&str)| {
-            exposition::render(&self.fleet, rendered, self.version, &look, variant.format, &more, sink)
+        let write = |writer: Writer<'_>| {
+            exposition::render(&self.fleet, rendered, self.version, &look, writer, &more)
         };
-        let last = slot.ready.load_full().map_or(0, |last| last.body.len());
-        let (Page { families, samples }, body) = if variant.gzip {
-            let mut encoder = GzEncoder::new(Vec::with_capacity(last + last / 16), Compression::fast());
-            // Writing to memory does not fail; if it did, a broken body would be a visible error.
-            let page = render(&mut |piece| drop(encoder.write_all(piece.as_bytes())));
-            (page, encoder.finish().unwrap_or_default().into())
+        let (body, Page { families, samples, .. }) = if variant.gzip {
+            gzip.get_or_insert_with(Gzip::new)
+                .pack(last, |drain| write(Writer::draining(variant.format, PIECE, drain)))
         } else {
-            let mut text = String::with_capacity(last + last / 16);
-            let page = render(&mut |piece| text.push_str(piece));
-            (page, text.into())
+            let mut page = write(Writer::new(variant.format, last + last / 16));
+            (std::mem::take(&mut page.text).into(), page)
         };
         let took = self.timer.mono().saturating_sub(rendered);
         let ready = Arc::new(Ready { body, rendered, families, samples, took, layout });
@@ -292,11 +307,11 @@ mod tests {
             let packed = pages.get(Variant { format, gzip: true }).await;
             let mut text = String::new();
             flate2::read::GzDecoder::new(&packed.body[..]).read_to_string(&mut text).unwrap();
-            let lines = |text: &str| {
-                text.lines().filter(|l| l.starts_with("pg_up")).map(str::to_owned).collect::<Vec<_>>()
+            let ups = |text: &str| -> Vec<String> {
+                text.lines().filter(|l| l.starts_with("pg_up")).map(str::to_owned).collect()
             };
-            assert_eq!(lines(&text), lines(std::str::from_utf8(&plain.body).unwrap()));
-            assert_eq!(lines(&text).len(), MANY + 1);
+            assert_eq!(ups(&text), ups(std::str::from_utf8(&plain.body).unwrap()));
+            assert_eq!(ups(&text).len(), MANY + 1);
             assert_eq!(plain.samples, packed.samples);
             assert_eq!(text.ends_with("# EOF\n"), format == Format::OpenMetrics);
         }
