@@ -26,6 +26,7 @@ fn snapshot(db: &str) -> Snapshot {
         warnings: Vec::new(),
         connects: 1,
         connect_errors: 0,
+        retained: Vec::new(),
         quarantined_until: None,
         dropped: 0,
     }

@@ -28,6 +28,7 @@ fn snapshot(db: &str) -> Snapshot {
             system_identifier: None,
             database: db.into(),
             tls: true,
+            block_size: 8192,
         })),
         server_key: Some("k".into()),
         leads: true,
@@ -42,6 +43,7 @@ fn snapshot(db: &str) -> Snapshot {
         warnings: Vec::new(),
         connects: 1,
         connect_errors: 0,
+        retained: Vec::new(),
         quarantined_until: None,
         dropped: 0,
     }
