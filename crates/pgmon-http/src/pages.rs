@@ -199,7 +199,7 @@ impl Pages {
         let more = |out: &mut _| self.telemetry.families(out);
         let Page { text, families, samples } =
             exposition::render(&self.fleet, rendered, self.version, &look, variant.format, capacity, &more);
-        let body = if variant.gzip { gzip(&text) } else { text.into() };
+        let body = if variant.gzip { gzip(text.as_bytes()) } else { text.into() };
         let ready = Arc::new(Ready { body, rendered, families, samples, layout });
         slot.ready.store(Some(ready.clone()));
         ready
@@ -211,10 +211,10 @@ fn pause(took: Duration) -> Duration {
     (took * PART_OF_THE_TIME).clamp(AT_MOST_EVERY, AT_LEAST_EVERY)
 }
 
-fn gzip(text: &str) -> axum::body::Bytes {
+pub(crate) fn gzip(text: &[u8]) -> axum::body::Bytes {
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 12), Compression::fast());
     // Writing to memory does not fail; if it did, an empty body would be a visible error.
-    let done = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
+    let done = encoder.write_all(text).and_then(|()| encoder.finish());
     done.unwrap_or_default().into()
 }
 

@@ -236,7 +236,8 @@ fn known<R>(title: &'static str, empty: &'static str, rows: Vec<R>) -> Panel<R> 
 /// The collectors' states here, each with the snapshot that it is from.
 fn states<'a>(s: &Source<'a>) -> impl Iterator<Item = (&'a CollectorState, &'a Snapshot)> + use<'a> {
     let own = s.own;
-    let led = s.leader.into_iter().flat_map(|l| l.collectors.iter().filter(|c| c.server_wide).map(move |c| (c, l)));
+    let led =
+        s.leader.into_iter().flat_map(|l| l.collectors.iter().filter(|c| c.server_wide).map(move |c| (c, l)));
     let mine = own.collectors.iter().chain(&own.retained).map(move |c| (c, own));
     mine.chain(led).chain(s.roamed.iter().map(move |c| (c, own)))
 }
@@ -260,14 +261,16 @@ fn judge(
     }
     for l in loops {
         if l.late {
-            let evidence = format!("its last round ended {} ago", words::seconds(l.age_seconds.unwrap_or(0.0)));
+            let evidence =
+                format!("its last round ended {} ago", words::seconds(l.age_seconds.unwrap_or(0.0)));
             let title = format!("The loop {} is late", l.name);
             found.push(problem(format!("late:{}", l.name), Level::Crit, page, title, evidence).about(l.name));
         }
         if let Some(degraded) = &l.degraded {
             let title = format!("The loop {} does not fit its budget", l.name);
             found.push(
-                problem(format!("budget:{}", l.name), Level::Warn, page, title, degraded.clone()).about(l.name),
+                problem(format!("budget:{}", l.name), Level::Warn, page, title, degraded.clone())
+                    .about(l.name),
             );
         }
     }
@@ -275,7 +278,9 @@ fn judge(
         let what = if c.custom { "The query" } else { "The collector" };
         let title = format!("{what} {} fails", c.name);
         let evidence = c.message.clone().unwrap_or_default();
-        found.push(problem(format!("failing:{}", c.name), Level::Warn, page, title, evidence).about(c.name.clone()));
+        found.push(
+            problem(format!("failing:{}", c.name), Level::Warn, page, title, evidence).about(c.name.clone()),
+        );
     }
     for grant in grants.iter().filter(|g| g.met == Some(false)) {
         let title = format!("pgmon is blind without {}", grant.needs);
@@ -305,7 +310,8 @@ fn figures(s: &Source<'_>, collectors: &[CollectorRow]) -> Vec<Figure> {
         Figure::new("collectors", "Collectors that work", Unit::Count, Some(count("ok")))
             .of(Some(collectors.len() as f64)),
         Figure::new("failing", "Collectors that fail", Unit::Count, Some(failing)).judged(1.0, f64::MAX),
-        Figure::new("blind", "Collectors that are blind", Unit::Count, Some(count("blind"))).judged(1.0, f64::MAX),
+        Figure::new("blind", "Collectors that are blind", Unit::Count, Some(count("blind")))
+            .judged(1.0, f64::MAX),
     ]
 }
 

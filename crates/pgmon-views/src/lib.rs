@@ -17,8 +17,8 @@ pub mod texts;
 pub mod words;
 
 pub use answer::{Answer, ApiError, DatabaseRef, Executed, Need, State};
-pub use source::{Now, Rules, Source};
 pub use page::{
     Figure, Level, MetricRef, Page, PageName, Panel, Problem, Remedy, Role, TargetRef, Thresholds, Unit,
     UpState, Verdict,
 };
+pub use source::{Now, Rules, Source};

@@ -3,8 +3,8 @@
 use crate::answer::{Executed, Need, State};
 use crate::page::{Panel, Role, TargetRef, UpState};
 use jiff::{SignedDuration, Timestamp};
-use pgmon_collect::postgres::collectors;
 use pgmon_collect::postgres::collector::Scope;
+use pgmon_collect::postgres::collectors;
 use pgmon_config::Alerts;
 use pgmon_core::metric::Value;
 use pgmon_core::snapshot::{Blind, CollectorState, Outcome, Output, Snapshot, Up};
@@ -105,7 +105,8 @@ impl<'a> Source<'a> {
         if scope.is_none_or(|scope| scope == Scope::Database)
             && let Some(datname) = self.datname
         {
-            let in_it = |c: &&CollectorState| c.collector == collector && c.datname.as_deref() == Some(datname);
+            let in_it =
+                |c: &&CollectorState| c.collector == collector && c.datname.as_deref() == Some(datname);
             return self.roamed.iter().find(in_it).map(|state| Found { state, snapshot: self.own });
         }
         let find = |snapshot: &'a Snapshot| {
@@ -146,7 +147,8 @@ impl<'a> Source<'a> {
     pub fn metric(&self, collector: &str, name: &str, labels: &[&str]) -> Option<f64> {
         let families = &self.fresh(collector)?.families;
         let family = families.iter().find(|f| f.desc.name() == name)?;
-        let sample = family.samples.iter().find(|s| s.labels.iter().map(|l| &**l).eq(labels.iter().copied()))?;
+        let sample =
+            family.samples.iter().find(|s| s.labels.iter().map(|l| &**l).eq(labels.iter().copied()))?;
         match sample.value {
             Value::Number(value) => Some(value),
             Value::Histogram(_) | Value::Summary(_) => None,
@@ -180,7 +182,9 @@ impl<'a> Source<'a> {
             let (state, reason) = match &self.own.up {
                 Up::Pending => (State::Pending, "not connected yet".to_owned()),
                 Up::Down { reason } => (State::Error, format!("the database is down: {reason}")),
-                Up::Refused { .. } => (State::Error, "the role can write: nothing is read with it".to_owned()),
+                Up::Refused { .. } => {
+                    (State::Error, "the role can write: nothing is read with it".to_owned())
+                }
                 Up::Up => (State::Pending, "not collected yet".to_owned()),
             };
             return Standing { state, reason: Some(reason), age_seconds: None };
@@ -237,7 +241,12 @@ impl<'a> Source<'a> {
     }
 
     /// A panel of a collector's rows as they are.
-    pub fn plain<R: Any + Clone>(&self, title: &'static str, on: &'static str, empty: &'static str) -> Panel<R> {
+    pub fn plain<R: Any + Clone>(
+        &self,
+        title: &'static str,
+        on: &'static str,
+        empty: &'static str,
+    ) -> Panel<R> {
         self.panel(title, &[on], empty, || self.rows::<Vec<R>>(on).cloned())
     }
 
@@ -335,9 +344,7 @@ impl Found<'_> {
                 (State::Stale, Some(format!("the last attempt failed: {message}")))
             }
             (Outcome::Failed { message, .. }, _) => (State::Error, Some(message.clone())),
-            (Outcome::Skipped { reason }, _) if good.is_none() => {
-                (State::Pending, Some(reason.clone()))
-            }
+            (Outcome::Skipped { reason }, _) if good.is_none() => (State::Pending, Some(reason.clone())),
             _ if !self.is_current(now) => {
                 (State::Stale, Some("the database has not answered for a while".to_owned()))
             }

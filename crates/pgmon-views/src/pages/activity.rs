@@ -168,14 +168,16 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
             Some(waits(activity?.groups.iter().filter(clients)))
         }),
         sessions: s
-            .panel("Oldest transactions", &["connections"], "No transaction is older than 10 seconds.", || {
-                Some(activity?.sessions.clone())
-            })
+            .panel(
+                "Oldest transactions",
+                &["connections"],
+                "No transaction is older than 10 seconds.",
+                || Some(activity?.sessions.clone()),
+            )
             .note("The 20 oldest of those that have been open for 10 seconds and more.".into()),
         progress: s.plain("Long commands", "progress", "No vacuum, index build or other long command runs."),
-        groups: s.panel("All processes", &["connections"], "None can be seen.", || {
-            Some(activity?.groups.clone())
-        }),
+        groups: s
+            .panel("All processes", &["connections"], "None can be seen.", || Some(activity?.groups.clone())),
     };
     judge(s).page(s, figures(s), panels)
 }

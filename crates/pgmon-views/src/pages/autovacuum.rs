@@ -80,7 +80,13 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     let mut found = Judgement::new(good).rests_on(s, &["tables"]);
     if setting(s, "autovacuum").is_some_and(|v| v == "off") {
         let evidence = "the setting autovacuum is off: dead rows pile up in all tables, until wraparound";
-        found.push(problem("autovacuum_off", Level::Crit, PageName::Autovacuum, "Autovacuum is off", evidence));
+        found.push(problem(
+            "autovacuum_off",
+            Level::Crit,
+            PageName::Autovacuum,
+            "Autovacuum is off",
+            evidence,
+        ));
     }
     found.extend(rows.iter().filter_map(|row| {
         let (level, hint) = look(s, row);
@@ -186,10 +192,8 @@ fn look(s: &Source<'_>, row: &tables::Row) -> (Level, Option<String>) {
     let ago = vacuumed.map_or("never vacuumed".to_owned(), |s| format!("vacuumed {} ago", words::seconds(s)));
     if behind {
         let times = row.vacuum_pressure.unwrap_or_default();
-        let hint = format!(
-            "{} dead rows, {times:.1} times what brings a vacuum; {ago}",
-            words::count(dead as f64)
-        );
+        let hint =
+            format!("{} dead rows, {times:.1} times what brings a vacuum; {ago}", words::count(dead as f64));
         let hours = vacuumed.map_or(f64::INFINITY, |s| s / 3600.0);
         // A table that was never vacuumed may be new: that alone is no reason for an alarm.
         let starved = vacuumed.is_some() && hours >= alerts.autovac_starvation_crit_hours as f64;

@@ -47,7 +47,10 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     let good = if rows.is_empty() {
         "No table or index is large enough to be looked at.".to_owned()
     } else {
-        format!("The largest tables and indexes would give back {} if they were rewritten.", words::bytes(all))
+        format!(
+            "The largest tables and indexes would give back {} if they were rewritten.",
+            words::bytes(all)
+        )
     };
     let mut found = Judgement::new(good).rests_on(s, &["bloat"]);
     if !rows.is_empty() && rows.iter().all(|r| r.bloat_ratio.is_none()) {

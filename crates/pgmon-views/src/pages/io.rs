@@ -63,9 +63,7 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
             let rows: &Vec<database::Row> = s.rows("database")?;
             Some(rows.iter().filter(|r| !hidden(r.datname.as_deref())).cloned().collect())
         }),
-        throughput: s
-            .plain("Blocks of this database", "throughput", "Nothing was read.")
-            .since_reset(reset),
+        throughput: s.plain("Blocks of this database", "throughput", "Nothing was read.").since_reset(reset),
         temp: s.plain("Temporary files of this database", "temp", "There was none.").since_reset(reset),
         slru: s.plain("Small caches", "slru", "They were not used."),
     };

@@ -82,7 +82,11 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     }
     found.good = format!(
         "{} for a lock, none for longer than {}.",
-        words::counted(usize::try_from(locks.blocked_sessions).unwrap_or(usize::MAX), "session waits", "sessions wait"),
+        words::counted(
+            usize::try_from(locks.blocked_sessions).unwrap_or(usize::MAX),
+            "session waits",
+            "sessions wait"
+        ),
         words::seconds(s.rules.alerts.blocked_warn_s as f64)
     );
     let nodes = tree(s, &locks.edges);
@@ -99,7 +103,8 @@ pub fn judge(s: &Source<'_>) -> Judgement {
             (None, Some(gid)) => format!("prepared transaction {gid}"),
             (None, None) => "a transaction that has just gone".to_owned(),
         };
-        let blocked = words::counted(usize::try_from(root.blocked_count).unwrap_or(usize::MAX), "session", "sessions");
+        let blocked =
+            words::counted(usize::try_from(root.blocked_count).unwrap_or(usize::MAX), "session", "sessions");
         let state = root.state.as_deref().map(|state| format!(" and is {state}")).unwrap_or_default();
         let since = longest.map(|l| format!(", for up to {}", words::seconds(l))).unwrap_or_default();
         found.push(

@@ -91,7 +91,9 @@ fn judge_all(s: &Source<'_>) -> (Judgement, Vec<PageVerdict>) {
         }
         for problem in of_page.problems {
             // Two pages may speak of the same.
-            if !all.problems.iter().any(|p| p.id == problem.id || (p.id == "autovacuum_off" && problem.id == "setting:autovacuum")) {
+            if !all.problems.iter().any(|p| {
+                p.id == problem.id || (p.id == "autovacuum_off" && problem.id == "setting:autovacuum")
+            }) {
                 all.problems.push(problem);
             }
         }
@@ -135,15 +137,15 @@ fn figures(s: &Source<'_>) -> Vec<Figure> {
         gauge("latency", "Mean query time", Unit::Seconds, "statements", "pg_query_latency_seconds_mean"),
         gauge("cache_hit_ratio", "Cache hits", Unit::Ratio, "throughput", "pg_cache_hit_ratio"),
     ];
-    let of = |from: Vec<Figure>, ids: &[&str]| from.into_iter().filter(|f| ids.contains(&f.id)).collect::<Vec<_>>();
+    let of = |from: Vec<Figure>, ids: &[&str]| {
+        from.into_iter().filter(|f| ids.contains(&f.id)).collect::<Vec<_>>()
+    };
     figures.extend(of(super::activity::figures(s), &["connections", "oldest_transaction"]));
     figures.extend(of(super::locks::figures(s), &["blocked_sessions"]));
     let alerts = &s.rules.alerts;
     figures.push(
-        gauge("wal_rate", "WAL written", Unit::BytesPerSecond, "wal", "pg_wal_bytes_per_second").judged(
-            alerts.wal_surge_warn_bytes_per_sec as f64,
-            alerts.wal_surge_crit_bytes_per_sec as f64,
-        ),
+        gauge("wal_rate", "WAL written", Unit::BytesPerSecond, "wal", "pg_wal_bytes_per_second")
+            .judged(alerts.wal_surge_warn_bytes_per_sec as f64, alerts.wal_surge_crit_bytes_per_sec as f64),
     );
     figures.extend(of(super::wraparound::figures(s), &["xid_age"]));
     if let Some(lag) = super::replication::lag(s) {

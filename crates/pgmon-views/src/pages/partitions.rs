@@ -46,7 +46,10 @@ pub fn judge(s: &Source<'_>) -> Judgement {
             words::seconds(next)
         ),
         (n, None) => {
-            format!("Nothing is missing from {}.", words::counted(n, "partitioned table", "partitioned tables"))
+            format!(
+                "Nothing is missing from {}.",
+                words::counted(n, "partitioned table", "partitioned tables")
+            )
         }
     };
     let mut found = Judgement::new(good).rests_on(s, &["partitions"]);

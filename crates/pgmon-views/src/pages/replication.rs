@@ -114,7 +114,8 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         (None, 0) => "Nobody streams from this server.".to_owned(),
         (None, n) => {
             let worst = replicas.iter().filter_map(|r| r.lag_seconds).reduce(f64::max);
-            let lag = worst.map(|lag| format!(", at most {} behind", words::seconds(lag))).unwrap_or_default();
+            let lag =
+                worst.map(|lag| format!(", at most {} behind", words::seconds(lag))).unwrap_or_default();
             format!("{} from this server{lag}.", words::counted(n, "client streams", "clients stream"))
         }
     };
@@ -163,7 +164,8 @@ pub fn judge(s: &Source<'_>) -> Judgement {
             let title = "A subscription stands still";
             let id = format!("subscription:{}", row.subscription);
             found.push(
-                problem(id, Level::Crit, PageName::Replication, title, evidence).about(row.subscription.clone()),
+                problem(id, Level::Crit, PageName::Replication, title, evidence)
+                    .about(row.subscription.clone()),
             );
         }
     }
@@ -256,7 +258,10 @@ fn look_at_slot(row: &slots::Row) -> (Level, Option<String>) {
     let by_size = level(retained as f64, RETAINED_WARN as f64, RETAINED_CRIT as f64);
     if !row.active && !row.temporary && row.synced != Some(true) {
         let since = row.inactive_seconds.map(|s| format!(" for {}", words::seconds(s))).unwrap_or_default();
-        return (by_size.max(Level::Warn), Some(format!("nobody streams from it{since}, and it keeps {keeps}")));
+        return (
+            by_size.max(Level::Warn),
+            Some(format!("nobody streams from it{since}, and it keeps {keeps}")),
+        );
     }
     if by_size > Level::Ok {
         return (by_size, Some(format!("its consumer is behind: it keeps {keeps}")));
@@ -315,9 +320,9 @@ fn figures(s: &Source<'_>) -> Vec<Figure> {
     let gauge = |id, label, unit, collector, metric| {
         Figure::new(id, label, unit, s.metric(collector, metric, &[])).gauge(metric, &[])
     };
-    let retained = s.current::<Vec<slots::Row>>("slots").map(|rows| {
-        rows.iter().filter_map(|r| r.retained_bytes).max().unwrap_or(0) as f64
-    });
+    let retained = s
+        .current::<Vec<slots::Row>>("slots")
+        .map(|rows| rows.iter().filter_map(|r| r.retained_bytes).max().unwrap_or(0) as f64);
     vec![
         gauge("senders", "Who streams from here", Unit::Count, "replication", "pg_replication_senders")
             .of(s.metric("replication", "pg_max_wal_senders", &[])),

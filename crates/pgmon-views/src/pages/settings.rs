@@ -39,14 +39,19 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     let changed = rows.iter().filter(|r| r.changed_at.is_some()).count();
     let good = match changed {
         0 => "No setting has changed since pgmon first saw them, and none waits for a restart.".to_owned(),
-        n => format!("{} since pgmon first saw them.", words::counted(n, "setting has changed", "settings have changed")),
+        n => format!(
+            "{} since pgmon first saw them.",
+            words::counted(n, "setting has changed", "settings have changed")
+        ),
     };
     let mut found = Judgement::new(good).rests_on(s, &["settings"]);
     for row in rows {
         let dangerous = DANGEROUS.iter().find(|d| d.0 == row.name && Some(d.1) == row.setting.as_deref());
         if let Some((name, value, level, effect)) = dangerous {
             let title = format!("{name} is {value}");
-            found.push(problem(format!("setting:{name}"), *level, PageName::Settings, title, *effect).about(*name));
+            found.push(
+                problem(format!("setting:{name}"), *level, PageName::Settings, title, *effect).about(*name),
+            );
         }
     }
     let pending: Vec<&str> = rows.iter().filter(|r| r.pending_restart).map(|r| r.name.as_str()).collect();

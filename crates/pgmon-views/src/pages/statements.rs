@@ -105,8 +105,11 @@ pub fn figures(s: &Source<'_>) -> Vec<Figure> {
         gauge("queries", "Statements a second", Unit::PerSecond, "pg_qps"),
         gauge("latency_mean", "Mean execution time", Unit::Seconds, "pg_query_latency_seconds_mean"),
         gauge("latency_p95", "95th percentile", Unit::Seconds, "pg_query_latency_seconds_p95"),
-        gauge("entries", "Statements that are counted", Unit::Count, "pg_stmt_entries")
-            .of(s.metric("statements", "pg_stmt_entries_max", &[])),
+        gauge("entries", "Statements that are counted", Unit::Count, "pg_stmt_entries").of(s.metric(
+            "statements",
+            "pg_stmt_entries_max",
+            &[],
+        )),
     ]
 }
 
@@ -173,7 +176,13 @@ fn figures_of(s: &Source<'_>, row: &statements::Row, labels: &[(&'static str, &s
         Figure::new("p95", "95th percentile", Unit::Milliseconds, row.p95_ms),
         Figure::new("hit_ratio", "Cache hits", Unit::Ratio, row.hit_ratio),
         counter("calls", "Calls", Unit::Count, Some(row.calls), "pg_stmt_calls_total"),
-        counter("time", "Execution time", Unit::Seconds, Some(row.time_seconds), "pg_stmt_time_seconds_total"),
+        counter(
+            "time",
+            "Execution time",
+            Unit::Seconds,
+            Some(row.time_seconds),
+            "pg_stmt_time_seconds_total",
+        ),
         counter("rows", "Rows", Unit::Count, Some(row.rows), "pg_stmt_rows_total"),
         counter(
             "read",

@@ -59,7 +59,9 @@ pub fn judge(s: &Source<'_>) -> Judgement {
             remedy::shown(&row.schema, &row.name),
             words::bytes(growth * DAY)
         ),
-        (Some(size), None) => format!("The databases take up {}, and no table is seen to grow.", words::bytes(size)),
+        (Some(size), None) => {
+            format!("The databases take up {}, and no table is seen to grow.", words::bytes(size))
+        }
         _ => "Nothing is wrong with what can be seen of the storage.".to_owned(),
     };
     let mut found = Judgement::new(good).rests_on(s, &["relations", "sequences"]);
@@ -107,7 +109,8 @@ pub fn size(s: &Source<'_>) -> Option<f64> {
 pub fn page(s: &Source<'_>) -> Page<Panels> {
     let sizes = s.rows::<database_size::Sizes>("database_size");
     let database = s.database();
-    let own = sizes.and_then(|all| all.databases.iter().find(|d| Some(d.name.as_str()) == database.as_deref()));
+    let own =
+        sizes.and_then(|all| all.databases.iter().find(|d| Some(d.name.as_str()) == database.as_deref()));
     let whole = own.and_then(|d| d.bytes).filter(|bytes| *bytes > 0).map(|bytes| bytes as f64);
     let hidden = |name: &str| s.rules.hide_postgres_defaults && pgmon_core::label::is_postgres_default(name);
     let panels = Panels {
@@ -120,15 +123,12 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
             rows.sort_by_key(|d| std::cmp::Reverse(d.bytes));
             Some(rows)
         }),
-        tablespaces: s.panel("Tablespaces", &["database_size"], "There is none.", || {
-            Some(sizes?.tablespaces.clone())
-        }),
+        tablespaces: s
+            .panel("Tablespaces", &["database_size"], "There is none.", || Some(sizes?.tablespaces.clone())),
         wal: s.plain("WAL directory", "wal_files", "It is empty."),
         sequences: s.panel("Sequences", &["sequences"], "There is no sequence.", || {
             let mut rows: Vec<sequences::Row> = s.rows::<Vec<sequences::Row>>("sequences")?.clone();
-            rows.sort_by(|a, b| {
-                b.used_ratio.unwrap_or(-1.0).total_cmp(&a.used_ratio.unwrap_or(-1.0))
-            });
+            rows.sort_by(|a, b| b.used_ratio.unwrap_or(-1.0).total_cmp(&a.used_ratio.unwrap_or(-1.0)));
             Some(rows)
         }),
     };
@@ -136,9 +136,9 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
 }
 
 fn figures(s: &Source<'_>) -> Vec<Figure> {
-    let growth = s.current::<Vec<relations::Row>>("relations").and_then(|rows| {
-        rows.iter().filter_map(|r| r.growth_bytes_per_second).reduce(|a, b| a + b)
-    });
+    let growth = s
+        .current::<Vec<relations::Row>>("relations")
+        .and_then(|rows| rows.iter().filter_map(|r| r.growth_bytes_per_second).reduce(|a, b| a + b));
     let wal = s.metric("wal_files", "pg_wal_directory_bytes", &[]);
     vec![
         Figure::new("size", "Size of all databases", Unit::Bytes, size(s)),

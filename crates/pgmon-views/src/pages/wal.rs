@@ -94,14 +94,13 @@ pub fn archiver(s: &Source<'_>) -> Option<crate::page::Problem> {
 pub fn page(s: &Source<'_>) -> Page<Panels> {
     let since = |at: Option<pgmon_collect::postgres::decode::Time>| at.map(|at| s.now.seconds_since(at.0));
     let wal_reset = s.rows::<Vec<wal::Row>>("wal").and_then(|r| since(r.first()?.stats_reset));
-    let checkpoint_reset =
-        s.rows::<Vec<checkpoints::Row>>("checkpoints").and_then(|r| since(r.first()?.checkpointer_stats_reset));
+    let checkpoint_reset = s
+        .rows::<Vec<checkpoints::Row>>("checkpoints")
+        .and_then(|r| since(r.first()?.checkpointer_stats_reset));
     let archiver_reset = s.rows::<Vec<archiver::Row>>("archiver").and_then(|r| since(r.first()?.stats_reset));
     let panels = Panels {
         wal: s.plain("WAL", "wal", "None is written.").since_reset(wal_reset),
-        checkpoints: s
-            .plain("Checkpoints", "checkpoints", "There was none.")
-            .since_reset(checkpoint_reset),
+        checkpoints: s.plain("Checkpoints", "checkpoints", "There was none.").since_reset(checkpoint_reset),
         files: s.plain("WAL directory", "wal_files", "It is empty."),
         archiver: s.plain("Archiver", "archiver", "There is none.").since_reset(archiver_reset),
         slots: super::replication::slots_panel(s),
@@ -111,10 +110,8 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
     };
     let alerts = &s.rules.alerts;
     let figures = vec![
-        gauge("wal_rate", "WAL written", Unit::BytesPerSecond, "wal", "pg_wal_bytes_per_second").judged(
-            alerts.wal_surge_warn_bytes_per_sec as f64,
-            alerts.wal_surge_crit_bytes_per_sec as f64,
-        ),
+        gauge("wal_rate", "WAL written", Unit::BytesPerSecond, "wal", "pg_wal_bytes_per_second")
+            .judged(alerts.wal_surge_warn_bytes_per_sec as f64, alerts.wal_surge_crit_bytes_per_sec as f64),
         gauge("directory", "WAL directory", Unit::Bytes, "wal_files", "pg_wal_directory_bytes"),
         gauge(
             "checkpoint_age",

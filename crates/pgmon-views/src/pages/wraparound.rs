@@ -123,11 +123,8 @@ fn freeze(row: &wraparound::Row) -> f64 {
 
 fn look(s: &Source<'_>, row: &wraparound::Row) -> Level {
     let alerts = &s.rules.alerts;
-    let xids = level(
-        row.xid_age as f64,
-        alerts.wraparound_warn_tx_age as f64,
-        alerts.wraparound_crit_tx_age as f64,
-    );
+    let xids =
+        level(row.xid_age as f64, alerts.wraparound_warn_tx_age as f64, alerts.wraparound_crit_tx_age as f64);
     xids.max(level(row.mxid_age as f64 / IDS, MULTIXACTS_WARN, MULTIXACTS_CRIT))
 }
 
@@ -187,6 +184,11 @@ pub fn figures(s: &Source<'_>) -> Vec<Figure> {
             .of(Some(IDS))
             .judged(MULTIXACTS_WARN * IDS, MULTIXACTS_CRIT * IDS),
         gauge("xids", "Transaction ids a second", Unit::PerSecond, "pg_xid_consumption_per_second"),
-        gauge("until", "Until the server stops, at this rate", Unit::Seconds, "pg_wraparound_projected_seconds"),
+        gauge(
+            "until",
+            "Until the server stops, at this rate",
+            Unit::Seconds,
+            "pg_wraparound_projected_seconds",
+        ),
     ]
 }

@@ -218,8 +218,7 @@ impl Steps for Connections {
         let Some(sql) = cx.facts.pick(SPEC.follow_ups) else { return Ok(None) };
         self.listing = true;
         let mut args = PgArguments::default();
-        args.add(LIST_FROM_SECONDS)
-            .map_err(|e| QueryError::Decode(e.to_string()))?;
+        args.add(LIST_FROM_SECONDS).map_err(|e| QueryError::Decode(e.to_string()))?;
         Ok(Some(Statement::with(sql, args)))
     }
 
