@@ -30,6 +30,7 @@ pub(crate) fn snapshot(db: &str) -> Snapshot {
             system_identifier: None,
             database: db.into(),
             tls: true,
+            block_size: 8192,
         })),
         server_key: Some("k".into()),
         leads: true,
@@ -44,6 +45,7 @@ pub(crate) fn snapshot(db: &str) -> Snapshot {
         warnings: Vec::new(),
         connects: 1,
         connect_errors: 0,
+        retained: Vec::new(),
         quarantined_until: None,
         dropped: 0,
     }

@@ -89,6 +89,7 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     let mut app = App::new(fleet.clone(), timer.clone(), crate::cli::VERSION, look, access, address);
     app.reload = Some(requests);
     app.set_queries(loaded.config.shown_queries());
+    app.set_rules(&loaded.config);
     let app = Arc::new(app);
     let mut reloader = Reloader::new(options, &loaded, levels, app.clone());
     let kept = loaded.config.history.clone();
