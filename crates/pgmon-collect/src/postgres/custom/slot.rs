@@ -125,7 +125,15 @@ impl Slot {
         let (at, at_mono) = (clock.wall(), clock.mono());
         let limit = self.definition.timeout.min(defaults.longest);
         let mut executed = Vec::new();
-        let result = self.attempt(session, limit, major, &mut executed, clock).await;
+        let result = match self.attempt(session, limit, major, &mut executed, clock).await {
+            // It only noticed that the connection was dead: it runs on the next one.
+            Err(Failure::Query(error)) if error.is_fatal() && !session.has_sent() => {
+                self.skip = 0;
+                self.schedule.restart(clock.mono());
+                return Err(error);
+            }
+            result => result,
+        };
         self.state.at = at;
         self.state.duration = clock.mono().saturating_sub(at_mono);
         if let Some(custom) = &mut self.state.custom {
