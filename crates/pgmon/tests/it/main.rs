@@ -18,6 +18,7 @@ mod engine;
 mod examples;
 mod faults;
 mod guardrails;
+mod history;
 mod hour;
 mod many;
 mod page;
