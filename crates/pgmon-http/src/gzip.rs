@@ -46,6 +46,15 @@ impl Gzip {
     }
 }
 
+/// Compresses what is whole already.
+pub(crate) fn gzip(bytes: &[u8]) -> Bytes {
+    let mut gzip = Gzip::new();
+    let mut out = Vec::with_capacity(bytes.len() / 8);
+    gzip.push(bytes, FlushCompress::Finish, &mut out);
+    out.shrink_to_fit();
+    out.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

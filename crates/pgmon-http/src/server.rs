@@ -33,6 +33,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/-/reload", post(reload::reload).put(reload::reload))
         .route("/login", get(login::form).post(login::log_in))
         .route("/logout", post(login::log_out))
+        .merge(crate::api::routes())
         .fallback(not_found)
         .layer(DefaultBodyLimit::max(LARGEST_FORM))
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
@@ -80,7 +81,7 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
 }
 
 async fn healthz(State(app): State<Arc<App>>) -> Response {
-    let health = health::judge(&app.fleet, app.timer.mono(), app.version);
+    let health = health::judge(&app.fleet, app.timer.mono(), app.version).with(app.concerns());
     let code =
         if health.status == Status::Failing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (code, [(header::CACHE_CONTROL, "no-store")], Json(health)).into_response()
@@ -113,7 +114,7 @@ async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) {
 }
 
 /// Whether `Accept-Encoding` allows gzip: named (or `*`) with a quality above 0.
-fn accepts_gzip(accept: &str) -> bool {
+pub(crate) fn accepts_gzip(accept: &str) -> bool {
     let mut any = false;
     for part in accept.split(',') {
         let mut fields = part.split(';').map(str::trim);

@@ -26,6 +26,7 @@ pub(super) fn snapshot(db: &str) -> Snapshot {
         warnings: Vec::new(),
         connects: 1,
         connect_errors: 0,
+        retained: Vec::new(),
         quarantined_until: None,
         dropped: 0,
     }

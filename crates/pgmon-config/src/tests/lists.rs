@@ -80,7 +80,7 @@ fn sitreps_files_are_accepted_as_they_are() {
     assert!(queries.iter().all(|q| q.kind == MetricType::Gauge && q.scope == QueryScope::Database));
     assert!(queries[2].query.contains("$$x$$"), "SQL is left alone");
     assert_eq!(queries[2].specs()[0].shape, MetricShape::Number(Some("n".into())));
-    assert!(queries[1].at.ends_with("queries.json:9"), "{}", queries[1].at);
+    assert!(queries[1].at.to_string().ends_with("queries.json:9"), "{}", queries[1].at);
     let lists = loaded.files.iter().filter(|file| file.extension().is_some_and(|e| e == "json"));
     assert_eq!(lists.count(), 2);
 

@@ -11,6 +11,7 @@
 mod agent;
 mod canary;
 mod command_line;
+mod configuration;
 mod doctor;
 mod documentation;
 mod endpoint;

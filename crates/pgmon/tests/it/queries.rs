@@ -396,7 +396,7 @@ fn check_config_lists_all_that_is_wrong_for_programs_too() {
     let out = run(&[]);
     let said = String::from_utf8(out.stderr).unwrap();
     assert_eq!(out.status.code(), Some(2));
-    assert!(said.contains("queries.json:1: query a: it must begin with SELECT, WITH, VALUES or TABLE, not TRUNCATE; pgmon starts without it"), "{said}");
+    assert!(said.contains("queries.json:1:2: [0].query: query a is refused: it must begin with SELECT, WITH, VALUES or TABLE, not TRUNCATE; change or remove it: pgmon starts without it"), "{said}");
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn the_statement_names_casts_and_limits() {
     assert_eq!(
         shape.sql,
         "SELECT pg_catalog.left(q.c1::pg_catalog.text, 1024), q.c2::pg_catalog.float8, \
-         pg_catalog.date_part('epoch', q.c4), q.c5::pg_catalog.int4::pg_catalog.float8, q.c6::pg_catalog.text\n\
+         pg_catalog.date_part('epoch', q.c4), q.c5::pg_catalog.int4::pg_catalog.float8, pg_catalog.left(q.c6::pg_catalog.text, 129)\n\
          FROM (\nSELECT 1 -- why\n) AS q (c1, c2, c3, c4, c5, c6)\nLIMIT 3"
     );
     assert!(

@@ -91,7 +91,7 @@ impl Driver {
     /// Notes that the database is not watched for lack of a free connection.
     pub(super) fn keeps_waiting(&mut self, why: String) {
         // What was under way is not gone on with: by the time there is a connection it would be old.
-        self.close_rounds();
+        self.close_rounds(false);
         self.resign();
         if self.told.is_news(&why, self.shared.timer.mono()) {
             tracing::warn!("{why}");
@@ -122,8 +122,13 @@ impl Driver {
             self.snapshot.collectors = engine.states(self.snapshot.leads);
             self.snapshot.collectors.extend(self.custom.states(self.snapshot.leads));
             self.snapshot.dropped = engine.dropped;
+            self.snapshot.retained = match self.snapshot.up {
+                Up::Down { .. } => engine.known_of_server(),
+                _ => Vec::new(),
+            };
         } else {
             self.snapshot.collectors = Vec::new();
+            self.snapshot.retained = Vec::new();
         }
         self.cell.publish(self.snapshot.clone());
     }
