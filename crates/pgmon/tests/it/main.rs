@@ -19,6 +19,7 @@ mod engine;
 mod examples;
 mod faults;
 mod guardrails;
+mod history;
 mod hour;
 mod many;
 mod page;
