@@ -24,7 +24,7 @@ pub struct App {
     /// The snapshots.
     pub fleet: Arc<Fleet>,
     /// The rendered pages.
-    pub pages: Pages,
+    pub pages: Arc<Pages>,
     /// Time.
     pub timer: Arc<dyn Timer>,
     /// pgmon's version.
@@ -65,7 +65,7 @@ impl App {
         let started = timer.wall();
         let telemetry = Arc::new(Telemetry::default());
         Self {
-            pages: Pages::new(fleet.clone(), timer.clone(), version, telemetry.clone(), look),
+            pages: Arc::new(Pages::new(fleet.clone(), timer.clone(), version, telemetry.clone(), look)),
             fleet,
             timer,
             version,
