@@ -9,6 +9,7 @@
 )]
 
 mod agent;
+mod api;
 mod canary;
 mod command_line;
 mod configuration;
