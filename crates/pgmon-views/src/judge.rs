@@ -169,6 +169,12 @@ impl Figure {
         Self { level, thresholds, ..self }
     }
 
+    /// Worth a warning from this on.
+    pub fn warns(self, warn: f64) -> Self {
+        let level = self.value.map_or(Level::Unknown, |value| level(value, warn, f64::INFINITY));
+        Self { level, thresholds: Some(Thresholds { warn: Some(warn), crit: None, below: false }), ..self }
+    }
+
     /// Bad as this says.
     pub fn at(self, level: Level) -> Self {
         Self { level, ..self }

@@ -65,7 +65,7 @@ on_each_major! { [pg13 13, pg18 18]
         std::thread::sleep(Duration::from_millis(2500));
         let later = agent.api("/api/v1/activity");
         assert!(later["age_seconds"].as_f64().unwrap() >= age + 2.0, "it grows old");
-        for path in super::PATHS {
+        for path in crate::api::PATHS {
             assert_eq!(agent.get(path).status, 200, "{path}");
         }
         let fleet = agent.api("/api/v1/targets");
@@ -128,7 +128,7 @@ on_each_major! { [pg12 12, pg14 14, pg18 18]
         let old = agent.wait_api("it is old", "/api/v1/activity", |a| !rows(a, "sessions").is_empty());
         assert!(rows(&old, "sessions")[0]["query"].as_str().unwrap().contains("UPDATE people"));
         let more = ["/api/v1/collectors/locks", "/api/v1/collectors/connections", "/api/v1/collectors/statements", "/metrics", "/healthz"];
-        for path in super::PATHS.iter().chain(&more) {
+        for path in crate::api::PATHS.iter().chain(&more) {
             let text = agent.get(path).text();
             assert!(!text.contains(&secret), "{path} shows it");
         }
