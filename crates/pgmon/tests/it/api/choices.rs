@@ -98,15 +98,15 @@ on_each_major! { [pg18 18]
         agent.wait_for_all_loops();
         for path in ["/api/v1/overview", "/api/v1/settings?panel=all&limit=3", "/api/v1/targets", "/api/v1/collectors/wal"] {
             let first = agent.get(path);
-            let tag = first.header("etag").unwrap().to_owned();
+            let tag = first.header("etag").unwrap().replace("w/", "W/");
             let head = format!("If-None-Match: \"x\", {tag}\r\n");
             let again = agent.get_with(path, &head);
-            assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, Some(tag.as_str())), "{path}");
+            assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, first.header("etag")), "{path}");
             assert_eq!(agent.get_with(path, "If-None-Match: \"x\"\r\n").status, 200);
             // Without a tag the ages are right to a second.
             std::thread::sleep(std::time::Duration::from_millis(1500));
             let later = agent.get(path);
-            assert_eq!(later.header("etag"), Some(tag.as_str()), "{path}");
+            assert_eq!(later.header("etag"), first.header("etag"), "{path}");
             assert_ne!(parsed(&later)["as_of"], parsed(&first)["as_of"]);
         }
         let packed = agent.get_with("/api/v1/wal", "Accept-Encoding: gzip\r\n");
