@@ -51,7 +51,7 @@ impl Judgement {
 
     /// The problems, worst first.
     pub fn sort(&mut self) {
-        self.problems.sort_by(|a, b| b.level.cmp(&a.level));
+        self.problems.sort_by_key(|p| std::cmp::Reverse(p.level));
     }
 
     /// The verdict.

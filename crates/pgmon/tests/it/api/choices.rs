@@ -3,7 +3,7 @@
 use super::{json as parsed, rows, watched};
 use crate::agent::Agent;
 use anyhow::Result;
-use pgmon_testkit::{Major, Server, Tier, on_each_major, workload};
+use pgmon_testkit::{Server, Tier, on_each_major, workload};
 use serde_json::json;
 
 on_each_major! { [pg13 13, pg18 18]

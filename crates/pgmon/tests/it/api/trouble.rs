@@ -3,7 +3,7 @@
 use super::{SOON, rows, watched};
 use crate::agent::Agent;
 use anyhow::Result;
-use pgmon_testkit::{Major, Server, StopMode, on_each_major, workload};
+use pgmon_testkit::{Server, StopMode, on_each_major, workload};
 use serde_json::{Value, json};
 use std::time::Duration;
 
