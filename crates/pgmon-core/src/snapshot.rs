@@ -7,6 +7,7 @@ use crate::metric::{Family, Histogram};
 use crate::name::Name;
 use crate::version::PgVersion;
 use jiff::Timestamp;
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -124,8 +125,16 @@ pub struct Blind {
     pub remedy: Option<String>,
 }
 
-/// The rows of a collector as they were decoded, ready to be serialised.
-pub type Data = Arc<dyn erased_serde::Serialize + Send + Sync>;
+/// The rows of a collector as they were decoded: ready to be serialised by those that do not know them,
+/// and with their type for those that do ([`Output::rows`]).
+pub trait Rows: erased_serde::Serialize + Any + Send + Sync {}
+
+impl<T: serde::Serialize + Any + Send + Sync> Rows for T {}
+
+erased_serde::serialize_trait_object!(Rows);
+
+/// The rows of a collector.
+pub type Data = Arc<dyn Rows>;
 
 /// The last good result of a collector.
 pub struct Output {
@@ -139,6 +148,14 @@ pub struct Output {
     pub data: Option<Data>,
     /// The statements that produced it.
     pub executed: Vec<Executed>,
+}
+
+impl Output {
+    /// Its rows, if they are of this type.
+    pub fn rows<T: Any>(&self) -> Option<&T> {
+        let data: &dyn Any = self.data.as_deref()?;
+        data.downcast_ref()
+    }
 }
 
 impl fmt::Debug for Output {

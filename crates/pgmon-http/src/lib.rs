@@ -3,6 +3,7 @@
 //! Nothing here runs SQL: every answer is made from the fleet's latest snapshots.
 
 mod access;
+mod api;
 mod app;
 mod config_state;
 mod configz;

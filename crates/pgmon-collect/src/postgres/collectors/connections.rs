@@ -26,6 +26,7 @@ const WAIT_EVENTS: usize = 50;
 
 /// Processes that are alike.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SessionGroup")]
 pub struct Group {
     /// `client backend`, `autovacuum worker`, `walsender`, ...; absent if the role may not see it.
     pub backend_type: Option<String>,

@@ -22,6 +22,7 @@ pub use tree::Edge;
 
 /// Locks of one mode.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "LockMode")]
 pub struct Mode {
     /// The mode as `pg_locks` writes it: `AccessShareLock`, ...
     pub mode: String,

@@ -42,6 +42,7 @@ pub(super) struct Row {
 
 /// A session or a prepared transaction.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "LockParty")]
 pub struct Party {
     /// Process id; absent for a prepared transaction.
     pub pid: Option<i32>,
