@@ -13,6 +13,13 @@ export interface Column {
 /** What a page says of a column; the rest follows from its name. */
 export type ColumnSpec = string | { key: string; label?: string; kind?: Kind; help?: string };
 
+/** Holds a page's columns to the fields of the API's rows. */
+export function columns<R>(
+  ...specs: readonly ((keyof R & string) | { key: keyof R & string; label?: string; kind?: Kind; help?: string })[]
+): readonly ColumnSpec[] {
+  return specs;
+}
+
 function sampleOf(rows: readonly Row[], key: string): unknown {
   for (const row of rows) {
     const value = row[key];
