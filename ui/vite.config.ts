@@ -1,18 +1,13 @@
-import { existsSync } from 'node:fs';
 import react from '@vitejs/plugin-react';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 /** Sets the colour scheme before the first paint, from a file of its own: the CSP has no inline scripts. */
 function boot(): Plugin {
-  let served = false;
   return {
     name: 'pgmon-boot',
-    configResolved(config) {
-      served = config.command === 'serve';
-    },
+    apply: 'build',
     buildStart() {
-      if (served) return;
       this.emitFile({
         type: 'asset',
         name: 'boot.js',
@@ -34,34 +29,12 @@ function boot(): Plugin {
   };
 }
 
-/** Answers from fixtures in development; never part of a build. */
-function fixtures(): Plugin {
-  return {
-    name: 'pgmon-fixtures',
-    apply: 'serve',
-    async configureServer(server) {
-      if (process.env.PGMON_FIXTURES === undefined || !existsSync('e2e/fixtures/answers.mjs')) return;
-      const { answer } = (await import('./e2e/fixtures/answers.mjs' as string)) as {
-        answer: (url: URL) => { status: number; body: unknown };
-      };
-      server.middlewares.use((request, response, next) => {
-        const url = new URL(request.url ?? '/', 'http://fixture');
-        if (!url.pathname.startsWith('/api/')) return next();
-        const { status, body } = answer(url);
-        response.statusCode = status;
-        response.setHeader('content-type', 'application/json');
-        response.end(JSON.stringify(body));
-      });
-    },
-  };
-}
-
 const backend = process.env.PGMON_URL ?? 'http://127.0.0.1:8181';
 
 export default defineConfig({
   base: './',
-  plugins: [react(), boot(), fixtures()],
-  server: { proxy: process.env.PGMON_FIXTURES === undefined ? { '/api': backend, '/login': backend } : {} },
+  plugins: [react(), boot()],
+  server: { proxy: { '/api': backend, '/login': backend } },
   build: { target: 'es2022', manifest: true, assetsInlineLimit: 0, sourcemap: false, modulePreload: { polyfill: false } },
   test: { include: ['src/**/*.test.ts', 'src/**/*.test.tsx'], environment: 'node' },
 });

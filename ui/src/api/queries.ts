@@ -16,12 +16,13 @@ export function useTarget(): Query {
   return { cluster: search.cluster, db: search.db, datname: search.datname };
 }
 
-export function useAnswer<T>(path: string, params: Query): UseQueryResult<Answer<T>, Error> {
+export function useAnswer<T>(path: string, params: Query, enabled = true): UseQueryResult<Answer<T>, Error> {
   const interval = useInterval();
   return useQuery({
     queryKey: [path, params],
     queryFn: ({ signal }) => get<T>(path, params, signal),
     refetchInterval: interval,
+    enabled,
     // A page keeps what it shows while it asks again, but never another database's figures.
     placeholderData: (before, query) => {
       const last = query?.queryKey as [string, Query] | undefined;
@@ -31,9 +32,18 @@ export function useAnswer<T>(path: string, params: Query): UseQueryResult<Answer
   });
 }
 
-export function usePage(path: string, params: Query = {}): UseQueryResult<Answer<GenericPage>, Error> {
-  const target = useTarget();
-  return useAnswer<GenericPage>(path, { ...target, ...params });
+export function usePage(path: string): UseQueryResult<Answer<GenericPage>, Error> {
+  return useAnswer<GenericPage>(path, useTarget(), useChosen() === 'yes');
+}
+
+/** Whether it is clear which database is meant; asking without that is an error. */
+export function useChosen(): 'yes' | 'no' | 'waiting' {
+  const { db } = useTarget();
+  const fleet = useFleet();
+  if (db !== undefined || fleet.isError) return 'yes';
+  const targets = fleet.data?.data.targets;
+  if (targets === undefined) return 'waiting';
+  return targets.length > 1 ? 'no' : 'yes';
 }
 
 export function useFleet(sparklines = false): UseQueryResult<Answer<Fleet>, Error> {
@@ -47,6 +57,7 @@ export function useHistory(ref: MetricRef | null | undefined): UseQueryResult<An
   const range = useRange();
   const every = useEvery();
   const held = useHeld();
+  const chosen = useChosen();
   // A longer range moves slower.
   const pace = Math.max(every, range.seconds / POINTS);
   const params: Query = { ...ref?.labels, cluster, db, from: `-${range.seconds}`, points: String(POINTS) };
@@ -54,7 +65,7 @@ export function useHistory(ref: MetricRef | null | undefined): UseQueryResult<An
   return useQuery({
     queryKey: [path, params],
     queryFn: ({ signal }) => get<History>(path, params, signal),
-    enabled: ref !== null && ref !== undefined,
+    enabled: ref !== null && ref !== undefined && chosen === 'yes',
     refetchInterval: every === 0 || held ? false : pace * 1000,
     retry: (count, error) => count < 2 && !(error instanceof ApiFailure && error.status < 500),
   });

@@ -56,11 +56,11 @@ function widthOf(column: Column, rows: readonly Row[]): number {
     const value = rows[i]?.[column.key];
     longest = Math.max(longest, column.kind === 'time' ? 27 : asText(value, column.kind).length);
   }
-  if (column.kind === 'level') longest = 10;
+  if (column.kind === 'level') longest = 11;
   if (column.kind === 'remedy') longest = 18;
   const most = column.kind === 'sql' ? 460 : 300;
   const perCharacter = column.kind === 'queryid' || column.kind === 'sql' ? 7.6 : 7.1;
-  return Math.round(Math.max(60, column.label.length * 6.9 + 44, Math.min(most, longest * perCharacter + 26)));
+  return Math.round(Math.max(60, column.label.length * 6.7 + 34, Math.min(most, longest * perCharacter + 26)));
 }
 
 function isRemedy(value: unknown): value is Remedy {
@@ -316,8 +316,8 @@ function Grid({
     return () => observer.disconnect();
   }, []);
   const widths = useMemo(
-    () => columns.map((column) => widthOf(column, found.slice(0, 400).map((row) => row.original.row)) + (column === columns[0] ? 24 : 0)),
-    [columns, found],
+    () => columns.map((column) => widthOf(column, found.slice(0, 400).map((row) => row.original.row)) + (column === columns[0] ? 24 : 0) + (cells?.[column.key] !== undefined && isNumeric(column.kind) ? 66 : 0)),
+    [columns, found, cells],
   );
   const least = widths.reduce((sum, each) => sum + each, 0);
   // What is left over goes to one column, that of the longest texts, so that figures stay beside their names.

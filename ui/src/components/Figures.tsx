@@ -52,7 +52,7 @@ export function Figures({
   onToggle: (id: string) => void;
 }) {
   return (
-    <section className="figures" aria-label="Figures">
+    <section className="figures" aria-label="Figures" data-n={figures.length}>
       {figures.map((figure) =>
         figure.history === null ? (
           <div key={figure.id} className="figure">

@@ -1,7 +1,7 @@
 import { Link } from '@tanstack/react-router';
 import { type ReactNode, Suspense, useMemo } from 'react';
 import { ApiFailure } from '../api/client';
-import { useFleet, usePage } from '../api/queries';
+import { useChosen, useFleet, usePage } from '../api/queries';
 import type { Answer, Executed, Figure, GenericPage, Panel, Row, TargetRef, Verdict } from '../api/types';
 import { useAddress } from '../lib/address';
 import type { ColumnSpec } from '../lib/columns';
@@ -25,6 +25,8 @@ export interface PanelView {
   columns?: readonly ColumnSpec[];
   sort?: string;
   half?: boolean;
+  /** Two others stand beside it. */
+  tall?: boolean;
   /** One row, written as a list of facts. */
   facts?: boolean;
   /** What draws the rows in place of a table. */
@@ -56,7 +58,10 @@ export function VerdictBanner({ verdicts }: { verdicts: readonly Verdict[] }) {
   const level = worst(verdicts.map((verdict) => verdict.level));
   const sorted = [...verdicts].sort((a, b) => LEVEL_ORDER[b.level] - LEVEL_ORDER[a.level]);
   // Of several, those that are worse than ok; if none is, what the first says.
-  const said = sorted.filter((verdict, i) => i === 0 || verdict.level !== 'ok');
+  const said = sorted.filter(
+    (verdict, i) =>
+      i === 0 || (verdict.level !== 'ok' && sorted.findIndex((other) => other.sentence === verdict.sentence) === i),
+  );
   return (
     <div className={`verdict verdict-${level}`} role="status">
       <LevelIcon level={level} size={22} />
@@ -118,7 +123,7 @@ function Skeleton({ view }: { view: PageView }) {
         Loading {view.title}
       </span>
       <div className="skeleton wait-verdict" />
-      <div className="figures">
+      <div className="figures" data-n={8}>
         {Array.from({ length: 8 }, (_, i) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: they are all the same
           <div key={i} className="figure skeleton" />
@@ -132,33 +137,34 @@ function Skeleton({ view }: { view: PageView }) {
 }
 
 /** Which database? For who came without saying. */
-export function ChooseTarget({ databases }: { databases: { cluster: string; db: string }[] }) {
+export function ChooseTarget() {
   const fleet = useFleet();
   const [search] = useAddress();
-  const targets = fleet.data?.data.targets;
+  const targets = fleet.data?.data.targets ?? [];
   return (
-    <Failure title="Which database?" hint={`pgmon watches ${databases.length}. Choose one, or look at all of them.`}>
-      <ul className="choices">
-        {databases.map(({ cluster, db }) => {
-          const target = targets?.find((each) => each.cluster === cluster && each.db === db);
-          return (
-            <li key={`${cluster}/${db}`}>
-              <Link className="choice" to="." search={forTarget(search, cluster, db)}>
-                <LevelTag level={target?.level ?? 'unknown'} bare />
-                {cluster} / {db}
-                <span className="push">{target?.sentence}</span>
-              </Link>
-            </li>
-          );
-        })}
+    <section className="panel" aria-labelledby="choose-head">
+      <div className="panel-head">
+        <h2 id="choose-head">Which database?</h2>
+        <span className="muted">pgmon watches {targets.length}, worst first</span>
+      </div>
+      <ul className="choices panel-body">
+        {targets.map(({ cluster, db, level, sentence }) => (
+          <li key={`${cluster}/${db}`}>
+            <Link className="choice" to="." search={forTarget(search, cluster, db)}>
+              <LevelTag level={level} bare />
+              {cluster} / {db}
+              <span className="push">{sentence}</span>
+            </Link>
+          </li>
+        ))}
       </ul>
-    </Failure>
+    </section>
   );
 }
 
 export function ErrorView({ error, title }: { error: Error; title: string }) {
   if (error instanceof ApiFailure) {
-    if (error.status === 400 && error.databases.length > 0) return <ChooseTarget databases={error.databases} />;
+    if (error.status === 400 && error.databases.length > 0) return <ChooseTarget />;
     if (error.status === 401) {
       const next = `${location.pathname}${location.search}`;
       return (
@@ -223,7 +229,7 @@ interface FrameProps {
   panel: Panel;
   executed: readonly Executed[];
   receivedAt: number;
-  half: boolean;
+  size: '' | 'half' | 'half tall';
 }
 
 function PanelOf({ view, loaded }: { view: PanelView; loaded: Loaded }) {
@@ -236,7 +242,7 @@ function PanelOf({ view, loaded }: { view: PanelView; loaded: Loaded }) {
     id: view.name.replaceAll(/[._]/g, '-'),
     executed: loaded.answer.executed,
     receivedAt: loaded.receivedAt,
-    half: view.half ?? false,
+    size: view.half !== true ? ('' as const) : view.tall === true ? ('half tall' as const) : ('half' as const),
   };
   if (view.draw === undefined && view.facts !== true) return <TablePanel view={view} panel={panel} frame={frame} />;
   return (
@@ -285,25 +291,18 @@ export function useCharts(figures: readonly Figure[], preset: readonly string[] 
   return { shown, toggle };
 }
 
-function useLoaded(sources: readonly string[], params: Record<string, string>) {
+function useLoaded(sources: readonly string[]) {
   // A page has at most three sources, always the same ones: the hooks are called in one order.
-  const first = usePage(sources[0] ?? '', params);
-  const second = usePage(sources[1] ?? sources[0] ?? '', params);
-  const third = usePage(sources[2] ?? sources[0] ?? '', params);
+  const first = usePage(sources[0] ?? '');
+  const second = usePage(sources[1] ?? sources[0] ?? '');
+  const third = usePage(sources[2] ?? sources[0] ?? '');
   return [first, second, third].slice(0, sources.length).map((query, i) => ({ source: sources[i] ?? '', query }));
 }
 
 /** A page: a verdict, figures, problems, then the evidence. */
-export function Page({
-  view,
-  params = {},
-  above,
-}: {
-  view: PageView;
-  params?: Record<string, string>;
-  above?: (loaded: readonly Loaded[]) => ReactNode;
-}) {
-  const queries = useLoaded(view.sources, params);
+export function Page({ view, above }: { view: PageView; above?: (loaded: readonly Loaded[]) => ReactNode }) {
+  const queries = useLoaded(view.sources);
+  const chosen = useChosen();
   const loaded: Loaded[] = queries.flatMap(({ source, query }) =>
     query.data === undefined ? [] : [{ source, answer: query.data, receivedAt: query.dataUpdatedAt }],
   );
@@ -329,7 +328,9 @@ export function Page({
         {first === undefined ? null : <TargetFacts target={first.answer.data.target} />}
       </PageHead>
       {failed?.query.error ? <ErrorView error={failed.query.error} title={view.title} /> : null}
-      {waiting ? (
+      {chosen === 'no' ? (
+        <ChooseTarget />
+      ) : waiting ? (
         failed === undefined ? (
           <Skeleton view={view} />
         ) : null

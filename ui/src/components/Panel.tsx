@@ -160,7 +160,7 @@ export function PanelFrame({
   panel,
   executed,
   receivedAt,
-  half = false,
+  size = '',
   tools,
   children,
 }: {
@@ -168,14 +168,14 @@ export function PanelFrame({
   panel: PanelData;
   executed: readonly Executed[];
   receivedAt: number;
-  half?: boolean;
+  size?: '' | 'half' | 'half tall';
   tools?: ReactNode;
   children: ReactNode;
 }) {
   const own = executed.filter((each) => panel.collectors.includes(each.collector));
   const head = `${id}-head`;
   return (
-    <section className={half ? 'panel half' : 'panel'} id={id} aria-labelledby={head} data-state={panel.state}>
+    <section className={`panel ${size}`} id={id} aria-labelledby={head} data-state={panel.state}>
       <div className="panel-head">
         <h2 id={head}>{panel.title}</h2>
         <StateTag state={panel.state} />

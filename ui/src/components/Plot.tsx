@@ -55,7 +55,7 @@ function drawThresholds(u: uPlot, thresholds: Thresholds | null): void {
     u.ctx.stroke();
     u.ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
     u.ctx.textAlign = 'right';
-    u.ctx.fillText(name === '--warn' ? 'warning' : 'critical', u.bbox.left + u.bbox.width - 4, y - 4 * devicePixelRatio);
+    u.ctx.fillText(name === '--warn' ? 'warning' : 'critical', u.bbox.left + u.bbox.width - 4, name === '--warn' ? y + 12 * devicePixelRatio : y - 4 * devicePixelRatio);
     u.ctx.restore();
   }
 }

@@ -62,6 +62,7 @@ export const STATEMENTS = columns<Schemas['StatementRow']>(
 );
 
 export const STATEMENT_CELLS = {
+  text: (row: Row) => (row.text === null ? <span className="muted">text not known</span> : undefined),
   time_share: (row: Row) =>
     typeof row.time_share === 'number' ? (
       <>

@@ -83,7 +83,7 @@ export function Topology({ rows }: { rows: readonly Row[] }) {
               />
               <rect x="0" y="10" width="4" height={HEIGHT - 20} rx="2" fill={TONES[row.level]} />
               <text x="14" y="21" fontWeight="650" fontSize="13" fill="var(--text)">
-                {fit(row.name, 26)}
+                {fit(row.name, 22)}
               </text>
               <text x={WIDTH - 10} y="21" textAnchor="end" fill={TONES[row.level]} fontWeight="600" fontSize="11">
                 {LEVEL_WORDS[row.level]}

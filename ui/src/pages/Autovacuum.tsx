@@ -5,8 +5,7 @@ import { Bar } from '../components/Value';
 import { columns } from '../lib/columns';
 
 /** 1 = due: the bar is full at twice that. */
-function Pressure({ row }: { row: Row }) {
-  const value = row.pressure;
+function pressure({ pressure: value }: Row) {
   if (typeof value !== 'number') return undefined;
   const tone = value >= 2 ? 'var(--crit)' : value >= 1 ? 'var(--warn)' : 'var(--s1)';
   return (
@@ -34,7 +33,7 @@ const VIEW: PageView = viewOf('autovacuum', {
         { key: 'freeze_ratio', label: 'Freeze age' },
         'overrides',
       ),
-      cells: { pressure: (row) => <Pressure row={row} /> },
+      cells: { pressure },
     },
     { name: 'autovacuum.workers', ...PROGRESS },
     { name: 'autovacuum.xmin_holders', columns: XMIN_HOLDERS, half: true },

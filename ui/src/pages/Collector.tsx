@@ -1,10 +1,10 @@
 import { Link, useParams } from '@tanstack/react-router';
 import { useMemo } from 'react';
-import { useAnswer, useTarget } from '../api/queries';
+import { useAnswer, useChosen, useTarget } from '../api/queries';
 import type { Answer, CollectorData, Panel, Row } from '../api/types';
 import { HistoryChart } from '../components/Chart';
 import { useDataTable } from '../components/DataTable';
-import { ErrorView, Facts, PageHead } from '../components/Page';
+import { ChooseTarget, ErrorView, Facts, PageHead } from '../components/Page';
 import { NoRows, PanelFrame } from '../components/Panel';
 import { useAddress } from '../lib/address';
 import type { ColumnSpec } from '../lib/columns';
@@ -66,8 +66,9 @@ function unitOf(metric: string): string {
 export default function Collector() {
   const { name } = useParams({ strict: false }) as { name: string };
   const target = useTarget();
+  const known = useChosen();
   const [search, change] = useAddress();
-  const query = useAnswer<CollectorData>(`collectors/${encodeURIComponent(name)}`, target);
+  const query = useAnswer<CollectorData>(`collectors/${encodeURIComponent(name)}`, target, known === 'yes');
   const answer = query.data;
   const chosen = answer?.data.metrics.find((metric) => metric.name === search.metric) ?? answer?.data.metrics[0];
   return (
@@ -79,7 +80,9 @@ export default function Collector() {
       </p>
       <PageHead title={answer?.data.title ?? name} question="What it found last, and the SQL that ran" />
       {query.isError ? <ErrorView error={query.error} title={name} /> : null}
-      {answer === undefined ? (
+      {known === 'no' ? (
+        <ChooseTarget />
+      ) : answer === undefined ? (
         query.isError ? null : (
           <div aria-busy="true" className="skeleton wait-panel" />
         )

@@ -37,14 +37,14 @@ function Pages({ panel }: { panel: Panel }) {
 
 const VIEW: PageView = viewOf('overview', {
   panels: [
-    { name: 'overview.pages', half: true, draw: (panel) => <Pages panel={panel} /> },
+    { name: 'overview.pages', half: true, tall: true, draw: (panel) => <Pages panel={panel} /> },
     {
       name: 'overview.canary',
       half: true,
       columns: columns<Schemas['CanaryProbe']>('probe', 'latency_seconds', { key: 'round_trip_seconds', label: 'Round trip' }, { key: 'planning_seconds', label: 'Planning' }, { key: 'execution_seconds', label: 'Execution' }, 'at'),
     },
+    { name: 'overview.throughput', facts: true, half: true },
     { name: 'overview.top_statements', columns: STATEMENTS, cells: STATEMENT_CELLS },
-    { name: 'overview.throughput', facts: true },
   ],
 });
 
