@@ -35,6 +35,12 @@ export default defineConfig({
   base: './',
   plugins: [react(), boot()],
   server: { proxy: { '/api': backend, '/login': backend } },
-  build: { target: 'es2022', manifest: true, assetsInlineLimit: 0, sourcemap: false, modulePreload: { polyfill: false } },
+  build: {
+    target: 'es2022',
+    manifest: true,
+    assetsInlineLimit: 0,
+    sourcemap: false,
+    modulePreload: { polyfill: false },
+  },
   test: { include: ['src/**/*.test.ts', 'src/**/*.test.tsx'], environment: 'node' },
 });

@@ -4,7 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 
 export const SIZES = [
   { width: 1400, height: 900 },
@@ -52,7 +61,8 @@ export async function watched(context) {
   const page = await context.newPage();
   const complaints = [];
   page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') complaints.push(`${message.type()}: ${message.text()}`);
+    if (message.type() === 'error' || message.type() === 'warning')
+      complaints.push(`${message.type()}: ${message.text()}`);
   });
   page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
   return { page, complaints };
@@ -61,7 +71,11 @@ export async function watched(context) {
 /** Until the page has its figures and nothing is being asked for. */
 export async function settled(page) {
   await page.waitForLoadState('load');
-  await page.waitForFunction(() => document.querySelector('#main h1') !== null && document.querySelector('[aria-busy=true]') === null, undefined, { timeout: 15_000 });
+  await page.waitForFunction(
+    () => document.querySelector('#main h1') !== null && document.querySelector('[aria-busy=true]') === null,
+    undefined,
+    { timeout: 15_000 },
+  );
   await page.waitForLoadState('networkidle');
 }
 

@@ -5,7 +5,12 @@ import { extname } from 'node:path';
 import { answer } from './fixtures/answers.mjs';
 
 export const CSP = "default-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
-const TYPES = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.html': 'text/html; charset=utf-8' };
+const TYPES = {
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.html': 'text/html; charset=utf-8',
+};
 const dist = new URL('../dist/', import.meta.url).pathname;
 
 export function serve({ port = 0, prefix = '/', databases = 1 } = {}) {
@@ -33,12 +38,22 @@ export function serve({ port = 0, prefix = '/', databases = 1 } = {}) {
       return response.end(readFileSync(file));
     }
     response.setHeader('content-type', TYPES['.html']);
-    return response.end(readFileSync(`${dist}index.html`, 'utf8').replace('<base href="/" />', `<base href="${prefix}" />`));
+    return response.end(
+      readFileSync(`${dist}index.html`, 'utf8').replace('<base href="/" />', `<base href="${prefix}" />`),
+    );
   });
-  return new Promise((resolve) => server.listen(port, '127.0.0.1', () => resolve({ server, base: `http://127.0.0.1:${server.address().port}${prefix}` })));
+  return new Promise((resolve) =>
+    server.listen(port, '127.0.0.1', () =>
+      resolve({ server, base: `http://127.0.0.1:${server.address().port}${prefix}` }),
+    ),
+  );
 }
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {
-  const { base } = await serve({ port: Number(process.env.PORT ?? 8899), prefix: process.env.PREFIX ?? '/', databases: Number(process.env.DATABASES ?? 1) });
+  const { base } = await serve({
+    port: Number(process.env.PORT ?? 8899),
+    prefix: process.env.PREFIX ?? '/',
+    databases: Number(process.env.DATABASES ?? 1),
+  });
   console.log(base);
 }

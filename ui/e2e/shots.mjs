@@ -5,7 +5,10 @@ import { open, overflow, PAGES, SIZES, scheme, settled, watched } from './browse
 const out = process.env.OUT ?? new URL('./out/', import.meta.url).pathname;
 mkdirSync(out, { recursive: true });
 const wanted = process.argv.slice(2);
-const local = process.env.PGMON_URL === undefined ? await (await import('./serve.mjs')).serve({ databases: Number(process.env.DATABASES ?? 1) }) : undefined;
+const local =
+  process.env.PGMON_URL === undefined
+    ? await (await import('./serve.mjs')).serve({ databases: Number(process.env.DATABASES ?? 1) })
+    : undefined;
 const base = process.env.PGMON_URL ?? local.base;
 const query = process.env.QUERY ?? '';
 
@@ -21,7 +24,10 @@ for (const theme of (process.env.THEMES ?? 'light').split(',')) {
       await settled(page).catch((error) => console.log(name, error.message.split('\n')[0]));
       await page.waitForTimeout(500);
       const wide = await overflow(page);
-      await page.screenshot({ path: `${out}/${name}-${size.width}${theme === 'light' ? '' : `-${theme}`}.png`, fullPage: process.env.FULL !== '0' });
+      await page.screenshot({
+        path: `${out}/${name}-${size.width}${theme === 'light' ? '' : `-${theme}`}.png`,
+        fullPage: process.env.FULL !== '0',
+      });
       console.log(name, size.width, theme, wide > 0 ? `OVERFLOW ${wide}` : '', complaints.splice(0).join(' | '));
     }
   }

@@ -41,7 +41,11 @@ check('initial JS (shell and Overview)', sum(initial), INITIAL_JS);
 for (const [key, chunk] of Object.entries(manifest)) {
   if (key !== entry && chunk.file.endsWith('.js') && !shell.has(key)) check(chunk.file, size(chunk.file), ROUTE_CHUNK);
 }
-check('CSS in all', [...css].reduce((total, file) => total + size(file), 0), CSS);
+check(
+  'CSS in all',
+  [...css].reduce((total, file) => total + size(file), 0),
+  CSS,
+);
 if (failures.length > 0) {
   console.error(`over budget:\n${failures.join('\n')}`);
   process.exit(1);

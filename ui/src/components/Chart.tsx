@@ -127,11 +127,7 @@ export function HistoryChart({
             </Suspense>
           ) : (
             <p className="center">
-              {history.isError
-                ? history.error.message
-                : history.isPending
-                  ? 'Loading'
-                  : 'No figures in this time yet.'}
+              {history.isError ? history.error.message : history.isPending ? 'Loading' : 'No figures in this time yet.'}
             </p>
           )}
         </div>

@@ -49,14 +49,18 @@ function comparable(value: unknown, kind: string): unknown {
   return asText(value, 'list');
 }
 
+function textOf(column: Column, row: Row): string {
+  return column.text?.(row) ?? asText(row[column.key], column.kind);
+}
+
 function widthOf(column: Column, rows: readonly Row[]): number {
   const step = Math.max(1, Math.floor(rows.length / 200));
   let longest = 0;
   for (let i = 0; i < rows.length; i += step) {
-    const value = rows[i]?.[column.key];
-    longest = Math.max(longest, column.kind === 'time' ? 27 : asText(value, column.kind).length);
+    const row = rows[i];
+    if (row !== undefined) longest = Math.max(longest, column.kind === 'time' ? 27 : textOf(column, row).length);
   }
-  if (column.kind === 'level') longest = 11;
+  if (column.kind === 'level') longest = 12;
   if (column.kind === 'remedy') longest = 18;
   const most = column.kind === 'sql' ? 460 : 300;
   const perCharacter = column.kind === 'queryid' || column.kind === 'sql' ? 7.6 : 7.1;
@@ -177,7 +181,10 @@ function Tools({
 }
 
 /** The table, and its tools to be put into the panel's head. */
-export function useDataTable({ name, rows, columns, sort, cells, detail }: TableProps): { tools: ReactNode; table: ReactNode } {
+export function useDataTable({ name, rows, columns, sort, cells, detail }: TableProps): {
+  tools: ReactNode;
+  table: ReactNode;
+} {
   const [search, change] = useAddress();
   const { shown: first, more } = useMemo(() => columnsOf(rows, columns), [rows, columns]);
   const all = useMemo(() => [...first, ...more], [first, more]);
@@ -195,7 +202,8 @@ export function useDataTable({ name, rows, columns, sort, cells, detail }: Table
       all.map((column) => ({
         id: column.key,
         accessorFn: (entry) => comparable(entry.row[column.key], column.kind),
-        sortingFn: isNumeric(column.kind) || column.kind === 'level' || column.kind === 'bool' ? 'basic' : 'alphanumeric',
+        sortingFn:
+          isNumeric(column.kind) || column.kind === 'level' || column.kind === 'bool' ? 'basic' : 'alphanumeric',
         sortUndefined: 'last',
         // Ids of more than 2^53 are texts; as such they sort by their digits.
         sortDescFirst: isNumeric(column.kind) || column.kind === 'level',
@@ -218,9 +226,7 @@ export function useDataTable({ name, rows, columns, sort, cells, detail }: Table
     getColumnCanGlobalFilter: () => true,
     globalFilterFn: (row, id, wanted: string) => {
       const column = all.find((each) => each.key === id);
-      return asText(row.original.row[id], column?.kind ?? 'text')
-        .toLowerCase()
-        .includes(wanted.toLowerCase());
+      return column !== undefined && textOf(column, row.original.row).toLowerCase().includes(wanted.toLowerCase());
     },
   });
   const found = table.getRowModel().rows;
@@ -316,14 +322,29 @@ function Grid({
     return () => observer.disconnect();
   }, []);
   const widths = useMemo(
-    () => columns.map((column) => widthOf(column, found.slice(0, 400).map((row) => row.original.row)) + (column === columns[0] ? 24 : 0) + (cells?.[column.key] !== undefined && isNumeric(column.kind) ? 66 : 0)),
+    () =>
+      columns.map(
+        (column) =>
+          widthOf(
+            column,
+            found.slice(0, 400).map((row) => row.original.row),
+          ) +
+          (column === columns[0] ? 24 : 0) +
+          (cells?.[column.key] !== undefined && isNumeric(column.kind) ? 66 : 0),
+      ),
     [columns, found, cells],
   );
   const least = widths.reduce((sum, each) => sum + each, 0);
   // What is left over goes to one column, that of the longest texts, so that figures stay beside their names.
   const grow = Math.max(
     0,
-    columns.reduce((best, column, i) => (!isNumeric(column.kind) && column.kind !== 'level' && (widths[i] ?? 0) > (best < 0 ? 0 : (widths[best] ?? 0)) ? i : best), -1),
+    columns.reduce(
+      (best, column, i) =>
+        !isNumeric(column.kind) && column.kind !== 'level' && (widths[i] ?? 0) > (best < 0 ? 0 : (widths[best] ?? 0))
+          ? i
+          : best,
+      -1,
+    ),
   );
   const drawn = virtual ? virtualizer.getVirtualItems().map((item) => item.index) : items.map((_, i) => i);
   const before = virtual ? (virtualizer.getVirtualItems()[0]?.start ?? 0) : 0;
@@ -372,7 +393,7 @@ function Grid({
         </thead>
         <tbody>
           {before > 0 ? (
-            <tr aria-hidden="true">
+            <tr className="spacer">
               <td colSpan={columns.length} height={before} />
             </tr>
           ) : null}
@@ -393,8 +414,10 @@ function Grid({
             return (
               <tr key={id} className="row" data-index={i} ref={virtual ? virtualizer.measureElement : undefined}>
                 {columns.map((column, place) => {
-                  const text = asText(row[column.key], column.kind);
-                  const inside = cells?.[column.key]?.(row) ?? <Value value={row[column.key]} kind={column.kind} />;
+                  const text = textOf(column, row);
+                  const inside = cells?.[column.key]?.(row) ?? column.text?.(row) ?? (
+                    <Value value={row[column.key]} kind={column.kind} />
+                  );
                   const kind = isNumeric(column.kind) ? 'num' : '';
                   return place === 0 ? (
                     <th key={column.key} scope="row" className={`first ${kind}`} title={text.slice(0, 500)}>
@@ -412,7 +435,11 @@ function Grid({
                       </span>
                     </th>
                   ) : (
-                    <td key={column.key} className={kind} title={column.kind === 'level' ? undefined : text.slice(0, 500)}>
+                    <td
+                      key={column.key}
+                      className={kind}
+                      title={column.kind === 'level' ? undefined : text.slice(0, 500)}
+                    >
                       {inside}
                     </td>
                   );
@@ -421,7 +448,7 @@ function Grid({
             );
           })}
           {after > 0 ? (
-            <tr aria-hidden="true">
+            <tr className="spacer">
               <td colSpan={columns.length} height={after} />
             </tr>
           ) : null}

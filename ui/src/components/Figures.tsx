@@ -1,7 +1,7 @@
 import { useHistory } from '../api/queries';
 import type { Figure } from '../api/types';
 import { formatAge, formatValue } from '../lib/format';
-import { LevelIcon, LEVEL_WORDS } from './Level';
+import { LEVEL_WORDS, LevelIcon } from './Level';
 import { Sparkline } from './Sparkline';
 
 function Spark({ figure }: { figure: Figure }) {

@@ -66,9 +66,13 @@ export function Finder({ onDone }: { onDone: () => void }) {
         ]
       : [];
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-    const fits = (choice: Choice) => words.every((word) => `${choice.label} ${choice.what}`.toLowerCase().includes(word));
+    const fits = (choice: Choice) =>
+      words.every((word) => `${choice.label} ${choice.what}`.toLowerCase().includes(word));
     const found = [...targets, ...pages, ...collectors].filter(fits);
-    return [...statement, ...found.filter((choice, i) => found.findIndex((other) => other.id === choice.id) === i)].slice(0, MOST);
+    return [
+      ...statement,
+      ...found.filter((choice, i) => found.findIndex((other) => other.id === choice.id) === i),
+    ].slice(0, MOST);
   }, [fleet.data, agent.data, path, search, text]);
   const current = choices[Math.min(at, choices.length - 1)];
   const go = (choice: Choice | undefined) => {

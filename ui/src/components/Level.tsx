@@ -1,4 +1,9 @@
-import { IconAlertOctagonFilled, IconAlertTriangleFilled, IconCircleCheckFilled, IconHelpCircle } from '@tabler/icons-react';
+import {
+  IconAlertOctagonFilled,
+  IconAlertTriangleFilled,
+  IconCircleCheckFilled,
+  IconHelpCircle,
+} from '@tabler/icons-react';
 import type { Level } from '../api/types';
 
 export const LEVEL_WORDS: Record<Level, string> = { crit: 'Critical', warn: 'Warning', ok: 'OK', unknown: 'Unknown' };

@@ -54,7 +54,11 @@ function Node({ placed }: { placed: Placed<LockNode> }) {
           <span className="visually-hidden">
             level {depth + 1}, {children} directly behind
           </span>
-          <span>{node.application_name === '' || node.application_name === null ? 'no application name' : node.application_name}</span>
+          <span>
+            {node.application_name === '' || node.application_name === null
+              ? 'no application name'
+              : node.application_name}
+          </span>
           <span>
             {node.state ?? 'state unknown'}
             {node.state_seconds === null ? '' : ` for ${formatDuration(node.state_seconds)}`}
@@ -62,7 +66,9 @@ function Node({ placed }: { placed: Placed<LockNode> }) {
           <span>transaction {seconds(node.transaction_seconds)}</span>
           {node.usename === null ? null : <span>role {node.usename}</span>}
           {node.datname === null ? null : <span>in {node.datname}</span>}
-          {node.backend_type === null || node.backend_type === 'client backend' ? null : <span>{node.backend_type}</span>}
+          {node.backend_type === null || node.backend_type === 'client backend' ? null : (
+            <span>{node.backend_type}</span>
+          )}
         </div>
         {node.query === null ? null : node.query.length <= 240 ? (
           <p className="lock-query">{node.query}</p>

@@ -17,7 +17,6 @@ import { Failure, NoRows, PanelFrame } from './Panel';
 import { Problems } from './Problems';
 import { Value } from './Value';
 
-
 /** How a page shows one of the API's panels. */
 export interface PanelView {
   /** `page.panel` of the API. */
@@ -307,7 +306,9 @@ export function Page({ view, above }: { view: PageView; above?: (loaded: readonl
     query.data === undefined ? [] : [{ source, answer: query.data, receivedAt: query.dataUpdatedAt }],
   );
   const failed = queries.find(({ query }) => query.isError);
-  const figures = loaded.flatMap(({ answer }) => answer.data.figures).filter((each, i, all) => all.findIndex((other) => other.id === each.id) === i);
+  const figures = loaded
+    .flatMap(({ answer }) => answer.data.figures)
+    .filter((each, i, all) => all.findIndex((other) => other.id === each.id) === i);
   const charts = useCharts(figures, view.charts);
   const first = loaded[0];
   const waiting = first === undefined || (loaded.length < queries.length && failed === undefined);

@@ -55,7 +55,11 @@ function drawThresholds(u: uPlot, thresholds: Thresholds | null): void {
     u.ctx.stroke();
     u.ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
     u.ctx.textAlign = 'right';
-    u.ctx.fillText(name === '--warn' ? 'warning' : 'critical', u.bbox.left + u.bbox.width - 4, name === '--warn' ? y + 12 * devicePixelRatio : y - 4 * devicePixelRatio);
+    u.ctx.fillText(
+      name === '--warn' ? 'warning' : 'critical',
+      u.bbox.left + u.bbox.width - 4,
+      name === '--warn' ? y + 12 * devicePixelRatio : y - 4 * devicePixelRatio,
+    );
     u.ctx.restore();
   }
 }
@@ -165,7 +169,14 @@ export default function Plot(props: Props) {
     if (u === undefined) return;
     const end = times.length - 1;
     const from = index ?? end;
-    const steps: Record<string, number> = { ArrowLeft: from - 1, ArrowRight: from + 1, Home: 0, End: end, PageUp: from - 10, PageDown: from + 10 };
+    const steps: Record<string, number> = {
+      ArrowLeft: from - 1,
+      ArrowRight: from + 1,
+      Home: 0,
+      End: end,
+      PageUp: from - 10,
+      PageDown: from + 10,
+    };
     const wanted = steps[event.key];
     if (wanted === undefined) {
       if (event.key === 'Escape') {

@@ -14,7 +14,9 @@ export function Problems({ problems, asOf, here }: { problems: readonly Problem[
     <section className="panel" aria-labelledby="problems-head">
       <div className="panel-head">
         <h2 id="problems-head">Problems</h2>
-        <span className="muted">{problems.length === 1 ? '1 problem' : `${problems.length} problems`}, worst first</span>
+        <span className="muted">
+          {problems.length === 1 ? '1 problem' : `${problems.length} problems`}, worst first
+        </span>
       </div>
       <ul data-hold>
         {problems.map((problem) => {

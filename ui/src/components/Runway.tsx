@@ -24,7 +24,12 @@ export function Runway({ rows }: { rows: readonly Row[] }) {
               <span className="runway-name">{String(row.relation)}</span>
               <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
                 <rect width="100" height="10" rx="1" fill="var(--raised)" />
-                <rect width={Math.max(0.6, (Math.max(0, seconds) / longest) * 100)} height="10" rx="1" fill={TONES[level]} />
+                <rect
+                  width={Math.max(0.6, (Math.max(0, seconds) / longest) * 100)}
+                  height="10"
+                  rx="1"
+                  fill={TONES[level]}
+                />
               </svg>
               <span className="level">
                 <LevelTag level={level} bare />

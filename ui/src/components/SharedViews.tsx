@@ -1,8 +1,8 @@
 /** Panels that more than one page shows. */
 
 import type { Row, Schemas } from '../api/types';
-import { columns } from '../lib/columns';
-import { formatRatio, UNKNOWN } from '../lib/format';
+import { columns, qualified } from '../lib/columns';
+import { formatRatio } from '../lib/format';
 import { Bar } from './Value';
 
 function share(done: unknown, total: unknown): number | undefined {
@@ -11,7 +11,7 @@ function share(done: unknown, total: unknown): number | undefined {
 
 export const PROGRESS = {
   columns: columns<Schemas['ProgressRow']>(
-    { key: 'relation', label: 'Relation' },
+    { key: 'relation', label: 'Relation', text: qualified },
     'command',
     'phase',
     { key: 'done', label: 'Progress' },
@@ -23,7 +23,6 @@ export const PROGRESS = {
     'pid',
   ),
   cells: {
-    relation: (row: Row) => [row.schema, row.relation].filter(Boolean).join('.') || UNKNOWN,
     done: (row: Row) => {
       const part = share(row.done, row.total);
       return part === undefined ? undefined : (
@@ -52,7 +51,11 @@ export const STATEMENTS = columns<Schemas['StatementRow']>(
   { key: 'calls_per_second', label: 'Calls' },
   { key: 'mean_ms', label: 'Mean' },
   { key: 'p95_ms', label: 'p95' },
-  { key: 'mean_change_ratio', label: 'Mean vs before', help: 'The mean of the last interval in relation to that since the reset' },
+  {
+    key: 'mean_change_ratio',
+    label: 'Mean vs before',
+    help: 'The mean of the last interval in relation to that since the reset',
+  },
   { key: 'rows_per_call', label: 'Rows/call' },
   { key: 'hit_ratio', label: 'Cache hits' },
   { key: 'read_bytes', label: 'Read' },

@@ -32,7 +32,8 @@ function Levels() {
   for (const row of rows) {
     const item = pageOf(String(row.page));
     const level = row.level as Level;
-    if (item !== undefined && (level === 'crit' || (level === 'warn' && levels[item.to] !== 'crit'))) levels[item.to] = level;
+    if (item !== undefined && (level === 'crit' || (level === 'warn' && levels[item.to] !== 'crit')))
+      levels[item.to] = level;
   }
   return levels;
 }
@@ -238,7 +239,9 @@ const GO: Record<string, string> = { o: '/', f: '/fleet', l: '/activity', q: '/q
 
 function typing(event: KeyboardEvent): boolean {
   const target = event.target;
-  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+  return (
+    target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+  );
 }
 
 export function Shell() {
@@ -260,7 +263,11 @@ export function Shell() {
   useEffect(watchHolds, []);
 
   useEffect(() => {
-    const page = path === '/' ? 'Overview' : (NAV.flatMap((group) => group.items).find((item) => item.to !== '/' && path.startsWith(item.to))?.label ?? 'pgmon');
+    const page =
+      path === '/'
+        ? 'Overview'
+        : (NAV.flatMap((group) => group.items).find((item) => item.to !== '/' && path.startsWith(item.to))?.label ??
+          'pgmon');
     document.title = [page, name, 'pgmon'].filter((part) => part !== undefined && part !== '').join(' · ');
   }, [path, name]);
 
@@ -344,13 +351,33 @@ export function Shell() {
           </main>
         </div>
       </div>
-      <Drawer opened={menu} onClose={() => setMenu(false)} size="16rem" title="pgmon" lockScroll={false} closeButtonProps={{ 'aria-label': 'Close' }}>
+      <Drawer
+        opened={menu}
+        onClose={() => setMenu(false)}
+        size="16rem"
+        title="pgmon"
+        lockScroll={false}
+        closeButtonProps={{ 'aria-label': 'Close' }}
+      >
         <Nav onGo={() => setMenu(false)} />
       </Drawer>
-      <Modal opened={finder} onClose={() => setFinder(false)} title="Search" lockScroll={false} size="lg" closeButtonProps={{ 'aria-label': 'Close' }}>
+      <Modal
+        opened={finder}
+        onClose={() => setFinder(false)}
+        title="Search"
+        lockScroll={false}
+        size="lg"
+        closeButtonProps={{ 'aria-label': 'Close' }}
+      >
         <Finder onDone={() => setFinder(false)} />
       </Modal>
-      <Modal opened={help} onClose={() => setHelp(false)} title="Keys" lockScroll={false} closeButtonProps={{ 'aria-label': 'Close' }}>
+      <Modal
+        opened={help}
+        onClose={() => setHelp(false)}
+        title="Keys"
+        lockScroll={false}
+        closeButtonProps={{ 'aria-label': 'Close' }}
+      >
         <dl className="keys">
           {KEYS.map(([key, what]) => (
             <div key={key} className="keys-row">

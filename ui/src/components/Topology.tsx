@@ -17,12 +17,17 @@ function lag(node: ReplicationNode): string {
   return parts.length === 0 ? 'lag unknown' : `lag ${parts.join(', ')}`;
 }
 
-function fit(text: string, most: number): string {
+function shorten(text: string, most: number): string {
   return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 }
 
 function about(node: ReplicationNode): string {
-  const parts = [node.role === 'unknown' ? undefined : node.role, node.kind ?? undefined, node.state ?? undefined, node.sync_state ?? undefined];
+  const parts = [
+    node.role === 'unknown' ? undefined : node.role,
+    node.kind ?? undefined,
+    node.state ?? undefined,
+    node.sync_state ?? undefined,
+  ];
   return parts.filter((part) => part !== undefined && part !== '').join(' · ');
 }
 
@@ -83,13 +88,13 @@ export function Topology({ rows }: { rows: readonly Row[] }) {
               />
               <rect x="0" y="10" width="4" height={HEIGHT - 20} rx="2" fill={TONES[row.level]} />
               <text x="14" y="21" fontWeight="650" fontSize="13" fill="var(--text)">
-                {fit(row.name, 22)}
+                {shorten(row.name, 22)}
               </text>
               <text x={WIDTH - 10} y="21" textAnchor="end" fill={TONES[row.level]} fontWeight="600" fontSize="11">
                 {LEVEL_WORDS[row.level]}
               </text>
               <text x="14" y="39" fill="var(--muted)">
-                {fit(about(row), 38)}
+                {shorten(about(row), 38)}
               </text>
               <text x="14" y="56" fill="var(--text)">
                 {depth > 0 ? lag(row) : row.this ? 'this server' : ''}

@@ -8,16 +8,34 @@ export interface Column {
   kind: Kind;
   /** What it means, for those who hover. */
   help?: string | undefined;
+  /** The text where it is more than the value. */
+  text?: ((row: Row) => string | undefined) | undefined;
+}
+
+interface Given {
+  key: string;
+  label?: string;
+  kind?: Kind;
+  help?: string;
+  text?: (row: Row) => string | undefined;
 }
 
 /** What a page says of a column; the rest follows from its name. */
-export type ColumnSpec = string | { key: string; label?: string; kind?: Kind; help?: string };
+export type ColumnSpec = string | Given;
 
 /** Holds a page's columns to the fields of the API's rows. */
 export function columns<R>(
-  ...specs: readonly ((keyof R & string) | { key: keyof R & string; label?: string; kind?: Kind; help?: string })[]
+  ...specs: readonly ((keyof R & string) | (Given & { key: keyof R & string }))[]
 ): readonly ColumnSpec[] {
   return specs;
+}
+
+/** A relation with its schema, from whichever fields have them. */
+export function qualified(row: Row): string | undefined {
+  const schema = row.schema ?? row.schema_name;
+  const name = row.relation ?? (row.kind === undefined ? row.table_name : undefined) ?? row.name;
+  if (typeof name !== 'string') return undefined;
+  return typeof schema === 'string' ? `${schema}.${name}` : name;
 }
 
 function sampleOf(rows: readonly Row[], key: string): unknown {
@@ -29,12 +47,13 @@ function sampleOf(rows: readonly Row[], key: string): unknown {
 }
 
 function complete(spec: ColumnSpec, rows: readonly Row[]): Column {
-  const given = typeof spec === 'string' ? { key: spec } : spec;
+  const given: Given = typeof spec === 'string' ? { key: spec } : spec;
   return {
     key: given.key,
-    label: ('label' in given ? given.label : undefined) ?? labelOf(given.key),
-    kind: ('kind' in given ? given.kind : undefined) ?? kindOf(given.key, sampleOf(rows, given.key)),
-    help: 'help' in given ? given.help : undefined,
+    label: given.label ?? labelOf(given.key),
+    kind: given.kind ?? kindOf(given.key, sampleOf(rows, given.key)),
+    help: given.help,
+    text: given.text,
   };
 }
 
@@ -47,7 +66,10 @@ export function columnsOf(rows: readonly Row[], wanted: readonly ColumnSpec[]): 
     // Nobody knows these rows: the first that say something, level first.
     const all = rest.map((key) => complete(key, rows));
     const useful = all.filter((column) => column.kind !== 'remedy' && column.key !== 'oid');
-    const shown = [...useful.filter((c) => c.kind === 'level'), ...useful.filter((c) => c.kind !== 'level')].slice(0, 10);
+    const shown = [...useful.filter((c) => c.kind === 'level'), ...useful.filter((c) => c.kind !== 'level')].slice(
+      0,
+      10,
+    );
     return { shown, more: all.filter((column) => !shown.includes(column)) };
   }
   const shown = wanted
@@ -57,9 +79,40 @@ export function columnsOf(rows: readonly Row[], wanted: readonly ColumnSpec[]): 
 }
 
 const NAMES = [
-  'id', 'queryid', 'index', 'relation', 'sequence', 'slot_name', 'replica', 'subscription', 'schema', 'schema_name', 'table_name',
-  'name', 'datname', 'pid', 'gid', 'collector', 'loop', 'needs', 'right', 'holder', 'page', 'probe', 'backend_type', 'object',
-  'context', 'mode', 'state', 'wait_event_type', 'wait_event', 'command', 'kind', 'text', 'own', 'in_database',
+  'id',
+  'queryid',
+  'index',
+  'relation',
+  'sequence',
+  'slot_name',
+  'replica',
+  'subscription',
+  'schema',
+  'schema_name',
+  'table_name',
+  'name',
+  'datname',
+  'pid',
+  'gid',
+  'collector',
+  'loop',
+  'needs',
+  'right',
+  'holder',
+  'page',
+  'probe',
+  'backend_type',
+  'object',
+  'context',
+  'mode',
+  'state',
+  'wait_event_type',
+  'wait_event',
+  'command',
+  'kind',
+  'text',
+  'own',
+  'in_database',
 ];
 
 /** A name for each row that stays the same in the next answer. */

@@ -136,6 +136,7 @@ const WORDS: Record<string, string> = {
   oid: 'OID',
   sql: 'SQL',
   tps: 'TPS',
+  tls: 'TLS',
   slru: 'SLRU',
   toast: 'TOAST',
   p95: 'p95',

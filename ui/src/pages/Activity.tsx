@@ -26,12 +26,21 @@ const VIEW: PageView = viewOf('locks', {
     {
       name: 'activity.states',
       half: true,
-      columns: columns<Schemas['StateCount']>('state', 'sessions', { key: 'oldest_transaction_seconds', label: 'Oldest transaction' }, { key: 'longest_in_state_seconds', label: 'Longest in state' }),
+      columns: columns<Schemas['StateCount']>(
+        'state',
+        'sessions',
+        { key: 'oldest_transaction_seconds', label: 'Oldest transaction' },
+        { key: 'longest_in_state_seconds', label: 'Longest in state' },
+      ),
     },
     {
       name: 'activity.waits',
       half: true,
-      columns: columns<Schemas['WaitCount']>({ key: 'wait_event_type', label: 'Waits for' }, { key: 'wait_event', label: 'Event' }, 'sessions'),
+      columns: columns<Schemas['WaitCount']>(
+        { key: 'wait_event_type', label: 'Waits for' },
+        { key: 'wait_event', label: 'Event' },
+        'sessions',
+      ),
     },
     { name: 'activity.progress', ...PROGRESS },
     { name: 'locks.modes', half: true, columns: columns<Schemas['LockMode']>('mode', 'locks', 'waiting') },

@@ -16,6 +16,10 @@ function CollectorLink({ row }: { row: Row }) {
   );
 }
 
+function listed(value: unknown, between: string): string | undefined {
+  return Array.isArray(value) && value.length > 0 ? value.join(between) : undefined;
+}
+
 function met(row: Row) {
   if (row.met === true) return <span className="tag tag-ok">granted</span>;
   return row.met === false ? <span className="tag tag-warn">missing</span> : undefined;
@@ -25,11 +29,18 @@ const VIEW: PageView = viewOf('collectors', {
   panels: [
     {
       name: 'collectors.grants',
-      columns: columns<Schemas['Grant']>({ key: 'needs', label: 'Right or extension' }, { key: 'met', label: 'State' }, { key: 'effects', label: 'Not seen without it' }, { key: 'collectors', label: 'Needed by' }),
+      columns: columns<Schemas['Grant']>(
+        { key: 'needs', label: 'Right or extension' },
+        {
+          key: 'met',
+          label: 'State',
+          text: (row) => (row.met === true ? 'granted' : row.met === false ? 'missing' : undefined),
+        },
+        { key: 'effects', label: 'Not seen without it', text: (row) => listed(row.effects, '; ') },
+        { key: 'collectors', label: 'Needed by', text: (row) => listed(row.collectors, ', ') },
+      ),
       cells: {
         met,
-        effects: (row) => (Array.isArray(row.effects) && row.effects.length > 0 ? row.effects.join('; ') : undefined),
-        collectors: (row) => (Array.isArray(row.collectors) ? row.collectors.join(', ') : undefined),
       },
       detail: (row) => (typeof row.remedy === 'string' ? <Sql sql={row.remedy} label="Copy what to run" /> : null),
     },
@@ -70,7 +81,11 @@ const VIEW: PageView = viewOf('collectors', {
     },
     { name: 'collectors.agent', facts: true },
     { name: 'collectors.warnings', optional: true },
-    { name: 'collectors.left_out', optional: true, columns: columns<Schemas['LeftOutFamily']>({ key: 'text', label: 'What is left out', kind: 'text' }) },
+    {
+      name: 'collectors.left_out',
+      optional: true,
+      columns: columns<Schemas['LeftOutFamily']>({ key: 'text', label: 'What is left out', kind: 'text' }),
+    },
   ],
 });
 

@@ -2,7 +2,7 @@ import type { Row, Schemas } from '../api/types';
 import { Page, type PageView, viewOf } from '../components/Page';
 import { PROGRESS, XMIN_HOLDERS } from '../components/SharedViews';
 import { Bar } from '../components/Value';
-import { columns } from '../lib/columns';
+import { columns, qualified } from '../lib/columns';
 
 /** 1 = due: the bar is full at twice that. */
 function pressure({ pressure: value }: Row) {
@@ -23,7 +23,12 @@ const VIEW: PageView = viewOf('autovacuum', {
       columns: columns<Schemas['VacuumTable']>(
         { key: 'relation', label: 'Table' },
         'level',
-        { key: 'pressure', label: 'Pressure', kind: 'count', help: 'Dead, inserted or changed rows in relation to the table’s own trigger: 1 = due' },
+        {
+          key: 'pressure',
+          label: 'Pressure',
+          kind: 'count',
+          help: 'Dead, inserted or changed rows in relation to the table’s own trigger: 1 = due',
+        },
         { key: 'dead_tuples', label: 'Dead rows' },
         { key: 'vacuum_trigger', label: 'Due at', help: 'Dead rows at which autovacuum comes' },
         { key: 'dead_ratio', label: 'Dead' },
@@ -40,10 +45,24 @@ const VIEW: PageView = viewOf('autovacuum', {
     {
       name: 'autovacuum.stale_statistics',
       half: true,
-      columns: columns<Schemas['StaleStatisticsRow']>({ key: 'table_name', label: 'Table' }, { key: 'mods_since_analyze', label: 'Changed rows' }, { key: 'analyzed_seconds', label: 'Analyzed' }, 'ratio', 'never_analyzed'),
-      cells: { table_name: (row) => `${String(row.schema_name)}.${String(row.table_name)}` },
+      columns: columns<Schemas['StaleStatisticsRow']>(
+        { key: 'table_name', label: 'Table', text: qualified },
+        { key: 'mods_since_analyze', label: 'Changed rows' },
+        { key: 'analyzed_seconds', label: 'Analyzed' },
+        'ratio',
+        'never_analyzed',
+      ),
     },
-    { name: 'autovacuum.settings', columns: columns<Schemas['SettingsRow']>('name', { key: 'setting', label: 'Value' }, 'unit', 'source', 'boot_value') },
+    {
+      name: 'autovacuum.settings',
+      columns: columns<Schemas['SettingsRow']>(
+        'name',
+        { key: 'setting', label: 'Value' },
+        'unit',
+        'source',
+        'boot_value',
+      ),
+    },
   ],
 });
 

@@ -17,7 +17,15 @@ function rowsOf(table: Table): Row[] {
   return table.rows.map((row) => Object.fromEntries(table.columns.map((column, i) => [column.name, row[i]])));
 }
 
-function TablePanel({ answer, table, receivedAt }: { answer: Answer<CollectorData>; table: Table; receivedAt: number }) {
+function TablePanel({
+  answer,
+  table,
+  receivedAt,
+}: {
+  answer: Answer<CollectorData>;
+  table: Table;
+  receivedAt: number;
+}) {
   const data = answer.data;
   const rows = useMemo(() => rowsOf(table), [table]);
   const columns = useMemo<ColumnSpec[]>(
@@ -49,7 +57,13 @@ function TablePanel({ answer, table, receivedAt }: { answer: Answer<CollectorDat
       receivedAt={receivedAt}
       tools={rows.length > 1 ? tools : undefined}
     >
-      {rows.length === 0 ? <NoRows panel={panel} /> : rows.length === 1 ? <Facts rows={rows} columns={columns} /> : grid}
+      {rows.length === 0 ? (
+        <NoRows panel={panel} />
+      ) : rows.length === 1 ? (
+        <Facts rows={rows} columns={columns} />
+      ) : (
+        grid
+      )}
     </PanelFrame>
   );
 }

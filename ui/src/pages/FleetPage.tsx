@@ -16,7 +16,7 @@ import { forTarget } from '../lib/search';
 const LEVELS: readonly Level[] = ['crit', 'warn', 'unknown', 'ok'];
 
 const COLUMNS = columns<Schemas['Target']>(
-  { key: 'db', label: 'Database' },
+  { key: 'db', label: 'Database', text: (row) => `${String(row.cluster)} / ${String(row.db)}` },
   'level',
   { key: 'sentence', label: 'What first' },
   { key: 'transactions_per_second', label: 'TPS' },
@@ -40,7 +40,7 @@ function Name({ row }: { row: Row }) {
   );
 }
 
-function Map({ targets }: { targets: readonly Target[] }) {
+function FleetMap({ targets }: { targets: readonly Target[] }) {
   const [search] = useAddress();
   if (targets.length < 12) return null;
   return (
@@ -67,7 +67,9 @@ const CELLS = {
   transactions_per_second: (row: Row) =>
     typeof row.transactions_per_second === 'number' ? (
       <span className="with-spark">
-        {Array.isArray(row.transactions_history) ? <Sparkline values={row.transactions_history as (number | null)[]} /> : null}
+        {Array.isArray(row.transactions_history) ? (
+          <Sparkline values={row.transactions_history as (number | null)[]} />
+        ) : null}
         {formatCount(row.transactions_per_second)}
       </span>
     ) : undefined,
@@ -125,16 +127,20 @@ export default function FleetPage() {
             ))}
             <span className="band-all muted">{data.counts.all} in all</span>
           </fieldset>
-          <Map targets={data.targets} />
+          <FleetMap targets={data.targets} />
           <section className="panel" aria-labelledby="fleet-head">
             <div className="panel-head">
               <h2 id="fleet-head">Databases</h2>
-              <span className="muted">{rows.length === data.counts.all ? 'worst first' : `${rows.length} of ${data.counts.all}`}</span>
+              <span className="muted">
+                {rows.length === data.counts.all ? 'worst first' : `${rows.length} of ${data.counts.all}`}
+              </span>
               <div className="panel-tools">{tools}</div>
             </div>
             <div className="panel-body">
               {rows.length === 0 ? (
-                <p className="empty">{level === undefined ? 'No database is configured.' : `None is ${LEVEL_WORDS[level].toLowerCase()}.`}</p>
+                <p className="empty">
+                  {level === undefined ? 'No database is configured.' : `None is ${LEVEL_WORDS[level].toLowerCase()}.`}
+                </p>
               ) : (
                 table
               )}
@@ -158,4 +164,3 @@ export default function FleetPage() {
     </>
   );
 }
-

@@ -12,7 +12,18 @@ const VIEW: PageView = viewOf('io', {
     { name: 'io.throughput', facts: true, half: true },
     {
       name: 'io.processes',
-      columns: columns<Schemas['IoRow']>('backend_type', 'object', 'context', { key: 'read_bytes', label: 'Read' }, { key: 'write_bytes', label: 'Written' }, 'hits', 'evictions', 'fsyncs', { key: 'read_seconds', label: 'Read time' }, { key: 'write_seconds', label: 'Write time' }),
+      columns: columns<Schemas['IoRow']>(
+        'backend_type',
+        'object',
+        'context',
+        { key: 'read_bytes', label: 'Read' },
+        { key: 'write_bytes', label: 'Written' },
+        'hits',
+        'evictions',
+        'fsyncs',
+        { key: 'read_seconds', label: 'Read time' },
+        { key: 'write_seconds', label: 'Write time' },
+      ),
       sort: '-read_bytes',
     },
     {
@@ -35,7 +46,13 @@ const VIEW: PageView = viewOf('io', {
     {
       name: 'io.slru',
       half: true,
-      columns: columns<Schemas['SlruRow']>('name', { key: 'blks_hit', label: 'Hits' }, { key: 'blks_read', label: 'Reads' }, { key: 'blks_written', label: 'Writes' }, 'flushes'),
+      columns: columns<Schemas['SlruRow']>(
+        'name',
+        { key: 'blks_hit', label: 'Hits' },
+        { key: 'blks_read', label: 'Reads' },
+        { key: 'blks_written', label: 'Writes' },
+        'flushes',
+      ),
     },
   ],
 });

@@ -2,9 +2,9 @@ import { Link, useNavigate } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { useFleet } from '../api/queries';
 import type { Panel, Row, Schemas } from '../api/types';
-import { Page, type PageView, viewOf } from '../components/Page';
 import { isLevel, LevelTag } from '../components/Level';
 import { pageOf } from '../components/nav';
+import { Page, type PageView, viewOf } from '../components/Page';
 import { STATEMENT_CELLS, STATEMENTS } from '../components/SharedViews';
 import { useAddress } from '../lib/address';
 import { columns } from '../lib/columns';
@@ -41,7 +41,14 @@ const VIEW: PageView = viewOf('overview', {
     {
       name: 'overview.canary',
       half: true,
-      columns: columns<Schemas['CanaryProbe']>('probe', 'latency_seconds', { key: 'round_trip_seconds', label: 'Round trip' }, { key: 'planning_seconds', label: 'Planning' }, { key: 'execution_seconds', label: 'Execution' }, 'at'),
+      columns: columns<Schemas['CanaryProbe']>(
+        'probe',
+        'latency_seconds',
+        { key: 'round_trip_seconds', label: 'Round trip' },
+        { key: 'planning_seconds', label: 'Planning' },
+        { key: 'execution_seconds', label: 'Execution' },
+        'at',
+      ),
     },
     { name: 'overview.throughput', facts: true, half: true },
     { name: 'overview.top_statements', columns: STATEMENTS, cells: STATEMENT_CELLS },

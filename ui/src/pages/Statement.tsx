@@ -9,7 +9,13 @@ import { columns } from '../lib/columns';
 import { kept } from '../lib/search';
 import { SESSIONS } from './Activity';
 
-const FACTS = columns<Schemas['StatementRow']>('queryid', { key: 'time_share', label: 'Load' }, 'calls_per_second', 'mean_ms', 'p95_ms');
+const FACTS = columns<Schemas['StatementRow']>(
+  'queryid',
+  { key: 'time_share', label: 'Load' },
+  'calls_per_second',
+  'mean_ms',
+  'p95_ms',
+);
 
 const CHARTS = [
   ['Execution time per second', 'pg_stmt_time_seconds_total', 'seconds'],
@@ -62,7 +68,12 @@ export default function Statement() {
           (loaded[0]?.answer.data.figures ?? []).some((figure) => figure.history !== null) ? null : (
             <div className="charts">
               {CHARTS.map(([title, metric, unit]) => (
-                <HistoryChart key={metric} title={title} metric={{ metric, labels: { queryid }, counter: true }} unit={unit} />
+                <HistoryChart
+                  key={metric}
+                  title={title}
+                  metric={{ metric, labels: { queryid }, counter: true }}
+                  unit={unit}
+                />
               ))}
             </div>
           )

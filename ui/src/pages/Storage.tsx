@@ -1,6 +1,6 @@
 import type { Row, Schemas } from '../api/types';
 import { Page, type PageView, viewOf } from '../components/Page';
-import { columns } from '../lib/columns';
+import { columns, qualified } from '../lib/columns';
 import { formatBytes } from '../lib/format';
 
 const INDEX = columns<Schemas['IndexRow']>(
@@ -17,7 +17,7 @@ const INDEX = columns<Schemas['IndexRow']>(
 );
 
 const BLOAT = columns<Schemas['BloatedRelation']>(
-  { key: 'name', label: 'Name' },
+  { key: 'name', label: 'Name', text: qualified },
   'level',
   { key: 'bloat_bytes', label: 'Bloat' },
   { key: 'bloat_ratio', label: 'Bloat share' },
@@ -49,15 +49,38 @@ const VIEW: PageView = viewOf('storage', {
       cells: { growth_bytes_per_day: (row: Row) => signed(row.growth_bytes_per_day) },
     },
     { name: 'indexes.indexes', columns: INDEX },
-    { name: 'bloat.tables', columns: BLOAT, half: true, cells: { name: (row) => `${String(row.schema_name)}.${String(row.name)}` } },
-    { name: 'bloat.indexes', columns: BLOAT, half: true, cells: { name: (row) => `${String(row.schema_name)}.${String(row.name)}` } },
+    { name: 'bloat.tables', columns: BLOAT, half: true },
+    { name: 'bloat.indexes', columns: BLOAT, half: true },
     {
       name: 'storage.sequences',
       half: true,
-      columns: columns<Schemas['SequencesRow']>('sequence', { key: 'used_ratio', label: 'Used' }, 'last_value', 'max_value', 'remaining', { key: 'column_name', label: 'Column' }, 'cycles'),
+      columns: columns<Schemas['SequencesRow']>(
+        'sequence',
+        { key: 'used_ratio', label: 'Used' },
+        'last_value',
+        'max_value',
+        'remaining',
+        { key: 'column_name', label: 'Column' },
+        'cycles',
+      ),
     },
-    { name: 'storage.databases', half: true, columns: columns<Schemas['DatabaseSize']>('name', { key: 'bytes', label: 'Size' }, { key: 'may', label: 'May be read' }) },
-    { name: 'storage.tablespaces', half: true, columns: columns<Schemas['TablespaceSize']>('name', { key: 'bytes', label: 'Size' }, 'location', { key: 'may', label: 'May be read' }) },
+    {
+      name: 'storage.databases',
+      half: true,
+      columns: columns<Schemas['DatabaseSize']>(
+        'name',
+        { key: 'bytes', label: 'Size' },
+        { key: 'may', label: 'May be read' },
+      ),
+    },
+    {
+      name: 'storage.tablespaces',
+      half: true,
+      columns: columns<Schemas['TablespaceSize']>('name', { key: 'bytes', label: 'Size' }, 'location', {
+        key: 'may',
+        label: 'May be read',
+      }),
+    },
     { name: 'storage.wal', half: true, facts: true },
   ],
 });

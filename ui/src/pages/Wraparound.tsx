@@ -2,7 +2,7 @@ import type { Row, Schemas } from '../api/types';
 import { Page, type PageView, viewOf } from '../components/Page';
 import { XMIN_HOLDERS } from '../components/SharedViews';
 import { Bar } from '../components/Value';
-import { columns } from '../lib/columns';
+import { columns, qualified } from '../lib/columns';
 import { formatRatio } from '../lib/format';
 
 function share(value: unknown) {
@@ -33,8 +33,15 @@ const VIEW: PageView = viewOf('wraparound', {
     },
     {
       name: 'wraparound.tables',
-      columns: columns<Schemas['TableAge']>({ key: 'table_name', label: 'Table' }, 'level', { key: 'ratio', label: 'Of what forces autovacuum' }, 'xid_age', 'mxid_age', { key: 'xid_of_toast', label: 'Held by TOAST' }, 'freeze_max_age'),
-      cells: { table_name: (row) => `${String(row.schema_name)}.${String(row.table_name)}` },
+      columns: columns<Schemas['TableAge']>(
+        { key: 'table_name', label: 'Table', text: qualified },
+        'level',
+        { key: 'ratio', label: 'Of what forces autovacuum' },
+        'xid_age',
+        'mxid_age',
+        { key: 'xid_of_toast', label: 'Held by TOAST' },
+        'freeze_max_age',
+      ),
     },
     { name: 'wraparound.xmin_holders', columns: XMIN_HOLDERS },
   ],
