@@ -358,6 +358,8 @@ pub struct ServerInfo {
     pub database: String,
     /// Whether the connection is encrypted.
     pub tls: bool,
+    /// Bytes in a page.
+    pub block_size: u32,
 }
 
 /// Everything that readers may know of one configured database.
@@ -383,6 +385,9 @@ pub struct Snapshot {
     pub loops: [LoopState; 4],
     /// The collectors that apply, in the order of the registry.
     pub collectors: Vec<CollectorState>,
+    /// While the database does not answer: what was last known here of the whole server, which is not among
+    /// [`Self::collectors`] then. For people, who are told its age; not for `/metrics`.
+    pub retained: Vec<CollectorState>,
     /// Rights that all roles have through PUBLIC and should not, each with the REVOKE to run.
     pub warnings: Vec<Blind>,
     /// Connections opened so far.

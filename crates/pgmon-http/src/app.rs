@@ -1,6 +1,7 @@
 //! What the handlers read.
 
 use crate::access::{Access, Passwords};
+use crate::api::{Cache, Judged};
 use crate::exposition::Look;
 use crate::limiter::Limiter;
 use crate::pages::Pages;
@@ -8,8 +9,11 @@ use crate::reload::ReloadRequest;
 use crate::sessions::Sessions;
 use crate::telemetry::Telemetry;
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
+use pgmon_config::Config;
+use pgmon_views::Rules;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -20,7 +24,7 @@ pub struct App {
     /// The snapshots.
     pub fleet: Arc<Fleet>,
     /// The rendered pages.
-    pub pages: Pages,
+    pub pages: Arc<Pages>,
     /// Time.
     pub timer: Arc<dyn Timer>,
     /// pgmon's version.
@@ -36,9 +40,16 @@ pub struct App {
     pub(crate) passwords: Passwords,
     /// When a refusal was logged last, monotonic milliseconds plus one.
     pub(crate) logged: AtomicU64,
+    /// When pgmon started.
+    pub(crate) started: Timestamp,
+    /// Answers of the API.
+    pub(crate) answers: Cache,
+    /// Databases as they were judged last.
+    pub(crate) judged: Judged,
     access: ArcSwap<Access>,
     pub(crate) access_set: Notify,
     queries: ArcSwap<Vec<serde_json::Value>>,
+    rules: ArcSwap<Rules>,
 }
 
 impl App {
@@ -51,9 +62,10 @@ impl App {
         access: Access,
         listen: SocketAddr,
     ) -> Self {
+        let started = timer.wall();
         let telemetry = Arc::new(Telemetry::default());
         Self {
-            pages: Pages::new(fleet.clone(), timer.clone(), version, telemetry.clone(), look),
+            pages: Arc::new(Pages::new(fleet.clone(), timer.clone(), version, telemetry.clone(), look)),
             fleet,
             timer,
             version,
@@ -65,9 +77,13 @@ impl App {
             sessions: Sessions::default(),
             passwords: Passwords::new(),
             logged: AtomicU64::new(0),
+            started,
+            answers: Cache::default(),
+            judged: Judged::default(),
             access: ArcSwap::from_pointee(access),
             access_set: Notify::new(),
             queries: ArcSwap::default(),
+            rules: ArcSwap::from_pointee(rules_of(&Config::default())),
         }
     }
 
@@ -93,7 +109,25 @@ impl App {
         self.queries.store(Arc::new(definitions));
     }
 
+    /// Replaces thresholds and what is shown.
+    pub fn set_rules(&self, config: &Config) {
+        self.rules.store(Arc::new(rules_of(config)));
+    }
+
+    /// Thresholds, and what is shown.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
     pub(crate) fn queries(&self) -> Arc<Vec<serde_json::Value>> {
         self.queries.load_full()
+    }
+}
+
+fn rules_of(config: &Config) -> Rules {
+    Rules {
+        alerts: config.alerts.clone(),
+        redacts_sql_text: config.security.redact_sql_text,
+        hide_postgres_defaults: config.ui.hide_postgres_defaults,
     }
 }

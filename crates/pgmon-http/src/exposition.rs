@@ -9,7 +9,7 @@ use pgmon_collect::postgres::collectors::wraparound::Wraparound;
 use pgmon_core::label;
 use pgmon_core::metric::{Desc, Families, Family, FamilyDesc, Sample, Value};
 use pgmon_core::snapshot::{CollectorState, Outcome, Snapshot, Up, query_name};
-use pgmon_core::text::{Format, Writer};
+use pgmon_core::text::Writer;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -206,7 +206,7 @@ struct Shown<'v> {
 
 /// A rendered page with its numbers of families and samples.
 pub struct Page {
-    /// The text.
+    /// The text, unless the writer gave it away.
     pub text: String,
     /// Families in it.
     pub families: usize,
@@ -280,15 +280,13 @@ pub struct Look {
     pub labels: Vec<(String, String)>,
 }
 
-/// Renders all databases at the monotonic time `now`; `capacity` is the expected size in bytes. `more`
-/// adds families of the process.
+/// Renders all databases at the monotonic time `now` with `writer`. `more` adds families of the process.
 pub fn render(
     fleet: &Fleet,
     now: Duration,
     version: &str,
     look: &Look,
-    format: Format,
-    capacity: usize,
+    writer: Writer<'_>,
     more: &dyn Fn(&mut Families),
 ) -> Page {
     let views = views(fleet, now);
@@ -331,7 +329,7 @@ pub fn render(
             parts.add(place, before, good.families.iter().filter(|f| !is_out(f)), hide);
         }
     }
-    let mut writer = Writer::new(format, capacity).with_labels(&look.labels);
+    let mut writer = writer.with_labels(&look.labels);
     for (desc, parts) in parts.0.values() {
         writer.family(desc, once(parts));
     }
@@ -479,4 +477,4 @@ fn scraped(s: &Snapshot) -> Option<bool> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

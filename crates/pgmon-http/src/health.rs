@@ -99,6 +99,7 @@ pub fn judge(fleet: &Fleet, now: Duration, version: &'static str) -> Health {
     if let Some(failure) = &fleet.config().failure {
         reasons.push(format!("configuration: the last one is not in force: {failure}"));
     }
+    reasons.extend(fleet.history().trouble().map(|trouble| format!("history: {trouble}")));
     for cell in fleet.cells().iter() {
         let (s, roamed) = (cell.snapshot(), cell.roamed());
         let name = format!("{}/{}", s.cluster, s.db);

@@ -9,6 +9,7 @@ mod config_state;
 mod configz;
 pub mod exposition;
 mod guard;
+mod gzip;
 pub mod hashing;
 pub mod health;
 pub mod landing;

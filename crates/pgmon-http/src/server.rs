@@ -33,6 +33,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/-/reload", post(reload::reload).put(reload::reload))
         .route("/login", get(login::form).post(login::log_in))
         .route("/logout", post(login::log_out))
+        .merge(crate::api::routes())
         .fallback(not_found)
         .layer(DefaultBodyLimit::max(LARGEST_FORM))
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
@@ -113,7 +114,7 @@ async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) {
 }
 
 /// Whether `Accept-Encoding` allows gzip: named (or `*`) with a quality above 0.
-fn accepts_gzip(accept: &str) -> bool {
+pub(crate) fn accepts_gzip(accept: &str) -> bool {
     let mut any = false;
     for part in accept.split(',') {
         let mut fields = part.split(';').map(str::trim);

@@ -1,16 +1,19 @@
 //! What every answer of the API has in common.
 
+use crate::source::{Source, Standing};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// An answer of the API.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "{T}Answer")]
 pub struct Answer<T> {
-    /// The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error.
+    /// How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or
+    /// `unsupported` if all of it is; `degraded` if some of it is missing.
     pub state: State,
     /// Why the state is not `ok`, in words.
     pub reason: Option<String>,
@@ -97,4 +100,57 @@ pub struct Executed {
     pub duration_ms: f64,
     /// Rows received.
     pub rows: u64,
+}
+
+impl<T> Answer<T> {
+    /// An answer that rests on these collectors.
+    pub fn of(s: &Source<'_>, on: &[&'static str], data: T) -> Self {
+        let standings: Vec<(&str, Standing)> = on.iter().map(|c| (*c, s.standing(c))).collect();
+        let (state, reason) = together(&standings);
+        let needs: BTreeSet<Need> = on.iter().flat_map(|c| s.needs(c)).collect();
+        Self {
+            state,
+            reason,
+            as_of: s.now.wall,
+            age_seconds: standings.iter().filter_map(|(_, s)| s.age_seconds).reduce(f64::max),
+            needs: needs.into_iter().collect(),
+            data,
+            executed: s.executed(&on.iter().copied().collect()),
+        }
+    }
+
+    /// An answer that rests on no figures of a database.
+    pub fn plain(as_of: Timestamp, data: T) -> Self {
+        Self {
+            state: State::Ok,
+            reason: None,
+            as_of,
+            age_seconds: None,
+            needs: Vec::new(),
+            data,
+            executed: Vec::new(),
+        }
+    }
+}
+
+/// The state of several things. What the version does not have is left out, if there is anything else.
+fn together(standings: &[(&str, Standing)]) -> (State, Option<String>) {
+    let with = |state: State| standings.iter().find(|(_, s)| s.state == state);
+    let all_are = |state: State| !standings.is_empty() && standings.iter().all(|(_, s)| s.state == state);
+    for state in [State::Error, State::Pending, State::Unsupported] {
+        if all_are(state) {
+            return (state, with(state).and_then(|(_, s)| s.reason.clone()));
+        }
+    }
+    if let Some((_, stale)) = with(State::Stale) {
+        return (State::Stale, stale.reason.clone());
+    }
+    let partly = [State::Error, State::Degraded, State::Pending].into_iter().find_map(with);
+    match partly {
+        Some((collector, s)) => {
+            let reason = s.reason.as_deref().unwrap_or("not known");
+            (State::Degraded, Some(format!("{collector}: {reason}")))
+        }
+        None => (State::Ok, None),
+    }
 }

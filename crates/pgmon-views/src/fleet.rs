@@ -1,7 +1,10 @@
 //! Which of many databases needs me?
 
 use crate::page::{Level, Role, UpState, Verdict};
+use crate::source::Source;
+use crate::words;
 use jiff::Timestamp;
+use pgmon_collect::postgres::collectors::throughput;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
@@ -101,4 +104,91 @@ pub struct Target {
     /// Client connections, the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections_history: Option<Vec<Option<f64>>>,
+}
+
+/// One database, judged.
+pub fn target(s: &Source<'_>) -> Target {
+    let mut all = crate::pages::overview::judge(s);
+    // A database that does not answer has one problem.
+    if !s.own.up.is_up() {
+        all.problems.clear();
+    }
+    let verdict = all.verdict(s);
+    let count = |level| all.problems.iter().filter(|p| p.level == level).count();
+    let down = usize::from(!s.own.up.is_up() && verdict.level == Level::Crit);
+    let at = s.target();
+    let server = s.own.server.as_ref();
+    let row = s.list::<throughput::Row>("throughput").first();
+    let connections = crate::pages::activity::clients(s);
+    let max = s.metric("connections", "pg_max_connections", &[]);
+    Target {
+        cluster: at.cluster,
+        db: at.db,
+        level: verdict.level,
+        sentence: verdict.sentence,
+        crit: count(Level::Crit) + down,
+        warn: count(Level::Warn),
+        up: at.up,
+        reason: at.reason,
+        since: at.since,
+        role: at.role,
+        version: at.version,
+        datname: server.map(|s| s.database.as_str().into()),
+        visited: crate::source::visited(s.roamed),
+        server: s.own.server_key.clone(),
+        system_identifier: server.and_then(|s| s.system_identifier.as_deref()).map(Arc::from),
+        started_at: at.started_at,
+        age_seconds: s.own.alive_mono.map(|alive| s.now.age(alive)),
+        transactions_per_second: row.and_then(|r| r.transactions_per_second),
+        connections,
+        max_connections: max,
+        connections_ratio: connections.zip(max).filter(|(_, max)| *max > 0.0).map(|(n, max)| n / max),
+        longest_transaction_seconds: s.metric("connections", "pg_oldest_transaction_seconds", &[]),
+        blocked_sessions: s.metric("locks", "pg_blocked_sessions_total", &[]),
+        replication_lag_seconds: crate::pages::replication::lag(s),
+        wraparound_ratio: s.metric("wraparound", "pg_wraparound_ratio", &["xid", "wraparound"]),
+        size_bytes: crate::pages::storage::size(s),
+        cache_hit_ratio: row.and_then(|r| r.cache_hit_ratio),
+        transactions_history: None,
+        connections_history: None,
+    }
+}
+
+impl Fleet {
+    /// All of them, the worst first.
+    pub fn new(
+        mut targets: Vec<Target>,
+        pgmon_version: &'static str,
+        configuration_failure: Option<String>,
+    ) -> Self {
+        let name = |t: &Target| (t.cluster.clone(), t.db.clone());
+        targets.sort_by(|a, b| {
+            (b.level, b.crit, b.warn).cmp(&(a.level, a.crit, a.warn)).then_with(|| name(a).cmp(&name(b)))
+        });
+        let count = |level| targets.iter().filter(|t| t.level == level).count();
+        let counts = LevelCounts {
+            all: targets.len(),
+            crit: count(Level::Crit),
+            warn: count(Level::Warn),
+            unknown: count(Level::Unknown),
+            ok: count(Level::Ok),
+        };
+        let level = targets.iter().map(|t| t.level).max().unwrap_or(Level::Unknown);
+        let parts = [
+            (counts.crit, "critical"),
+            (counts.warn, "with a warning"),
+            (counts.unknown, "of which nothing can be told"),
+        ];
+        let bad: Vec<String> =
+            parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        let all = words::counted(counts.all, "database", "databases");
+        let sentence = match (bad.is_empty(), targets.first()) {
+            (_, None) => "No database is configured.".to_owned(),
+            (true, _) => format!("All is well with {all}."),
+            (false, Some(worst)) => {
+                format!("Of {all}: {}. {}/{}: {}", bad.join(", "), worst.cluster, worst.db, worst.sentence)
+            }
+        };
+        Self { verdict: Verdict { level, sentence }, counts, pgmon_version, configuration_failure, targets }
+    }
 }

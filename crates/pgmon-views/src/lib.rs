@@ -8,12 +8,17 @@ pub mod answer;
 pub mod fleet;
 pub mod generic;
 pub mod history;
+pub mod judge;
 pub mod page;
 pub mod pages;
+pub mod remedy;
+pub mod source;
 pub mod texts;
+pub mod words;
 
 pub use answer::{Answer, ApiError, DatabaseRef, Executed, Need, State};
 pub use page::{
     Figure, Level, MetricRef, Page, PageName, Panel, Problem, Remedy, Role, TargetRef, Thresholds, Unit,
     UpState, Verdict,
 };
+pub use source::{Now, Rules, Source};

@@ -244,3 +244,15 @@ pub struct Panel<R> {
     /// Its rows; absent if they are not known.
     pub rows: Option<Vec<R>>,
 }
+
+impl<R> Panel<R> {
+    /// The same with a remark.
+    pub fn note(self, note: String) -> Self {
+        Self { note: Some(note), ..self }
+    }
+
+    /// The same with the time for which its cumulative figures have been counted.
+    pub fn since_reset(self, seconds: Option<f64>) -> Self {
+        Self { stats_reset_age_seconds: seconds, ..self }
+    }
+}

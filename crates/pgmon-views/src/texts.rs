@@ -1,5 +1,10 @@
 //! A collector's statements in all versions: what pgmon would send.
 
+use crate::generic::MetricInfo;
+use pgmon_collect::postgres::collector::{Floor, Query, Scope};
+use pgmon_collect::postgres::collectors::ALL;
+use pgmon_collect::postgres::listing::statements;
+use pgmon_core::metric::FamilyDesc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -22,7 +27,7 @@ pub struct CollectorTexts {
     /// What is not seen without that.
     pub blind_effect: &'static str,
     /// The families of `/metrics` that it fills.
-    pub metrics: Vec<crate::generic::MetricInfo>,
+    pub metrics: Vec<MetricInfo>,
 }
 
 /// A statement in all versions.
@@ -43,4 +48,36 @@ pub struct Text {
     pub from: String,
     /// The text.
     pub sql: &'static str,
+}
+
+/// The statements of the collector of this name.
+pub fn of(name: &str) -> Option<CollectorTexts> {
+    let spec = ALL.iter().find(|r| r.spec.name == name)?.spec;
+    let groups = |queries: &'static [Query], follow_up: bool| {
+        // Texts of `queries` stand for one statement, whatever their floors.
+        let groups = if follow_up { statements(queries) } else { vec![queries] };
+        groups.into_iter().map(move |texts| Statement { follow_up, texts: texts.iter().map(text).collect() })
+    };
+    Some(CollectorTexts {
+        name: spec.name,
+        title: spec.title,
+        in_loop: spec.in_loop.name(),
+        scope: match spec.scope {
+            Scope::Server => "server",
+            Scope::Database => "database",
+            Scope::Entry => "entry",
+        },
+        statements: groups(spec.queries, false).chain(groups(spec.follow_ups, true)).collect(),
+        needs: spec.needs.iter().map(|need| need.label()).collect(),
+        blind_effect: spec.blind_effect,
+        metrics: spec.families.iter().map(|d| MetricInfo::of(&FamilyDesc::from(*d))).collect(),
+    })
+}
+
+fn text(query: &Query) -> Text {
+    let from = match query.floor {
+        Floor::Pg(major) => format!("PostgreSQL {major}"),
+        Floor::Ext(name, version) => format!("{name} {version}"),
+    };
+    Text { from, sql: query.sql }
 }

@@ -117,6 +117,7 @@ impl Plan {
             warnings: Vec::new(),
             connects: 0,
             connect_errors: 0,
+            retained: Vec::new(),
             quarantined_until: None,
             dropped: 0,
         }

@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 /// A query or path parameter.
 struct Param(&'static str, &'static str, &'static str);
 
-const CLUSTER: Param = Param("cluster", "string", "The cluster of the database. May be left out where `db` alone is clear.");
+const CLUSTER: Param =
+    Param("cluster", "string", "The cluster of the database. May be left out where `db` alone is clear.");
 const DB: Param = Param("db", "string", "The entry's name. May be left out if only one database is watched.");
 const DATNAME: Param = Param(
     "datname",
@@ -18,8 +19,10 @@ const DATNAME: Param = Param(
     "Of an entry with `discover: true`, the database that figures of single databases are from; without it the entry's own.",
 );
 const PANEL: Param = Param("panel", "string", "Only this panel. CSV needs one where a page has several.");
-const SORT: Param = Param("sort", "string", "Sort the rows by this column; needs `panel` where a page has several.");
-const ORDER: Param = Param("order", "order", "The order of `sort`; without it `desc` for numbers and `asc` for texts.");
+const SORT: Param =
+    Param("sort", "string", "Sort the rows by this column; needs `panel` where a page has several.");
+const ORDER: Param =
+    Param("order", "order", "The order of `sort`; without it `desc` for numbers and `asc` for texts.");
 const LIMIT: Param = Param("limit", "count", "At most so many rows of each panel.");
 const Q: Param = Param("q", "string", "Only rows in which a text contains this, whatever the case.");
 
@@ -40,7 +43,14 @@ fn answer<T: schemars::JsonSchema>(generator: &mut SchemaGenerator) -> Value {
 
 macro_rules! page {
     ($path:literal, $id:literal, $panels:ty, $summary:literal) => {
-        Endpoint { path: $path, id: $id, summary: $summary, params: PAGE, schema: answer::<Page<$panels>>, csv: true }
+        Endpoint {
+            path: $path,
+            id: $id,
+            summary: $summary,
+            params: PAGE,
+            schema: answer::<Page<$panels>>,
+            csv: true,
+        }
     };
 }
 
@@ -62,8 +72,18 @@ const ENDPOINTS: &[Endpoint] = &[
     page!("/api/v1/overview", "overview", pages::overview::Panels, "Is it healthy, and if not, what first?"),
     page!("/api/v1/activity", "activity", pages::activity::Panels, "Who is there, and what are they doing?"),
     page!("/api/v1/locks", "locks", pages::locks::Panels, "Who blocks whom?"),
-    page!("/api/v1/autovacuum", "autovacuum", pages::autovacuum::Panels, "Is vacuum keeping up, and if not, why?"),
-    page!("/api/v1/top-queries", "topQueries", pages::statements::Panels, "What consumes the server, and what changed?"),
+    page!(
+        "/api/v1/autovacuum",
+        "autovacuum",
+        pages::autovacuum::Panels,
+        "Is vacuum keeping up, and if not, why?"
+    ),
+    page!(
+        "/api/v1/top-queries",
+        "topQueries",
+        pages::statements::Panels,
+        "What consumes the server, and what changed?"
+    ),
     Endpoint {
         path: "/api/v1/statements/{queryid}",
         id: "statement",
@@ -77,14 +97,34 @@ const ENDPOINTS: &[Endpoint] = &[
         csv: false,
     },
     page!("/api/v1/storage", "storage", pages::storage::Panels, "What grows?"),
-    page!("/api/v1/indexes", "indexes", pages::indexes::Panels, "Which indexes are waste, and which are broken?"),
+    page!(
+        "/api/v1/indexes",
+        "indexes",
+        pages::indexes::Panels,
+        "Which indexes are waste, and which are broken?"
+    ),
     page!("/api/v1/bloat", "bloat", pages::bloat::Panels, "How much space would a rewrite give back?"),
-    page!("/api/v1/partitions", "partitions", pages::partitions::Panels, "Will inserts fail, or fall into a DEFAULT partition?"),
+    page!(
+        "/api/v1/partitions",
+        "partitions",
+        pages::partitions::Panels,
+        "Will inserts fail, or fall into a DEFAULT partition?"
+    ),
     page!("/api/v1/replication", "replication", pages::replication::Panels, "Who lags, and at which stage?"),
-    page!("/api/v1/wraparound", "wraparound", pages::wraparound::Panels, "How far is the server from stopping to take writes?"),
+    page!(
+        "/api/v1/wraparound",
+        "wraparound",
+        pages::wraparound::Panels,
+        "How far is the server from stopping to take writes?"
+    ),
     page!("/api/v1/wal", "wal", pages::wal::Panels, "How much WAL is written, and is it taken care of?"),
     page!("/api/v1/io", "io", pages::io::Panels, "Who reads and writes, and does the cache hold?"),
-    page!("/api/v1/settings", "settings", pages::settings::Panels, "How is the server set up, and what changed?"),
+    page!(
+        "/api/v1/settings",
+        "settings",
+        pages::settings::Panels,
+        "How is the server set up, and what changed?"
+    ),
     page!("/api/v1/collectors", "collectors", agent::Panels, "Is monitoring itself working?"),
     Endpoint {
         path: "/api/v1/collectors/{name}",
@@ -110,7 +150,11 @@ const ENDPOINTS: &[Endpoint] = &[
             Param("metric", "path", "Its name as in `/metrics`."),
             CLUSTER,
             DB,
-            Param("from", "string", "The first moment: RFC 3339, Unix seconds, or seconds before now as `-3600`. Without it an hour before `to`."),
+            Param(
+                "from",
+                "string",
+                "The first moment: RFC 3339, Unix seconds, or seconds before now as `-3600`. Without it an hour before `to`.",
+            ),
             Param("to", "string", "The last moment, the same. Without it now."),
             Param("points", "count", "At most so many points a series (240)."),
             Param("step", "number", "Seconds between points, instead of `points`."),

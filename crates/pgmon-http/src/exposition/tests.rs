@@ -3,6 +3,7 @@ use crate::health::{self, Status};
 use jiff::Timestamp;
 use pgmon_core::metric::{Kind, OwnDesc};
 use pgmon_core::snapshot::{Blind, Loop, LoopState, Output, ServerInfo};
+use pgmon_core::text::Format;
 use pgmon_core::version::PgVersion;
 
 const S: fn(u64) -> Duration = Duration::from_secs;
@@ -13,7 +14,8 @@ fn at() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
 }
 
-fn snapshot(db: &str) -> Snapshot {
+/// A database that answers.
+pub(crate) fn snapshot(db: &str) -> Snapshot {
     Snapshot {
         cluster: "c".into(),
         db: db.into(),
@@ -28,6 +30,7 @@ fn snapshot(db: &str) -> Snapshot {
             system_identifier: None,
             database: db.into(),
             tls: true,
+            block_size: 8192,
         })),
         server_key: Some("k".into()),
         leads: true,
@@ -42,6 +45,7 @@ fn snapshot(db: &str) -> Snapshot {
         warnings: Vec::new(),
         connects: 1,
         connect_errors: 0,
+        retained: Vec::new(),
         quarantined_until: None,
         dropped: 0,
     }
@@ -94,7 +98,7 @@ fn page(fleet: &Fleet, now: Duration) -> String {
 
 fn page_of(fleet: &Fleet, now: Duration, hide_postgres_defaults: bool) -> String {
     let look = Look { hide_postgres_defaults, ..Look::default() };
-    let page = render(fleet, now, "1.2.3", &look, Format::Text, 1024, &|_| {}).text;
+    let page = render(fleet, now, "1.2.3", &look, Writer::new(Format::Text, 1024), &|_| {}).text;
     // What the machine says of this very process differs from run to run.
     page.lines().filter(|l| !l.contains("process_")).collect::<Vec<_>>().join("\n")
 }

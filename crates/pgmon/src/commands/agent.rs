@@ -86,11 +86,14 @@ async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -
     let mut app = App::new(fleet.clone(), timer.clone(), crate::cli::VERSION, look, access, address);
     app.reload = Some(requests);
     app.set_queries(loaded.config.shown_queries());
+    app.set_rules(&loaded.config);
     let app = Arc::new(app);
     let mut reloader = Reloader::new(options, &loaded, levels, app.clone());
-    let kept = loaded.config.history.max_bytes.bytes();
+    let kept = loaded.config.history.clone();
     roster.apply(&loaded.config, loaded.entries);
-    tokio::spawn(Recorder::new(fleet.clone(), timer.clone(), kept).run(stopped.clone()));
+    let recorder = Recorder::new(fleet.clone(), timer.clone(), kept.max_bytes.bytes())
+        .keeping_in(kept.directory().map(Into::into));
+    let recorder = tokio::spawn(recorder.run(stopped.clone()));
     let mut server = tokio::spawn(server::serve(listener, app, stopped));
 
     let mut refused = pin!(all_refused(&fleet));
@@ -137,6 +140,8 @@ async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -
     let _ = stop.send(true);
     let rest = async {
         roster.stop().await;
+        // It writes the history, if it is to be kept.
+        let _ = recorder.await;
         if !server.is_finished() {
             let _ = server.await;
         }

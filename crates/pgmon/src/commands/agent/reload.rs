@@ -107,6 +107,7 @@ impl Reloader {
         }
         self.app.pages.set_look(look(&config));
         self.app.set_queries(config.shown_queries());
+        self.app.set_rules(&config);
         self.app.fleet.set_config(ConfigState { since: Some(self.app.timer.wall()), failure: None });
         self.current = config;
 
@@ -187,6 +188,7 @@ fn settings(before: &Config, now: &Config) -> Vec<&'static str> {
         ("http", before.http != http),
         ("default_labels", before.default_labels != now.default_labels),
         ("ui", before.ui != now.ui),
+        ("alerts", before.alerts != now.alerts),
         ("queries", before.queries != now.queries),
         ("search_path", before.search_path != now.search_path),
         ("canary", before.canary != now.canary),

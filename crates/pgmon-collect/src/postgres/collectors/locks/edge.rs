@@ -64,7 +64,7 @@ pub struct Party {
     pub state_seconds: Option<f64>,
     /// Its query's `queryid` as a decimal string, where the server computes it (14+).
     pub queryid: Option<String>,
-    /// Its query's first 1,000 characters; absent if texts are redacted.
+    /// Its query's first 1,000 characters, without its literals unless `security.redact_sql_text` is off.
     pub query: Option<String>,
 }
 

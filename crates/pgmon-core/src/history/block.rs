@@ -1,0 +1,300 @@
+//! A stretch of time of all series of a group, packed.
+
+use super::codec::{Decoder, Encoder};
+use super::times::{self, Times, push_varint, take_varint, varint_len};
+
+/// What a series was at a tick. At the interval of its loop all three are the same.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Reading {
+    /// The least value.
+    pub(super) min: f64,
+    /// The greatest value.
+    pub(super) max: f64,
+    /// The mean; of a counter the last value, as are the others.
+    pub(super) mean: f64,
+}
+
+impl Reading {
+    /// One value.
+    pub(super) fn of(value: f64) -> Self {
+        Self { min: value, max: value, mean: value }
+    }
+
+    fn is_one_value(&self) -> bool {
+        self.min.to_bits() == self.mean.to_bits() && self.max.to_bits() == self.mean.to_bits()
+    }
+}
+
+/// What happened to a series: a reading at a time, or a gap.
+pub(super) type Event = (i64, Option<Reading>);
+
+/// How a block keeps a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grain {
+    /// As [`Encoder`] wrote it.
+    Raw,
+    /// As [`Packer`] wrote it.
+    Folded,
+}
+
+/// A stretch of time.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// The first tick.
+    pub(super) start: i64,
+    /// The last tick or gap.
+    pub(super) end: i64,
+    /// Values in it.
+    pub(super) samples: u32,
+    /// Times of ticks and gaps ([`times`]).
+    pub(super) times: Box<[u8]>,
+    /// Of each series that has a value: its place, less that of the one before, the number of its bytes, its
+    /// bytes.
+    pub(super) data: Box<[u8]>,
+}
+
+impl Block {
+    /// Bytes that it holds beyond itself.
+    pub(super) fn bytes(&self) -> usize {
+        self.times.len() + self.data.len()
+    }
+
+    /// Ticks and gaps; gaps are those with `true`.
+    pub(super) fn times(&self) -> impl Iterator<Item = (i64, bool)> + '_ {
+        times::read(self.start, &self.times)
+    }
+
+    /// The series that have a value in it.
+    pub(super) fn streams(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        streams(&self.data)
+    }
+
+    /// The same with a gap at its end.
+    pub(super) fn with_gap(self) -> Self {
+        let mut times = Times::default();
+        self.times().for_each(|(at, gap)| times.push(at, gap));
+        if !times.in_gap {
+            times.push(times.end.saturating_add(1), true);
+        }
+        Self { end: times.end, times: times.bytes().into(), ..self }
+    }
+
+    /// A block of parts that were read from somewhere, if they are one: of series that `exists` says yes to.
+    pub(super) fn checked(
+        start: i64,
+        samples: u32,
+        times: &[u8],
+        data: &[u8],
+        exists: impl Fn(u32) -> bool,
+    ) -> Option<Self> {
+        let (mut end, mut ticks) = (None, 0_u16);
+        for (at, gap) in times::read(start, times) {
+            // Far from where sums of times overflow.
+            let is_time = at.unsigned_abs() < 1 << 56 && end.is_none_or(|end| at > end);
+            ticks = ticks.checked_add(u16::from(!gap))?;
+            end = Some(is_time.then_some(at)?);
+        }
+        let (mut last, mut len) = (None, 0);
+        for (place, bytes) in streams(data) {
+            len += varint_len(u64::from(place - last.unwrap_or(0)))
+                + varint_len(bytes.len() as u64)
+                + bytes.len();
+            (exists(place) && last.is_none_or(|last| place > last)).then_some(())?;
+            last = Some(place);
+        }
+        (len == data.len()).then_some(Self {
+            start,
+            end: end?,
+            samples,
+            times: times.into(),
+            data: data.into(),
+        })
+    }
+
+    /// What happened between two times to the series at these places, which rise.
+    pub(super) fn read(&self, grain: Grain, places: &[u32], from: i64, to: i64, out: &mut [Vec<Event>]) {
+        let ticks: Vec<_> = self.times().collect();
+        let mut streams = self.streams().peekable();
+        for (place, events) in places.iter().zip(out) {
+            while streams.next_if(|(p, _)| p < place).is_some() {}
+            let bytes = streams.next_if(|(p, _)| p == place).map(|(_, bytes)| bytes);
+            decode(&ticks, Values::new(grain, bytes.unwrap_or_default()), from, to, events);
+        }
+    }
+}
+
+/// Packs series, whose places rise, into a block's data.
+pub(super) fn pack<'a>(series: impl Iterator<Item = (u32, &'a [u8])> + Clone) -> Box<[u8]> {
+    let (mut size, mut last) = (0, 0);
+    for (place, bytes) in series.clone() {
+        size += varint_len(u64::from(place - last)) + varint_len(bytes.len() as u64) + bytes.len();
+        last = place;
+    }
+    let mut data = Vec::with_capacity(size);
+    last = 0;
+    for (place, bytes) in series {
+        push_stream(&mut data, &mut last, place, bytes);
+    }
+    data.into()
+}
+
+/// Appends a series to a block's data; `last` is the place of the one before, or 0.
+pub(super) fn push_stream(data: &mut Vec<u8>, last: &mut u32, place: u32, bytes: &[u8]) {
+    push_varint(data, u64::from(place - *last));
+    push_varint(data, bytes.len() as u64);
+    data.extend_from_slice(bytes);
+    *last = place;
+}
+
+/// The series of a block's data: places, which rise, and bytes.
+fn streams(data: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
+    let (mut rest, mut place) = (data, 0_u32);
+    std::iter::from_fn(move || {
+        let step = take_varint(&mut rest)?;
+        let len = usize::try_from(take_varint(&mut rest)?).ok()?;
+        place = place.checked_add(u32::try_from(step).ok()?)?;
+        let (bytes, after) = rest.split_at_checked(len)?;
+        rest = after;
+        Some((place, bytes))
+    })
+}
+
+/// Adds what happened between two times.
+pub(super) fn decode(
+    ticks: &[(i64, bool)],
+    mut values: Values<'_>,
+    from: i64,
+    to: i64,
+    events: &mut Vec<Event>,
+) {
+    for (at, gap) in ticks {
+        let value = if *gap { None } else { values.tick() };
+        if *at >= from && *at <= to {
+            events.push((*at, value));
+        }
+    }
+}
+
+/// Reads the readings of a series in a block. Any bytes can be read.
+#[derive(Debug)]
+pub(super) enum Values<'b> {
+    /// Each is one value.
+    Plain(Decoder<'b>),
+    /// Mean, least, greatest.
+    Spread([Decoder<'b>; 3]),
+}
+
+impl<'b> Values<'b> {
+    pub(super) fn new(grain: Grain, bytes: &'b [u8]) -> Self {
+        match (grain, bytes) {
+            (Grain::Raw, _) => Self::Plain(Decoder::new(bytes)),
+            (Grain::Folded, [SPREAD, rest @ ..]) => {
+                let mut rest = rest;
+                let (mean, min) = (take_part(&mut rest), take_part(&mut rest));
+                Self::Spread([mean, min, rest].map(Decoder::new))
+            }
+            (Grain::Folded, [_, rest @ ..]) => Self::Plain(Decoder::new(rest)),
+            (Grain::Folded, []) => Self::Plain(Decoder::new(&[])),
+        }
+    }
+
+    /// The reading at the next tick, if there is one.
+    pub(super) fn tick(&mut self) -> Option<Reading> {
+        match self {
+            Self::Plain(values) => values.tick().map(Reading::of),
+            Self::Spread([mean, min, max]) => {
+                // Each must move on, whatever the others say.
+                let all = (mean.tick(), min.tick(), max.tick());
+                let (Some(mean), Some(min), Some(max)) = all else { return None };
+                // The mean is rounded where the others, being whole numbers, are not.
+                Some(Reading { min, max, mean: mean.max(min).min(max) })
+            }
+        }
+    }
+}
+
+const PLAIN: u8 = 0;
+const SPREAD: u8 = 1;
+
+fn take_part<'b>(rest: &mut &'b [u8]) -> &'b [u8] {
+    let len = take_varint(rest).and_then(|len| usize::try_from(len).ok());
+    let (part, after) = len.and_then(|len| rest.split_at_checked(len)).unwrap_or_default();
+    *rest = after;
+    part
+}
+
+/// Writes the readings of one series after the other.
+#[derive(Debug, Default)]
+pub(super) struct Packer {
+    encoder: Encoder,
+    out: Vec<u8>,
+}
+
+impl Packer {
+    /// The bytes for these readings, one a tick.
+    pub(super) fn pack(&mut self, readings: &[Option<Reading>]) -> &[u8] {
+        self.out.clear();
+        let plain = readings.iter().flatten().all(Reading::is_one_value);
+        self.out.push(if plain { PLAIN } else { SPREAD });
+        self.part(readings, !plain, |r| r.mean);
+        if !plain {
+            self.part(readings, true, |r| r.min);
+            self.part(readings, false, |r| r.max);
+        }
+        &self.out
+    }
+
+    fn part(&mut self, readings: &[Option<Reading>], with_len: bool, of: impl Fn(&Reading) -> f64) {
+        self.encoder.reuse();
+        for (tick, reading) in (0..).zip(readings) {
+            self.encoder.push(tick, reading.as_ref().map(&of));
+        }
+        if with_len {
+            push_varint(&mut self.out, self.encoder.bytes().len() as u64);
+        }
+        self.out.extend_from_slice(self.encoder.bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn reading() -> impl Strategy<Value = Option<Reading>> {
+        let one = (-1e6_f64..1e6).prop_map(|v| Some(Reading::of(v)));
+        let three = (-1e6_f64..1e6, 0.0_f64..1e3, 0.0_f64..1e3)
+            .prop_map(|(v, less, more)| Some(Reading { min: v - less, max: v + more, mean: v }));
+        prop_oneof![Just(None), one, three]
+    }
+
+    proptest! {
+        #[test]
+        fn readings_come_back(series in prop::collection::vec(prop::collection::vec(reading(), 0..60), 0..5)) {
+            let mut packer = Packer::default();
+            for readings in &series {
+                let mut values = Values::new(Grain::Folded, packer.pack(readings));
+                for want in readings {
+                    prop_assert_eq!(values.tick(), *want);
+                }
+            }
+        }
+
+        #[test]
+        fn any_bytes_can_be_read(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let mut values = Values::new(Grain::Folded, &bytes);
+            for _ in 0..500 {
+                values.tick();
+            }
+            prop_assert!(streams(&bytes).count() <= bytes.len());
+        }
+
+        #[test]
+        fn data_comes_back(steps in prop::collection::vec((1_u32..500, prop::collection::vec(any::<u8>(), 0..200)), 0..20)) {
+            let mut place = 0;
+            let want: Vec<_> = steps.iter().map(|(step, bytes)| { place += step; (place, bytes.as_slice()) }).collect();
+            let data = pack(want.iter().copied());
+            prop_assert_eq!(streams(&data).collect::<Vec<_>>(), want);
+        }
+    }
+}
