@@ -97,7 +97,7 @@ describe('by keyboard and address', () => {
     const toggle = page.locator('.foot-toggle').first();
     await toggle.focus();
     await page.keyboard.press('Enter');
-    assert.match(await page.locator('.executed pre').first().innerText(), /select/i);
+    assert.match(await page.locator('.executed pre').first().textContent(), /select/i);
     const row = page.locator('.expander').first();
     await row.focus();
     await page.keyboard.press('Enter');
@@ -113,9 +113,9 @@ describe('by keyboard and address', () => {
     await settled(page);
     const all = page.locator('#settings-all');
     await all.getByRole('searchbox').fill('name_1');
-    await page.waitForURL(/q\.all=name_1/);
+    await page.waitForURL(/q\.settings-all=name_1/);
     await all.getByRole('button', { name: 'Name', exact: true }).click();
-    await page.waitForURL(/s\.all=name/);
+    await page.waitForURL(/s\.settings-all=name/);
     await page.reload();
     await settled(page);
     assert.equal(await all.getByRole('searchbox').inputValue(), 'name_1');

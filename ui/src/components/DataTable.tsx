@@ -27,6 +27,8 @@ interface Entry {
 export interface TableProps {
   /** Tells its parameters in the address from those of others. */
   name: string;
+  /** What it is called where it is not seen. */
+  label: string;
   rows: readonly Row[];
   columns: readonly ColumnSpec[];
   /** What to sort by at first: `-total_bytes`. Without it, the order of the answer. */
@@ -99,6 +101,7 @@ function Detail({ row, columns, more }: { row: Row; columns: readonly Column[]; 
 
 function Tools({
   name,
+  label,
   all,
   visible,
   shown,
@@ -106,6 +109,7 @@ function Tools({
   onColumns,
 }: {
   name: string;
+  label: string;
   all: readonly Column[];
   visible: ReadonlySet<string>;
   shown: readonly Row[];
@@ -122,7 +126,7 @@ function Tools({
           className="filter"
           type="search"
           placeholder="Filter rows"
-          aria-label={`Filter rows of ${name}`}
+          aria-label={`Filter rows of ${label}`}
           value={search[key] ?? ''}
           onChange={(event) => change({ [key]: event.currentTarget.value || undefined })}
         />
@@ -181,7 +185,7 @@ function Tools({
 }
 
 /** The table, and its tools to be put into the panel's head. */
-export function useDataTable({ name, rows, columns, sort, cells, detail }: TableProps): {
+export function useDataTable({ name, label, rows, columns, sort, cells, detail }: TableProps): {
   tools: ReactNode;
   table: ReactNode;
 } {
@@ -241,6 +245,7 @@ export function useDataTable({ name, rows, columns, sort, cells, detail }: Table
     tools: (
       <Tools
         name={name}
+        label={label}
         all={all}
         visible={visible}
         shown={found.map((entry) => entry.original.row)}
@@ -251,6 +256,7 @@ export function useDataTable({ name, rows, columns, sort, cells, detail }: Table
     table: (
       <Grid
         name={name}
+        label={label}
         found={found}
         total={rows.length}
         columns={seen}
@@ -270,6 +276,7 @@ export function DataTable(props: TableProps) {
 
 function Grid({
   name,
+  label,
   found,
   total,
   columns,
@@ -280,6 +287,7 @@ function Grid({
   detail,
 }: {
   name: string;
+  label: string;
   found: TableRow<Entry>[];
   total: number;
   columns: readonly Column[];
@@ -352,7 +360,7 @@ function Grid({
   if (total > 0 && found.length === 0) return <p className="empty">No row has that text.</p>;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls
-    <section className="scroller" ref={scroller} data-hold tabIndex={0} aria-label={`Rows of ${name}`}>
+    <section className="scroller" ref={scroller} data-hold tabIndex={0} aria-label={`Rows of ${label}`}>
       <table
         className="grid"
         aria-rowcount={found.length + 1}

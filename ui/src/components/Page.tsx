@@ -209,7 +209,8 @@ const NO_ROWS: readonly Row[] = [];
 function TablePanel({ view, panel, frame }: { view: PanelView; panel: Panel; frame: Omit<FrameProps, 'panel'> }) {
   const rows = panel.rows ?? NO_ROWS;
   const { tools, table } = useDataTable({
-    name: view.name.replace(/^.*\./, '').replaceAll('_', '-'),
+    name: frame.id,
+    label: panel.title,
     rows,
     columns: view.columns ?? NO_COLUMNS,
     sort: view.sort,
@@ -238,7 +239,7 @@ function PanelOf({ view, loaded }: { view: PanelView; loaded: Loaded }) {
   const rows = panel.rows ?? NO_ROWS;
   if (view.optional === true && rows.length === 0 && panel.state === 'ok') return null;
   const frame = {
-    id: view.name.replaceAll(/[._]/g, '-'),
+    id: view.name.replace(/^statements\/[^.]*/, 'statement').replaceAll(/[._]/g, '-'),
     executed: loaded.answer.executed,
     receivedAt: loaded.receivedAt,
     size: view.half !== true ? ('' as const) : view.tall === true ? ('half tall' as const) : ('half' as const),

@@ -36,7 +36,7 @@ function TablePanel({
         .map((column) => ({ key: column.name, ...(column.description === null ? {} : { help: column.description }) })),
     [table],
   );
-  const { tools, table: grid } = useDataTable({ name: `${data.name}-${table.name}`, rows, columns });
+  const { tools, table: grid } = useDataTable({ name: table.name, label: table.name, rows, columns });
   const panel: Panel = {
     title: data.tables.length === 1 ? data.title : `${data.title}: ${table.name.replaceAll('_', ' ')}`,
     state: data.state,

@@ -94,7 +94,7 @@ export default function FleetPage() {
         .map((target) => ({ ...target, id: `${target.cluster}/${target.db}` })),
     [data, level],
   );
-  const { tools, table } = useDataTable({ name: 'fleet', rows, columns: COLUMNS, cells: CELLS });
+  const { tools, table } = useDataTable({ name: 'fleet', label: 'databases', rows, columns: COLUMNS, cells: CELLS });
   return (
     <>
       <PageHead title="Fleet" question="Which of them needs me?" />
