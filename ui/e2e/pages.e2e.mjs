@@ -85,7 +85,7 @@ describe('by keyboard and address', () => {
     await page.keyboard.press('p');
     await page.waitForURL(/every=off/);
     await page.keyboard.press('/');
-    await page.getByRole('combobox').fill('wraparound');
+    await page.getByRole('dialog').getByRole('combobox').fill('wraparound');
     await page.keyboard.press('Enter');
     await page.waitForURL(/\/wraparound\?.*every=off/);
     await page.getByRole('heading', { level: 1, name: 'Wraparound' }).waitFor();

@@ -11,7 +11,7 @@ const TYPES = {
   '.svg': 'image/svg+xml',
   '.html': 'text/html; charset=utf-8',
 };
-const dist = new URL('../dist/', import.meta.url).pathname;
+const DIST = new URL('../dist/', import.meta.url).pathname;
 
 /** An answer of a real pgmon, for work on the UI without embedding it at each step. */
 async function forward(address, response) {
@@ -21,7 +21,7 @@ async function forward(address, response) {
   response.end(answered === undefined ? 'pgmon does not answer' : Buffer.from(await answered.arrayBuffer()));
 }
 
-export function serve({ port = 0, prefix = '/', databases = 1, api = process.env.PGMON_API } = {}) {
+export function serve({ port = 0, prefix = '/', databases = 1, api = process.env.PGMON_API, dist = DIST } = {}) {
   const server = createServer((request, response) => {
     const url = new URL(request.url, 'http://x');
     response.setHeader('content-security-policy', CSP);

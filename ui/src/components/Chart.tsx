@@ -96,7 +96,7 @@ export function HistoryChart({
   return (
     <section className="chart" aria-label={title} data-hold>
       <div className="chart-head">
-        <h3>{title}</h3>
+        <h2>{title}</h2>
         <span className="muted">{range.label}</span>
         <button
           type="button"

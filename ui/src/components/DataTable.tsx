@@ -9,7 +9,7 @@ import {
   useReactTable,
 } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
+import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { Remedy, Row } from '../api/types';
 import { useAddress } from '../lib/address';
 import { type Column, type ColumnSpec, columnsOf, rowIds } from '../lib/columns';
@@ -42,6 +42,7 @@ export interface TableProps {
 /** More rows than this are drawn only where they are seen. */
 const VIRTUAL_FROM = 60;
 const ROW_HEIGHT = 33;
+const DETAIL_HEIGHT = 320;
 
 function comparable(value: unknown, kind: string): unknown {
   if (value === null || value === undefined) return undefined;
@@ -216,13 +217,21 @@ export function useDataTable({ name, label, rows, columns, sort, cells, detail }
   );
   const sorting = parseSort(search[`s.${name}`] ?? sort);
   const sortable = sorting !== undefined && all.some((column) => column.key === sorting.key);
+  const [sortKey, sortDesc] = sortable ? [sorting.key, sorting.desc] : [undefined, false];
+  // The same array as long as it says the same: a new one would sort anew at each drawing.
+  const sortingState = useMemo(
+    () => (sortKey === undefined ? [] : [{ id: sortKey, desc: sortDesc }]),
+    [sortKey, sortDesc],
+  );
   const table = useReactTable({
     data: entries,
     columns: defs,
     state: {
-      sorting: sortable ? [{ id: sorting.key, desc: sorting.desc }] : [],
+      sorting: sortingState,
       globalFilter: search[`q.${name}`] ?? '',
     },
+    autoResetPageIndex: false,
+    autoResetExpanded: false,
     getRowId: (entry) => entry.id,
     getCoreRowModel: getCoreRowModel(),
     getSortedRowModel: getSortedRowModel(),
@@ -314,12 +323,16 @@ function Grid({
     [found, openId],
   );
   const virtual = items.length > VIRTUAL_FROM;
+  // The same functions as long as the rows are the same: new ones would make it measure anew at each drawing.
+  const sizeOf = useCallback((i: number) => (items[i]?.detail === true ? DETAIL_HEIGHT : ROW_HEIGHT), [items]);
+  const keyOf = useCallback((i: number) => `${items[i]?.row.id} ${items[i]?.detail}`, [items]);
+  const scrolled = useCallback(() => scroller.current, []);
   const virtualizer = useVirtualizer({
     count: items.length,
     enabled: virtual,
-    getScrollElement: () => scroller.current,
-    estimateSize: (i) => (items[i]?.detail === true ? 320 : ROW_HEIGHT),
-    getItemKey: (i) => `${items[i]?.row.id} ${items[i]?.detail}`,
+    getScrollElement: scrolled,
+    estimateSize: sizeOf,
+    getItemKey: keyOf,
     overscan: 12,
   });
   useEffect(() => {
@@ -420,7 +433,7 @@ function Grid({
             }
             const open = id === openId;
             return (
-              <tr key={id} className="row" data-index={i} ref={virtual ? virtualizer.measureElement : undefined}>
+              <tr key={id} className="row">
                 {columns.map((column, place) => {
                   const text = textOf(column, row);
                   const inside = cells?.[column.key]?.(row) ?? column.text?.(row) ?? (
