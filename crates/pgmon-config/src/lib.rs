@@ -17,6 +17,7 @@ mod load;
 mod normalise;
 mod pattern;
 mod pgpass;
+mod places;
 mod query_checks;
 mod schema;
 mod secret;
@@ -28,6 +29,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod usable;
 mod validate;
 mod web_config;
 mod yaml;
@@ -37,9 +39,10 @@ pub use diagnostic::{ConfigErrors, Diagnostic};
 pub use dsn::{ConnectParts, ConnectSpec, Dsn, DsnError, Host, SslMode};
 pub use example::example;
 pub use files::read_secret;
-pub use load::{Entry, LoadOptions, Loaded, Overrides, Source};
+pub use load::{Entry, Examined, LoadOptions, Loaded, Overrides, Source};
 pub use pattern::Patterns;
 pub use pgpass::{Wanted, look_up as look_up_in_pass_file};
+pub use places::{Places, Spot};
 pub use schema::{File, schema, schema_of};
 pub use secret::{REDACTED, Secret};
 pub use sections::{

@@ -8,7 +8,7 @@ use crate::pages::Pages;
 use crate::reload::ReloadRequest;
 use crate::sessions::Sessions;
 use crate::telemetry::Telemetry;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
@@ -33,6 +33,11 @@ pub struct App {
     pub reload: Option<mpsc::Sender<ReloadRequest>>,
     /// Whether only this machine reaches the listener.
     pub(crate) loopback: bool,
+    /// Where the listener is.
+    listen: SocketAddr,
+    /// What was shut before and stands open since, and why keys or certificates are not those of the files.
+    opened: ArcSwapOption<String>,
+    pub(crate) unusable: ArcSwapOption<String>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) requests: Limiter,
     pub(crate) failures: Limiter,
@@ -71,6 +76,9 @@ impl App {
             version,
             reload: None,
             loopback: listen.ip().to_canonical().is_loopback(),
+            listen,
+            opened: ArcSwapOption::empty(),
+            unusable: ArcSwapOption::empty(),
             telemetry,
             requests: Limiter::default(),
             failures: Limiter::default(),
@@ -88,15 +96,58 @@ impl App {
     }
 
     /// Replaces keys, users, certificates and limits. Connections and requests under way keep what they
-    /// began with; a session ends if what it was opened with is no longer there.
+    /// began with; a session ends if what it was opened with is no longer there. What other machines can reach
+    /// from now on and could not before is said in the log and in `/healthz`.
     pub fn set_access(&self, access: Access) {
+        self.unusable.store(None);
+        self.mind_the_doors(&self.access(), &access);
         self.access.store(Arc::new(access));
         self.access_set.notify_waiters();
     }
 
     /// Replaces the access rules if they are still `old`.
     pub(crate) fn renew_access(&self, old: &Arc<Access>, access: Access) {
+        self.mind_the_doors(old, &access);
         self.access.compare_and_swap(old, Arc::new(access));
+    }
+
+    /// Whether with these rules other machines would get what now only those get that are known.
+    pub fn would_open(&self, access: &Access) -> bool {
+        !self.loopback && self.access().asks_who_it_is() && !access.asks_who_it_is()
+    }
+
+    /// Says what other machines can reach from now on. Goes by the address that the listener has, not by the one
+    /// that is configured: that is in force after a restart.
+    fn mind_the_doors(&self, before: &Access, now: &Access) {
+        if self.loopback {
+            return;
+        }
+        let at = self.listen;
+        if before.asks_who_it_is() && !now.asks_who_it_is() {
+            let text = format!(
+                "http: authentication was taken away while pgmon listens on {at}: anybody who reaches it can read /metrics (set http.auth)"
+            );
+            tracing::warn!("{text}");
+            self.opened.store(Some(Arc::new(text)));
+        } else if before.encrypts() && !now.encrypts() && now.asks_who_it_is() {
+            let text = format!(
+                "http: TLS was taken away while pgmon listens on {at}: keys and passwords cross the network in clear text (set http.tls)"
+            );
+            tracing::warn!("{text}");
+            self.opened.store(Some(Arc::new(text)));
+        } else if now.asks_who_it_is() && (now.encrypts() || !before.asks_who_it_is()) {
+            self.opened.store(None);
+        }
+    }
+
+    /// What is not as it should be with the endpoint itself, for `/healthz`.
+    pub(crate) fn concerns(&self) -> Vec<String> {
+        let unusable = self.unusable.load_full();
+        let unusable = unusable.map(|why| {
+            format!("http: keys, users or certificates changed and are not usable; those before stay in use: {why}")
+        });
+        let opened = self.opened.load_full().map(|text| text.to_string());
+        opened.into_iter().chain(unusable).collect()
     }
 
     /// The access rules in force.

@@ -81,7 +81,7 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
 }
 
 async fn healthz(State(app): State<Arc<App>>) -> Response {
-    let health = health::judge(&app.fleet, app.timer.mono(), app.version);
+    let health = health::judge(&app.fleet, app.timer.mono(), app.version).with(app.concerns());
     let code =
         if health.status == Status::Failing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (code, [(header::CACHE_CONTROL, "no-store")], Json(health)).into_response()

@@ -1,13 +1,14 @@
 //! A clock that can also be waited for.
 
 use pgmon_core::clock::{Clock, SystemClock};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task;
 
 /// A clock on which tasks sleep.
 pub trait Timer: Clock {
@@ -26,8 +27,8 @@ impl Timer for SystemClock {
 pub struct ManualClock {
     epoch: jiff::Timestamp,
     now: watch::Sender<Duration>,
-    /// What is being waited for, by number of the sleeper.
-    sleepers: Mutex<BTreeMap<u64, Duration>>,
+    /// What is being waited for and by which task, by number of the sleeper.
+    sleepers: Mutex<BTreeMap<u64, (Duration, Option<task::Id>)>>,
     next: AtomicU64,
 }
 
@@ -51,7 +52,16 @@ impl ManualClock {
     pub fn is_idle(&self, tasks: usize) -> bool {
         let now = self.mono();
         let sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
-        sleepers.len() == tasks && sleepers.values().all(|at| *at > now)
+        sleepers.len() == tasks && sleepers.values().all(|(at, _)| *at > now)
+    }
+
+    /// Whether all of these tasks sleep for a time that has not come, whatever others do.
+    pub fn all_sleep(&self, tasks: &[task::Id]) -> bool {
+        let now = self.mono();
+        let sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        let asleep: HashSet<_> =
+            sleepers.values().filter(|(at, _)| *at > now).filter_map(|(_, task)| *task).collect();
+        tasks.iter().all(|task| asleep.contains(task))
     }
 }
 
@@ -68,7 +78,7 @@ impl Clock for ManualClock {
 impl Timer for ManualClock {
     fn sleep_until(&self, at: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner).insert(number, at);
+        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner).insert(number, (at, task::try_id()));
         let asleep = Asleep { clock: self, number };
         let mut now = self.now.subscribe();
         Box::pin(async move {

@@ -102,8 +102,8 @@ impl Route {
         }
     }
 
-    /// Connects within `timeout`, all ways together. The next way is tried where libpq would: if no
-    /// connection came about (a TLS handshake that failed), or the server turned us away before it
+    /// Connects within `timeout`, all ways together. The next way is tried where libpq would: if TLS did
+    /// not come about, or the server turned us away before it
     /// asked who we are (its `pg_hba.conf` may want TLS, or forbid it). Modes from `require` on have
     /// one way only.
     async fn connect_as(
@@ -155,14 +155,18 @@ impl Route {
 /// named that tell that TLS was not the matter.
 fn another_way_may_do(error: &QueryError) -> bool {
     match error {
-        QueryError::Unreachable(_) | QueryError::Lost(_) => true,
+        QueryError::Handshake(_) => true,
         QueryError::Server { sqlstate, .. } => !matches!(
             sqlstate.as_str(),
             // A wrong password, no such database, no right to connect; no room; starting or stopping.
             "28P01" | "3D000" | "42501" | "53300" | "57P01" | "57P02" | "57P03"
         ),
-        // A server that says nothing would not do so the other way either.
-        QueryError::NoAnswer(_) | QueryError::Decode(_) | QueryError::Login(_) => false,
+        // A server that is not there, or says nothing, is and does so the other way, too.
+        QueryError::Unreachable(_)
+        | QueryError::Lost(_)
+        | QueryError::NoAnswer(_)
+        | QueryError::Decode(_)
+        | QueryError::Login(_) => false,
     }
 }
 
@@ -190,7 +194,7 @@ fn both(last: QueryError, before: &QueryError) -> QueryError {
             QueryError::Server { sqlstate, message: format!("{message}; before that: {why}") }
         }
         QueryError::Unreachable(text) => QueryError::Unreachable(format!("{text}; before that: {why}")),
-        QueryError::Lost(text) => QueryError::Lost(format!("{text}; before that: {why}")),
+        QueryError::Handshake(text) => QueryError::Handshake(format!("{text}; before that: {why}")),
         last => last,
     }
 }
@@ -217,4 +221,39 @@ fn options(spec: &ConnectSpec) -> PgConnectOptions {
 /// The address that connections are counted by.
 pub fn address(spec: &ConnectSpec) -> String {
     format!("{}:{}", spec.host, spec.port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+    use std::net::TcpListener;
+
+    const GUARD: Guard = Guard { lock_timeout: Duration::from_millis(100), pooled: false };
+
+    async fn attempt(port: u16, mode: PgSslMode) -> QueryError {
+        let way =
+            PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port).username("u").ssl_mode(mode);
+        Session::connect(&way, GUARD, Duration::from_secs(5)).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_down_is_tried_one_way_and_one_that_stumbles_over_tls_the_other_too() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // Whoever asks for TLS is hung up on.
+        let server = std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let _ = client.read(&mut [0; 8]);
+        });
+        let stumbled = attempt(port, PgSslMode::Require).await;
+        server.join().unwrap();
+        assert!(another_way_may_do(&stumbled), "{stumbled:?}");
+        // By now nobody listens there.
+        let down = attempt(port, PgSslMode::Prefer).await;
+        assert!(matches!(down, QueryError::Unreachable(_)) && !another_way_may_do(&down), "{down:?}");
+        let nowhere = PgConnectOptions::new_without_pgpass().socket("/nonexistent").username("u");
+        let absent = Session::connect(&nowhere, GUARD, Duration::from_secs(5)).await.unwrap_err();
+        assert!(!another_way_may_do(&absent), "{absent:?}");
+    }
 }

@@ -6,12 +6,12 @@
 
 use super::connect::Route;
 use super::custom::Custom;
-use super::engine::{Engine, Limits, Round, Step};
+use super::engine::{Engine, Round};
 use super::plan::Plan;
 use super::run::panic_text;
 use super::session::{QueryError, Session};
 use crate::poller::backoff::Backoff;
-use crate::poller::fleet::{Cell, Fleet, Lead, Ticket};
+use crate::poller::fleet::{Cell, Fleet, Ticket};
 use crate::poller::permits::{Permit, Permits};
 use crate::poller::schedule::Schedule;
 use crate::poller::timer::Timer;
@@ -20,7 +20,6 @@ use futures::FutureExt as _;
 use pgmon_config::Entry;
 use pgmon_core::snapshot::{Loop, Snapshot};
 use pgmon_secrets::{Login, Logins};
-use pulse::Pulse;
 use report::Told;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -28,12 +27,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tracing::Instrument as _;
+use turns::{Next, Turns};
 
 mod admission;
 mod adoption;
 mod pulse;
 mod queries;
 mod report;
+mod rounds;
+mod turns;
 
 pub(super) use admission::admit;
 pub use admission::server_address;
@@ -44,9 +46,6 @@ const FACTS_EVERY: Duration = Duration::from_secs(3600);
 
 /// The same while something cannot be seen: somebody may be about to grant it.
 const FACTS_EVERY_WHILE_BLIND: Duration = Duration::from_secs(600);
-
-/// What the server refused is not tried again sooner, however often the connection is made anew.
-const DENIED_FOR: Duration = Duration::from_secs(300);
 
 /// A connection is replaced without a pause at most this often.
 const AT_ONCE_APART: Duration = Duration::from_secs(60);
@@ -88,6 +87,12 @@ enum Ended {
     Outdated,
 }
 
+impl Ended {
+    fn without_facts() -> Self {
+        Self::Lost(QueryError::protocol("no facts are known"))
+    }
+}
+
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -118,14 +123,13 @@ pub struct Driver {
     cut: [bool; 4],
     snapshot: Snapshot,
     backoff: Backoff,
-    /// The hot path, once a round of it has ended, and how long less urgent loops may now work before it
-    /// begins another one: as long as it worked itself, so that a server too slow for its interval does
-    /// not starve the other loops.
-    turn: Option<(Loop, Duration)>,
+    turns: Turns,
     /// When the facts were last read and the role audited; `None` if that must be done on the next connection.
     learned_at: Option<Duration>,
     /// When the present connection began its work.
     connected_at: Duration,
+    /// Since when no connection was lost, whoever had one in between.
+    well_since: Option<Duration>,
     /// When a connection was last replaced without a pause.
     reconnected_at_once: Option<Duration>,
     /// Pulses in a row that gave no result on the present connection.
@@ -133,8 +137,6 @@ pub struct Driver {
     told: Told,
     /// The queries of the configuration.
     custom: Custom,
-    /// Whether a query was the last to run.
-    asked: bool,
 }
 
 impl Driver {
@@ -156,14 +158,14 @@ impl Driver {
             cut: [false; 4],
             engine: None,
             backoff: Backoff::default(),
-            turn: None,
+            turns: Turns::default(),
             learned_at: None,
             connected_at: now,
+            well_since: None,
             reconnected_at_once: None,
             failed_pulses: 0,
             told: Told::default(),
             custom: queries::of(&plan, &entry),
-            asked: false,
             ticket: shared.fleet.ticket(),
             plan,
             plans,
@@ -193,10 +195,8 @@ impl Driver {
             let ended = ended.unwrap_or_else(|panic| Ended::Lost(QueryError::Lost(panic_text(&*panic))));
             drop(permit);
             if !matches!(ended, Ended::Yielded | Ended::Outdated) {
-                self.cut = std::array::from_fn(|i| {
-                    self.cut.get(i).is_some_and(|c| *c) || self.rounds.get(i).is_some_and(Option::is_some)
-                });
-                self.close_rounds();
+                self.well_since = None;
+                self.close_rounds(matches!(ended, Ended::Lost(QueryError::NoAnswer(_))));
             }
             if !matches!(ended, Ended::Yielded) {
                 self.learned_at = None;
@@ -204,7 +204,7 @@ impl Driver {
             let until = match ended {
                 // Others wait for a connection to this server: come back when there is something to do.
                 // Rounds that were under way go on then.
-                Ended::Yielded => match self.most_urgent(self.shared.timer.mono()) {
+                Ended::Yielded => match self.next(self.shared.timer.mono()) {
                     Some(_) => self.shared.timer.mono(),
                     None => self.next_work(),
                 },
@@ -257,6 +257,7 @@ impl Driver {
     /// Uses a connection until it breaks or is wanted elsewhere.
     async fn serve(&mut self, session: &mut Session, permit: &mut Permit) -> Ended {
         self.connected_at = self.shared.timer.mono();
+        self.well_since.get_or_insert(self.connected_at);
         self.failed_pulses = 0;
         self.is_up();
         loop {
@@ -271,11 +272,10 @@ impl Driver {
                     return ended;
                 }
             }
-            let urgent = self.most_urgent(now);
+            let next = self.next(now);
             // Who has nothing to do gives way at once, and who is never done after an interval.
-            let query = self.query_due().is_some_and(|due| due <= now);
             let had_its_turn = now.saturating_sub(self.connected_at) >= self.plan.interval(Loop::HotPath);
-            let may_end = (urgent.is_none() && !query) || had_its_turn;
+            let may_end = next.is_none() || had_its_turn;
             if may_end && permit.give_way() {
                 return Ended::Yielded;
             }
@@ -283,26 +283,22 @@ impl Driver {
                 tracing::info!("connecting anew with the next login");
                 return Ended::Outdated;
             }
-            if query && self.query_comes_first(urgent) {
-                match self.ask(session).await {
-                    Ok(()) => continue,
-                    Err(ended) => return ended,
+            let worked = match next {
+                Some(Next::Query) => self.ask(session).await,
+                Some(Next::Loop(which)) => self.advance(which, session).await,
+                None => {
+                    let due = self.next_work();
+                    tokio::select! {
+                        () = self.shared.timer.sleep_until(due) => {}
+                        () = permit.wanted() => {}
+                        () = self.route.outdated(self.login.as_ref()) => {}
+                        () = news(&mut self.plans) => {}
+                    }
+                    Ok(())
                 }
-            }
-            let Some(which) = urgent else {
-                let due = self.next_work();
-                tokio::select! {
-                    () = self.shared.timer.sleep_until(due) => {}
-                    () = permit.wanted() => {}
-                    () = self.route.outdated(self.login.as_ref()) => {}
-                    () = news(&mut self.plans) => {}
-                }
-                continue;
             };
-            self.asked = false;
-            match self.advance(which, session).await {
-                Ok(()) => {}
-                Err(ended) => return ended,
+            if let Err(ended) = worked {
+                return ended;
             }
         }
     }
@@ -312,130 +308,6 @@ impl Driver {
         let blind = self.engine.as_ref().is_some_and(Engine::is_blind);
         let every = if blind { FACTS_EVERY_WHILE_BLIND } else { FACTS_EVERY };
         self.learned_at.is_none_or(|at| now.saturating_sub(at) >= every)
-    }
-
-    /// The most urgent loop that has a round under way or due, and whose turn it is.
-    fn most_urgent(&self, now: Duration) -> Option<Loop> {
-        let ready = |l: &Loop| {
-            self.rounds.get(l.index()).is_some_and(Option::is_some)
-                || self.schedules.get(l.index()).is_some_and(|s| s.due() <= now)
-        };
-        let less_urgent = match self.turn {
-            Some((ended, left)) if !left.is_zero() => Loop::ALL.into_iter().find(|l| *l > ended && ready(l)),
-            _ => None,
-        };
-        less_urgent.or_else(|| Loop::ALL.into_iter().find(ready))
-    }
-
-    fn next_due(&self) -> (Duration, Loop) {
-        let due = self.schedules.iter().map(Schedule::due).zip(Loop::ALL);
-        due.min_by_key(|(at, _)| *at).unwrap_or((Duration::ZERO, Loop::HotPath))
-    }
-
-    /// Begins the loop's round, or runs its next statement.
-    async fn advance(&mut self, which: Loop, session: &mut Session) -> Result<(), Ended> {
-        let plan = &self.plan;
-        let clock = self.shared.timer.clone();
-        let Some(engine) = &mut self.engine else {
-            return Err(Ended::Lost(QueryError::protocol("no facts are known")));
-        };
-        let i = which.index();
-        let (Some(slot), Some(schedule), Some(state)) =
-            (self.rounds.get_mut(i), self.schedules.get_mut(i), self.snapshot.loops.get_mut(i))
-        else {
-            return Ok(());
-        };
-        let Some(round) = slot else {
-            state.missed += schedule.start(clock.mono(), fastrand::f64());
-            if which == Loop::HotPath {
-                let asked = clock.mono();
-                let limit = plan.statement_timeout.min(plan.budget(which));
-                match pulse::take(session, engine.facts(), limit).await {
-                    Ok(Pulse::Same) => {
-                        self.failed_pulses = 0;
-                        self.snapshot.alive_mono = Some(clock.mono());
-                    }
-                    Ok(Pulse::Changed(what)) => return Err(Ended::Changed(what)),
-                    Err(error) => {
-                        self.failed_pulses += 1;
-                        if error.is_fatal() || self.failed_pulses >= LOST_AFTER_PULSES {
-                            return Err(Ended::Lost(error));
-                        }
-                        // The server answered, but not this: that costs a round, not the connection.
-                        tracing::warn!(loop = which.name(), "round failed: the pulse: {error}");
-                        let spent = clock.mono().saturating_sub(asked);
-                        engine.miss(which, &error, spent, state, &*clock);
-                        self.turn = Some((which, spent));
-                        self.publish();
-                        return Ok(());
-                    }
-                }
-            }
-            let key = self.snapshot.server_key.clone().unwrap_or_default();
-            let lead = self.shared.fleet.lead(&key, self.ticket, engine.sight());
-            if lead == Lead::Begins {
-                // What belongs to the server must not be missing until the slow loops' next ticks.
-                let now = clock.mono();
-                for (other, schedule) in Loop::ALL.into_iter().zip(&mut self.schedules) {
-                    if other != which {
-                        schedule.restart(now);
-                    }
-                }
-            }
-            let leads = lead != Lead::Another;
-            self.snapshot.leads = leads;
-            *slot = Some(engine.begin(which, leads, &*clock));
-            return Ok(());
-        };
-        let budget = plan.budget(which);
-        let statement = match which {
-            Loop::HotPath | Loop::Workload => plan.statement_timeout,
-            // The hot path waits for it: no longer than one of its intervals.
-            Loop::Storage | Loop::Hourly => {
-                budget.min(plan.interval(Loop::HotPath).max(plan.statement_timeout))
-            }
-        };
-        let limits = Limits { budget, statement };
-        let before = clock.mono();
-        let step = engine.step(round, session, limits, plan.interval(which), &*clock).await;
-        if let Some((ended, left)) = &mut self.turn
-            && which > *ended
-        {
-            *left = left.saturating_sub(clock.mono().saturating_sub(before));
-        }
-        match step {
-            Step::Continue => {
-                self.snapshot.alive_mono = Some(clock.mono());
-                Ok(())
-            }
-            Step::Lost(error) => Err(Ended::Lost(error)),
-            Step::Over => {
-                if let Some(round) = slot.take() {
-                    engine.end(round, state, &*clock);
-                    if let Some(cut) = self.cut.get_mut(i) {
-                        *cut = false;
-                    }
-                    if which == Loop::HotPath {
-                        self.turn = state.last.map(|(_, worked)| (which, worked));
-                    }
-                }
-                // Only a connection that lasts is a success.
-                if clock.mono().saturating_sub(self.connected_at) >= plan.interval(Loop::HotPath) {
-                    self.backoff.succeeded();
-                }
-                self.publish();
-                Ok(())
-            }
-        }
-    }
-
-    /// Ends the rounds that were under way when the connection was given up: they failed.
-    fn close_rounds(&mut self) {
-        for (slot, state) in self.rounds.iter_mut().zip(&mut self.snapshot.loops) {
-            if let (Some(round), Some(engine)) = (slot.take(), &mut self.engine) {
-                engine.cut_off(round, state, &*self.shared.timer);
-            }
-        }
     }
 }
 

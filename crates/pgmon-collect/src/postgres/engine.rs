@@ -41,8 +41,8 @@ struct Slot {
     skip: u32,
     /// Connections lost in a row while it ran.
     losses: u32,
-    /// Whether the server refused it a right when it last ran.
-    denied: bool,
+    /// When it last ran, if the server refused it a right then.
+    denied: Option<Duration>,
 }
 
 impl Slot {
@@ -87,7 +87,7 @@ impl Engine {
                 stride: 1,
                 skip: 0,
                 losses: 0,
-                denied: false,
+                denied: None,
             })
             .collect();
         let mut engine =
@@ -128,13 +128,13 @@ impl Engine {
                     }
                 }
                 Choice::Blind(needs) => {
-                    slot.denied = false;
+                    slot.denied = None;
                     slot.state.outcome = Outcome::Blind;
                     slot.state.blind = needs.iter().map(|n| blind(slot.registered, *n, &facts)).collect();
                     slot.state.good = None;
                 }
                 Choice::Unsupported => {
-                    slot.denied = false;
+                    slot.denied = None;
                     slot.state.outcome = Outcome::Unsupported;
                     slot.state.blind.clear();
                     slot.state.good = None;
@@ -143,18 +143,6 @@ impl Engine {
         }
         self.facts = facts;
         revived
-    }
-
-    /// The loops of collectors that the server refused a right when they last ran. Facts cannot tell whether
-    /// the right was given back: they have to run to find out, and do so in their loop's next round.
-    pub fn retry_denied(&mut self) -> Vec<Loop> {
-        let denied = self.slots.iter_mut().filter(|s| s.denied);
-        denied
-            .map(|slot| {
-                slot.skip = 0;
-                slot.state.in_loop
-            })
-            .collect()
     }
 
     /// Replaces the collectors by ones with other settings. What was found last stays until they have run;
@@ -237,7 +225,7 @@ impl Engine {
         self.dropped += self.cardinality.admit(name, visited, &mut collected.families);
         let (at, at_mono) = (running.cx.at, running.cx.mono);
         slot.losses = 0;
-        slot.denied = false;
+        slot.denied = None;
         slot.state.outcome = Outcome::Ok;
         slot.state.blind = collected.blind;
         slot.state.good = Some(Arc::new(Output {
@@ -258,13 +246,13 @@ impl Engine {
     }
 
     /// The server refused a right that nobody foresaw: that is blindness, not a failure.
-    fn denied(&mut self, index: usize, error: &QueryError) {
+    fn denied(&mut self, index: usize, error: &QueryError, now: Duration) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         let spec = slot.registered.spec;
-        if !slot.denied {
+        if slot.denied.is_none() {
             tracing::warn!(collector = spec.name, "blind: {error}");
         }
-        slot.denied = true;
+        slot.denied = Some(now);
         slot.state.outcome = Outcome::Blind;
         slot.state.good = None;
         slot.state.blind = vec![Blind {

@@ -11,6 +11,7 @@ use super::custom::{Custom, Defaults, Place};
 use super::driver::{Shared, admit, server_address};
 use super::engine::{Engine, Limits, Step};
 use super::facts::Facts;
+use super::plan::Plan;
 use super::run::panic_text;
 use super::session::{Guard, QueryError, Session};
 use crate::poller::fleet::Cell;
@@ -47,6 +48,8 @@ pub struct Roamer {
     troubles: BTreeMap<String, CollectorState>,
     /// Samples of visited databases left out so far.
     dropped: u64,
+    /// What the visits go by.
+    plan: Arc<Plan>,
 }
 
 /// What is kept of one database between two visits.
@@ -57,11 +60,22 @@ struct Visit {
     hourly: LoopState,
 }
 
+/// What a visit came to.
+enum Visited {
+    Seen,
+    /// The role can write there, and nothing was read through it.
+    Refused {
+        rights: Vec<String>,
+        remedy: String,
+    },
+}
+
 impl Roamer {
     /// The roamer of an entry; its results go to the entry's cell.
     pub fn new(shared: Arc<Shared>, entry: Entry, cell: Arc<Cell>, logins: Arc<dyn Logins>) -> Self {
         Self {
             route: Route::new(&entry.connect, logins),
+            plan: shared.plan(),
             shared,
             entry,
             cell,
@@ -105,8 +119,18 @@ impl Roamer {
                 let pause = plans.borrow_and_update().interval(Loop::Storage).mul_f64(jitter);
                 tokio::select! {
                     () = timer.sleep_until(started + pause) => break,
-                    // The sender is dropped when the process ends.
-                    changed = plans.changed() => if changed.is_err() { return },
+                    changed = plans.changed() => {
+                        // The sender is dropped when the process ends.
+                        if changed.is_err() {
+                            return;
+                        }
+                        let before = self.plan.queries.clone();
+                        self.publish();
+                        // Queries that are new are run soon, not in a storage interval.
+                        if before != self.plan.queries {
+                            break;
+                        }
+                    },
                 }
             }
         }
@@ -118,38 +142,68 @@ impl Roamer {
         self.visits.retain(|name, _| databases.iter().any(|(n, may_connect)| n == name && *may_connect));
         self.troubles.retain(|name, _| databases.iter().any(|(n, _)| n == name));
         for (name, may_connect) in databases {
-            if !may_connect {
-                self.troubled(&name, Outcome::Blind);
-            } else if let Err(error) = self.visit(&name).await {
-                tracing::warn!(cluster = %self.entry.cluster, db = %self.entry.db, datname = name, "discover: {error}");
-                if let Some(visit) = self.visits.get_mut(&name) {
-                    visit.engine.fail(&error, None);
+            if may_connect {
+                match self.visit(&name).await {
+                    Ok(Visited::Seen) => drop(self.troubles.remove(&name)),
+                    Ok(Visited::Refused { rights, remedy }) => self.refused(&name, &rights, remedy),
+                    Err(error) => self.failed(&name, &error),
                 }
-                let sqlstate = error.sqlstate().map(str::to_owned);
-                self.troubled(&name, Outcome::Failed { sqlstate, message: format!("{name}: {error}") });
             } else {
-                self.troubles.remove(&name);
+                self.cannot_connect(&name);
             }
             self.publish();
         }
         Ok(())
     }
 
-    /// Notes that a database was not looked at, so that `/healthz` and the metrics say so.
-    fn troubled(&mut self, name: &str, outcome: Outcome) {
-        let blind = matches!(outcome, Outcome::Blind).then(|| Blind {
+    fn failed(&mut self, name: &str, error: &QueryError) {
+        tracing::warn!(cluster = %self.entry.cluster, db = %self.entry.db, datname = name, "discover: {error}");
+        if let Some(visit) = self.visits.get_mut(name) {
+            visit.engine.fail(error, None);
+        }
+        let sqlstate = error.sqlstate().map(str::to_owned);
+        let outcome = Outcome::Failed { sqlstate, message: format!("{name}: {error}") };
+        self.troubled(name, outcome, None);
+    }
+
+    fn cannot_connect(&mut self, name: &str) {
+        // A leased user is another one next time: its creator has to grant it.
+        let user = Some(self.entry.connect.user.as_str()).filter(|user| !user.is_empty());
+        let blind = Blind {
             collector: COLLECTOR.into(),
             needs: "CONNECT".into(),
             effect: format!("database {name}: nothing in it is looked at"),
-            // A leased user is another one next time: its creator has to grant it.
-            remedy: Some(self.entry.connect.user.as_str()).filter(|user| !user.is_empty()).map(|user| {
-                format!(
-                    "GRANT CONNECT ON DATABASE {} TO {};",
-                    super::quote_ident(name),
-                    super::quote_ident(user)
-                )
+            remedy: user.map(|user| {
+                let (database, role) = (super::quote_ident(name), super::quote_ident(user));
+                format!("GRANT CONNECT ON DATABASE {database} TO {role};")
             }),
-        });
+        };
+        self.troubled(name, Outcome::Blind, Some(blind));
+    }
+
+    /// The role can write there: that is no failure of a visit, and stays so until somebody mends it.
+    fn refused(&mut self, name: &str, rights: &[String], remedy: String) {
+        // Nothing that was read before stays.
+        self.visits.remove(name);
+        let rights = rights.join("; ");
+        let effect = format!("database {name}: left alone, the role can write in it: {rights}");
+        let told = self.troubles.get(name).is_some_and(|t| t.blind.iter().any(|b| b.effect == effect));
+        if !told {
+            tracing::warn!(
+                cluster = %self.entry.cluster,
+                db = %self.entry.db,
+                datname = name,
+                rights,
+                "discover: left alone, because the role can write in it; /healthz has the SQL for another"
+            );
+        }
+        let blind =
+            Blind { collector: COLLECTOR.into(), needs: "REVOKE".into(), effect, remedy: Some(remedy) };
+        self.troubled(name, Outcome::Blind, Some(blind));
+    }
+
+    /// Notes that a database was not looked at, so that `/healthz` and the metrics say so.
+    fn troubled(&mut self, name: &str, outcome: Outcome, blind: Option<Blind>) {
         let errors = self.troubles.get(name).map_or(0, |t| t.errors);
         let state = CollectorState {
             collector: COLLECTOR.into(),
@@ -183,7 +237,8 @@ impl Roamer {
         let late = |why: String| {
             tracing::warn!(cluster = %self.entry.cluster, db = %self.entry.db, datname = name, "discover: {why}");
             if let Some(name) = name {
-                self.troubled(name, Outcome::Failed { sqlstate: None, message: format!("{name}: {why}") });
+                let message = format!("{name}: {why}");
+                self.troubled(name, Outcome::Failed { sqlstate: None, message }, None);
                 self.publish();
             }
         };
@@ -196,7 +251,7 @@ impl Roamer {
         route.connect(guard, plan.connect_timeout).await
     }
 
-    async fn visit(&mut self, name: &str) -> Result<(), QueryError> {
+    async fn visit(&mut self, name: &str) -> Result<Visited, QueryError> {
         let _permit = self.admit(Some(name)).await;
         let mut session = self.connect(&self.route.to_database(name)).await?;
         let result = self.look_around(&mut session, name).await;
@@ -204,16 +259,13 @@ impl Roamer {
         result
     }
 
-    async fn look_around(&mut self, session: &mut Session, name: &str) -> Result<(), QueryError> {
+    async fn look_around(&mut self, session: &mut Session, name: &str) -> Result<Visited, QueryError> {
         let plan = self.shared.plan();
         let limit = plan.statement_timeout;
         let facts = Facts::read(session, limit).await?;
         let audit = Audit::read(session, &facts, limit).await?;
         if audit.can_write() && plan.enforce_read_only {
-            let rights = audit.rights_text().join("; ");
-            // Nothing that was read before stays.
-            self.visits.remove(name);
-            return Err(QueryError::protocol(&format!("left alone, the role can write in it: {rights}")));
+            return Ok(Visited::Refused { rights: audit.rights_text(), remedy: audit.remedy_sql(&facts) });
         }
         let facts = Arc::new(facts);
         let limits =
@@ -247,19 +299,19 @@ impl Roamer {
         let timer = &*self.shared.timer;
         visit.custom.set(&plan.queries, limits, timer.mono());
         visit.custom.set_facts(facts.clone(), true, timer.mono());
-        let mut revived = visit.engine.set_facts(facts);
-        revived.extend(visit.engine.retry_denied());
+        let revived = visit.engine.set_facts(facts);
         for state in [&mut visit.storage, &mut visit.hourly] {
             let passed = state.ended_mono.map(|at| timer.mono().saturating_sub(at));
             let rest =
                 passed.is_some_and(|passed| !due(passed, state.interval, plan.interval(Loop::Storage)));
-            if rest && !revived.contains(&state.name) {
-                continue;
-            }
+            let round = match rest && !revived.contains(&state.name) {
+                true => visit.engine.retry_denied(state.name, false, timer),
+                false => Some(visit.engine.begin(state.name, false, timer)),
+            };
+            let Some(mut round) = round else { continue };
             let dropped = visit.engine.dropped;
             let mut lost = None;
             let limits = Limits { budget: state.budget, statement: state.budget };
-            let mut round = visit.engine.begin(state.name, false, timer);
             loop {
                 match visit.engine.step(&mut round, session, limits, state.interval, timer).await {
                     Step::Continue => {}
@@ -279,10 +331,25 @@ impl Roamer {
         }
         let rhythm = plan.interval(Loop::Storage);
         let near = |passed, interval| due(passed, interval, rhythm);
-        visit.custom.visit(session, near, timer).await
+        visit.custom.visit(session, near, timer).await?;
+        Ok(Visited::Seen)
     }
 
-    fn publish(&self) {
+    /// Takes over other queries in all databases, so that none shows figures of one that is no more.
+    fn follow_plan(&mut self) {
+        let plan = self.shared.plan();
+        if Arc::ptr_eq(&plan, &self.plan) {
+            return;
+        }
+        let limits =
+            Defaults { longest: plan.budget(Loop::Storage), rhythm: Some(plan.interval(Loop::Storage)) };
+        let now = self.shared.timer.mono();
+        self.visits.values_mut().for_each(|visit| visit.custom.set(&plan.queries, limits, now));
+        self.plan = plan;
+    }
+
+    fn publish(&mut self) {
+        self.follow_plan();
         let of_one =
             |v: &Visit| v.engine.states(false).into_iter().chain(v.custom.states(false)).collect::<Vec<_>>();
         let visited = self.visits.values().flat_map(of_one);

@@ -8,6 +8,7 @@ use super::collector::Statement;
 use futures::TryStreamExt as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+use std::io::ErrorKind;
 use std::time::Duration;
 
 /// How much longer than the server's own limit we wait before we give the connection up.
@@ -27,9 +28,13 @@ pub enum QueryError {
     /// The server did not answer in time; the connection is given up.
     #[error("no answer within {0:?}")]
     NoAnswer(Duration),
-    /// No connection came about.
+    /// No connection came about: nobody listens, or the way there is barred.
     #[error("cannot connect: {0}")]
     Unreachable(String),
+    /// The server was reached, but TLS did not come about, or the connection ended before the server knew
+    /// who we are.
+    #[error("cannot connect: {0}")]
+    Handshake(String),
     /// The connection broke.
     #[error("connection lost: {0}")]
     Lost(String),
@@ -58,7 +63,7 @@ impl QueryError {
     /// Whether the connection can no longer be used.
     pub fn is_fatal(&self) -> bool {
         match self {
-            Self::NoAnswer(_) | Self::Unreachable(_) | Self::Lost(_) => true,
+            Self::NoAnswer(_) | Self::Unreachable(_) | Self::Handshake(_) | Self::Lost(_) => true,
             // 57P01..03: the server is shutting down or starting; 25P03, 57P05: the session was ended.
             Self::Server { sqlstate, .. } => {
                 matches!(
@@ -81,7 +86,7 @@ impl From<sqlx::Error> for QueryError {
         match error {
             sqlx::Error::Database(e) => {
                 let sqlstate: String = e.code().map(Into::into).unwrap_or_default();
-                let mut message = e.message().to_owned();
+                let mut message = shortened(e.message());
                 // invalid_sql_statement_name, duplicate_prepared_statement
                 if matches!(sqlstate.as_str(), "26000" | "42P05") {
                     message.push_str(" (behind a pooler in transaction mode? set pooled: true)");
@@ -105,6 +110,41 @@ impl From<sqlx::Error> for QueryError {
     }
 }
 
+/// Characters of a server's message that are kept, from its beginning and from its end: a function may raise one
+/// of any length, and a value may stand in the middle.
+const KEPT_OF_A_MESSAGE: (usize, usize) = (200, 100);
+
+/// A message on one line, without the middle of a long one.
+fn shortened(message: &str) -> String {
+    let message = message.replace(char::is_control, " ");
+    let (first, last) = KEPT_OF_A_MESSAGE;
+    let beginning = message.char_indices().nth(first);
+    let end = message.char_indices().nth_back(last);
+    match (beginning, end) {
+        (Some((from, _)), Some((to, _))) if from < to => {
+            format!("{}...{}", message.get(..from).unwrap_or_default(), message.get(to..).unwrap_or_default())
+        }
+        _ => message,
+    }
+}
+
+/// Whether an attempt to connect failed at a server that was reached.
+fn was_reached(error: &sqlx::Error) -> bool {
+    match error {
+        // An alert or a certificate that is not believed; a socket that was closed half-way. Everything else
+        // is what the system says of an address (refused, unreachable, no such host or socket).
+        sqlx::Error::Io(error) => matches!(
+            error.kind(),
+            ErrorKind::InvalidData
+                | ErrorKind::UnexpectedEof
+                | ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe
+        ),
+        _ => true,
+    }
+}
+
 /// Limits of every statement of a session.
 #[derive(Debug, Clone, Copy)]
 pub struct Guard {
@@ -120,6 +160,8 @@ pub struct Session {
     conn: PgConnection,
     guard: Guard,
     search_path: String,
+    /// Whether the last statement was sent.
+    sent: bool,
 }
 
 impl Session {
@@ -140,16 +182,26 @@ impl Session {
         let connected = tokio::time::timeout(timeout, options.connect())
             .await
             .map_err(|_| QueryError::NoAnswer(timeout))?;
-        let conn = connected.map_err(|error| match QueryError::from(error) {
-            QueryError::Lost(why) => QueryError::Unreachable(why),
-            other => other,
+        let conn = connected.map_err(|error| {
+            let reached = was_reached(&error);
+            match QueryError::from(error) {
+                QueryError::Lost(why) if reached => QueryError::Handshake(why),
+                QueryError::Lost(why) => QueryError::Unreachable(why),
+                other => other,
+            }
         })?;
-        Ok(Self { conn, guard, search_path: "pg_catalog".into() })
+        Ok(Self { conn, guard, search_path: "pg_catalog".into(), sent: false })
     }
 
     /// Sets how long the following statements may wait for a lock.
     pub fn set_lock_timeout(&mut self, lock_timeout: Duration) {
         self.guard.lock_timeout = lock_timeout;
+    }
+
+    /// Whether the last statement was sent. If it was not, its transaction had not been opened: then the
+    /// connection was dead before, and the statement has nothing to do with it.
+    pub fn has_sent(&self) -> bool {
+        self.sent
     }
 
     /// Sets the `search_path` that the following transactions use; names must be quoted.
@@ -192,9 +244,11 @@ impl Session {
             "BEGIN READ ONLY; SET LOCAL statement_timeout = {limit_ms}; SET LOCAL lock_timeout = {lock_ms}; SET LOCAL search_path = {}",
             statement.search_path.as_deref().unwrap_or(&self.search_path)
         );
+        self.sent = false;
         let work = async {
             // The text is ours: numbers, and quoted names from pg_extension or the configuration.
             self.conn.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await?;
+            self.sent = true;
             on_send();
             // The text is ours, or the configuration's and checked there; values are never put into it.
             let kept = !(self.guard.pooled || statement.once);

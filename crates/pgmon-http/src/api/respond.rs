@@ -49,12 +49,9 @@ pub fn write<T: Serialize>(
     }
     let mut value = serde_json::to_value(answer).map_err(broken)?;
     Ok(match shape(&mut value, rows, asked.csv)? {
-        Some((name, csv)) => Built {
-            text: csv,
-            content_type: CSV,
-            file_name: Some(format!("pgmon-{name}.csv")),
-            holds_until,
-        },
+        Some((name, csv)) => {
+            Built { text: csv, content_type: CSV, file_name: Some(format!("pgmon-{name}.csv")), holds_until }
+        }
         None => {
             let text = serde_json::to_string(&value).map_err(broken)?;
             Built { text, content_type: JSON, file_name: None, holds_until }
@@ -111,11 +108,7 @@ pub fn fresh<T: Serialize>(asked: &Asked, answer: &Answer<T>) -> Result<Response
 /// `GET /api/v1/openapi.json`.
 pub async fn openapi(headers: HeaderMap) -> Response {
     let gzip = takes_gzip(&headers);
-    let body = if gzip {
-        gzip_text(super::OPENAPI)
-    } else {
-        Bytes::from_static(super::OPENAPI.as_bytes())
-    };
+    let body = if gzip { gzip_text(super::OPENAPI) } else { Bytes::from_static(super::OPENAPI.as_bytes()) };
     let mut response = (StatusCode::OK, body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));

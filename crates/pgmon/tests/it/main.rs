@@ -9,8 +9,10 @@
 )]
 
 mod agent;
+mod api;
 mod canary;
 mod command_line;
+mod configuration;
 mod doctor;
 mod documentation;
 mod endpoint;
@@ -18,6 +20,7 @@ mod engine;
 mod examples;
 mod faults;
 mod guardrails;
+mod history;
 mod hour;
 mod many;
 mod page;

@@ -5,7 +5,7 @@ use crate::page::Page;
 use crate::rig::{Rig, clock};
 use anyhow::Result;
 use pgmon_core::clock::Clock as _;
-use pgmon_core::snapshot::Up;
+use pgmon_core::snapshot::{Snapshot, Up};
 use pgmon_http::health;
 use pgmon_testkit::{Fault, Proxy, Server, Tier, on_each_major};
 use std::time::{Duration, Instant};
@@ -102,6 +102,36 @@ on_each_major! { [pg16 16]
         rig.settle().await;
         assert!(rig.snapshot(0).up.is_up());
         assert_eq!(rig.snapshot(0).connect_errors, 0, "it has not failed");
+        Ok(())
+    }
+}
+
+on_each_major! { [pg18 18]
+    async fn who_takes_turns_forgets_its_failures_once_all_is_well(major: Major) -> Result<()> {
+        let server = Server::start(major).await?;
+        let password = server.create_monitor("pgmon", Tier::T0).await?;
+        let way = Proxy::start(server.port())?;
+        let dsn = way.dsn_as("pgmon", &password, "postgres");
+        let databases = format!("[{{name: e0, dsn: '{dsn}'}}, {{name: e1, dsn: '{dsn}'}}]");
+        let rig =
+            Rig::with(&[("PGMON_DATABASES", &databases), ("PGMON_LIMITS_CONNECTIONS_PER_SERVER", "1")]).await;
+        let all = |is_so: &dyn Fn(&Snapshot) -> bool| (0..2).all(|n| is_so(&rig.snapshot(n)));
+        let is_up = |s: &Snapshot| s.up.is_up();
+        rig.until("both are up", 60, || all(&is_up)).await;
+        way.set(Fault::Refuse).await?;
+        rig.until("both are quarantined", 180, || all(&|s| s.quarantined_until.is_some())).await;
+        way.set(Fault::Pass).await?;
+        rig.until("both are up again", 120, || all(&is_up)).await;
+        let connects = rig.snapshot(0).connects;
+        for _ in 0..12 {
+            rig.advance(Duration::from_secs(15)).await;
+        }
+        assert!(rig.snapshot(0).connects >= connects + 4, "they take turns");
+        way.set(Fault::Refuse).await?;
+        for n in 0..2 {
+            rig.until("it is down", 60, || !rig.snapshot(n).up.is_up()).await;
+            assert_eq!(rig.snapshot(n).quarantined_until, None, "the first failure in a row");
+        }
         Ok(())
     }
 }

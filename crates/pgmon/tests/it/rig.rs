@@ -11,9 +11,11 @@ use pgmon_config::{Config, LoadOptions};
 use pgmon_core::snapshot::{CollectorState, Snapshot};
 use pgmon_secrets::Keyring;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use tokio::task;
 
 /// What is watched as `pgmon agent` would, without HTTP.
 pub struct Rig {
@@ -23,6 +25,8 @@ pub struct Rig {
     /// What is to be watched how, from now on.
     pub plans: watch::Sender<Arc<Plan>>,
     tasks: usize,
+    /// The drivers' tasks, by entry, once they run.
+    drivers: OnceLock<Vec<task::Id>>,
     _stop: watch::Sender<bool>,
 }
 
@@ -81,17 +85,23 @@ impl Rig {
             ready.drivers.push(Driver::new(shared.clone(), entry, cell, logins));
         }
         let tasks = ready.drivers.len() + ready.roamers.len();
-        (Self { clock, fleet, permits, plans, tasks, _stop: stop }, ready)
+        (Self { clock, fleet, permits, plans, tasks, drivers: OnceLock::new(), _stop: stop }, ready)
     }
 
     pub fn run(&self, ready: Ready) {
-        ready.drivers.into_iter().for_each(|driver| drop(tokio::spawn(driver.run())));
+        let drivers = ready.drivers.into_iter().map(|driver| tokio::spawn(driver.run()).id());
+        self.drivers.set(drivers.collect()).expect("they are run once");
         ready.roamers.into_iter().for_each(|roamer| drop(tokio::spawn(roamer.run())));
     }
 
     /// Waits until all have done what is due and sleep.
     pub async fn settle(&self) {
         self.wait("everybody sleeps", || self.clock.is_idle(self.tasks)).await;
+    }
+
+    /// Whether the drivers of these entries have done what is due and sleep, whatever the others do.
+    pub fn sleep(&self, entries: Range<usize>) -> bool {
+        self.clock.all_sleep(&self.drivers.get().expect("they run")[entries])
     }
 
     /// Waits, without moving the clock.

@@ -1,6 +1,6 @@
 //! How a database comes to be watched: leave to connect, the connection, facts and audit.
 
-use super::{DENIED_FOR, Driver, Ended, pulse};
+use super::{Driver, Ended, pulse};
 use crate::poller::permits::{Permit, Permits};
 use crate::poller::timer::Timer;
 use crate::postgres::audit::Audit;
@@ -45,6 +45,8 @@ impl From<QueryError> for Rejection {
 struct Learned {
     /// Whether it is the server that was watched before.
     same: bool,
+    /// Whether the facts were read, and not found to hold still.
+    anew: bool,
     /// Loops with collectors that may see more than before.
     revived: Vec<Loop>,
 }
@@ -118,7 +120,7 @@ impl Driver {
         self.login = Some(login);
         self.snapshot.connects += 1;
         let learned = if !self.must_learn(self.shared.timer.mono()) && self.is_known(&mut session).await? {
-            Learned { same: true, revived: Vec::new() }
+            Learned { same: true, anew: false, revived: Vec::new() }
         } else {
             let learned = self.learn(&mut session).await?;
             self.learned_at = Some(self.shared.timer.mono());
@@ -134,6 +136,9 @@ impl Driver {
             if !(learned.same && fresh) || cut || learned.revived.contains(&state.name) {
                 schedule.restart(now);
             }
+        }
+        if learned.anew {
+            self.retry_denied();
         }
         Ok(session)
     }
@@ -177,6 +182,7 @@ impl Driver {
                 schedule.restart(now);
             }
         }
+        self.retry_denied();
         Ok(())
     }
 
@@ -201,7 +207,7 @@ impl Driver {
         let same = known && self.engine.is_some();
         if !same {
             // Rounds that were to be gone on with belong to the server before.
-            self.close_rounds();
+            self.close_rounds(false);
         }
         let mut revived = Vec::new();
         let alike = self.engine.as_ref().is_some_and(|engine| same_data(engine.facts(), &facts));
@@ -211,13 +217,6 @@ impl Driver {
             // the start, who is in a Top-N) still holds, and what counts anew they tell by its origin.
             Some(engine) if alike => {
                 revived = engine.set_facts(facts.clone());
-                let now = self.shared.timer.mono();
-                let loops = &self.snapshot.loops;
-                let rested = |which: &Loop| {
-                    let ended = loops.get(which.index()).and_then(|state| state.ended_mono);
-                    ended.is_none_or(|at| now.saturating_sub(at) >= DENIED_FOR)
-                };
-                revived.extend(engine.retry_denied().into_iter().filter(rested));
             }
             _ => {
                 let plan = &self.plan;
@@ -234,7 +233,7 @@ impl Driver {
         }
         self.snapshot.server_key = Some(key.into());
         self.snapshot.server = Some(Arc::new(facts.server_info()));
-        Ok(Learned { same, revived })
+        Ok(Learned { same, anew: true, revived })
     }
 
     async fn audit(

@@ -44,8 +44,11 @@ impl Driver {
             {
                 if let Some(round) = round.take() {
                     tracing::debug!(loop = which.name(), "begins again with the new configuration");
+                    let partial = round.is_partial();
                     engine.abandon(round);
-                    schedule.restart(now);
+                    if !partial {
+                        schedule.restart(now);
+                    }
                 }
             }
             engine.replan(plan.settings.clone());

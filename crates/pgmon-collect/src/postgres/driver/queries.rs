@@ -1,14 +1,13 @@
 //! The queries of the configuration, between the loops' statements.
 //!
 //! They share the entry's connection, and go behind hot_path and workload; with the slower loops they take
-//! turns, statement by statement, so that neither starves the other.
+//! turns (see [`Turns`](super::turns::Turns)).
 
 use super::{Driver, Ended};
 use crate::postgres::custom::{Custom, Defaults, Place};
 use crate::postgres::plan::Plan;
 use crate::postgres::session::Session;
 use pgmon_config::Entry;
-use pgmon_core::snapshot::Loop;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,34 +33,14 @@ impl Driver {
         self.custom.due(self.snapshot.leads, &self.peers())
     }
 
-    /// When there is something to do again.
-    pub(super) fn next_work(&self) -> Duration {
-        let due = self.next_due().0;
-        self.query_due().map_or(due, |query| query.min(due))
-    }
-
-    /// Whether a query that is due comes before the most urgent loop.
-    pub(super) fn query_comes_first(&self, urgent: Option<Loop>) -> bool {
-        match urgent {
-            None => true,
-            // It has just worked, and others have their turn.
-            Some(Loop::HotPath) => self.turn.is_some_and(|(_, left)| !left.is_zero()),
-            Some(Loop::Workload) => false,
-            Some(Loop::Storage | Loop::Hourly) => !self.asked,
-        }
-    }
-
     /// Runs the query that is due.
     pub(super) async fn ask(&mut self, session: &mut Session) -> Result<(), Ended> {
         let clock = self.shared.timer.clone();
         let before = clock.mono();
         let (leads, peers) = (self.snapshot.leads, self.peers());
-        self.asked = true;
         let ran = self.custom.run_next(session, leads, &peers, &*clock).await;
         let now = clock.mono();
-        if let Some((_, left)) = &mut self.turn {
-            *left = left.saturating_sub(now.saturating_sub(before));
-        }
+        self.turns.asked(now.saturating_sub(before));
         ran.map_err(Ended::Lost)?;
         self.snapshot.alive_mono = Some(now);
         if self.custom.due(leads, &peers).is_none_or(|due| due > now) {

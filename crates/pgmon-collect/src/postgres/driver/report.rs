@@ -91,7 +91,7 @@ impl Driver {
     /// Notes that the database is not watched for lack of a free connection.
     pub(super) fn keeps_waiting(&mut self, why: String) {
         // What was under way is not gone on with: by the time there is a connection it would be old.
-        self.close_rounds();
+        self.close_rounds(false);
         self.resign();
         if self.told.is_news(&why, self.shared.timer.mono()) {
             tracing::warn!("{why}");

@@ -1,6 +1,6 @@
 //! A loop's round over the collectors of one database, and who must run less often.
 
-use super::Engine;
+use super::{Engine, Slot};
 use crate::postgres::collector::Scope;
 use crate::postgres::facts::Choice;
 use crate::postgres::run::{Progress, Running};
@@ -21,6 +21,9 @@ const PERMISSION_DENIED: &str = "42501";
 /// A collector that does not fit its loop's budget is run at least this often.
 const LONGEST_STRIDE: u32 = 16;
 
+/// What the server refused is not tried again sooner, however often the connection is made anew.
+const DENIED_FOR: Duration = Duration::from_secs(300);
+
 /// A loop's round that has begun.
 pub struct Round {
     in_loop: Loop,
@@ -34,6 +37,8 @@ pub struct Round {
     over: Option<String>,
     /// Whether collectors were left out for lack of time.
     cut: bool,
+    /// Whether it is none of the loop's ticks: a few of its collectors run out of turn.
+    partial: bool,
 }
 
 impl Round {
@@ -49,7 +54,23 @@ impl Round {
             ran: Vec::new(),
             over: None,
             cut: false,
+            partial: false,
         }
+    }
+
+    /// How long its statements took so far.
+    pub fn spent(&self) -> Duration {
+        self.spent
+    }
+
+    /// Whether it is none of the loop's ticks, and tells nothing of the loop.
+    pub fn is_partial(&self) -> bool {
+        self.partial
+    }
+
+    /// Whether no collector has come to anything in it.
+    pub fn is_untouched(&self) -> bool {
+        self.ran.is_empty() && self.running.is_none() && self.failed == 0
     }
 }
 
@@ -85,7 +106,7 @@ impl Engine {
                     self.cardinality.forget(&slot.state.collector, self.visited.as_ref());
                 }
                 // Who leads finds out, and says so.
-                if std::mem::take(&mut slot.denied) {
+                if slot.denied.take().is_some() {
                     slot.state.outcome = Outcome::Skipped { reason: "not run yet".into() };
                     slot.state.blind.clear();
                 }
@@ -102,6 +123,26 @@ impl Engine {
             queue.push_back(index);
         }
         Round::new(in_loop, clock.wall(), queue)
+    }
+
+    /// A round of those collectors of a loop alone that the server refused a right when they last ran, if
+    /// there are any whose turn it is. Facts cannot tell whether the right was given back.
+    pub fn retry_denied(&mut self, in_loop: Loop, leads: bool, clock: &dyn Clock) -> Option<Round> {
+        let now = clock.mono();
+        let is_meant = |slot: &Slot| {
+            slot.state.in_loop == in_loop
+                && matches!(slot.choice, Choice::Run(_))
+                && (leads || slot.registered.spec.scope != Scope::Server)
+                && slot.denied.is_some_and(|at| now.saturating_sub(at) >= DENIED_FOR)
+        };
+        let queue: VecDeque<usize> = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| is_meant(slot))
+            .map(|(index, _)| index)
+            .collect();
+        (!queue.is_empty()).then(|| Round { partial: true, ..Round::new(in_loop, clock.wall(), queue) })
     }
 
     /// Runs the round's next statement.
@@ -146,6 +187,14 @@ impl Engine {
         let before = running.spent();
         let progress = running.step(slot.steps.as_mut(), session, limits.statement.min(left), clock).await;
         let took = running.spent().saturating_sub(before);
+        let progress = match progress {
+            // It only noticed that the connection was dead: that is not its failure, and it has not run.
+            Progress::Failed(error) if error.is_fatal() && !session.has_sent() => {
+                round.queue.push_front(index);
+                return Step::Lost(error);
+            }
+            progress => progress,
+        };
         spent += took;
         round.spent += took;
         if matches!(progress, Progress::More) {
@@ -164,7 +213,7 @@ impl Engine {
                 Step::Continue
             }
             Progress::Failed(error) if error.sqlstate() == Some(PERMISSION_DENIED) => {
-                self.denied(index, &error);
+                self.denied(index, &error, clock.mono());
                 Step::Continue
             }
             Progress::Failed(error) => {
@@ -199,6 +248,10 @@ impl Engine {
             for index in &round.ran {
                 self.relax(*index);
             }
+        }
+        if round.partial {
+            loop_state.errors += round.failed;
+            return;
         }
         let stretched: Vec<String> = self
             .slots
@@ -248,6 +301,11 @@ impl Engine {
             && let Some(slot) = self.slots.get_mut(index)
         {
             slot.steps.abort();
+        }
+        for index in round.queue {
+            if let Some(slot) = self.slots.get_mut(index) {
+                slot.skip = 0;
+            }
         }
     }
 
