@@ -351,9 +351,9 @@ function Grid({
             found.slice(0, 400).map((row) => row.original.row),
           ) +
           (column === columns[0] ? 24 : 0) +
-          (cells?.[column.key] !== undefined && isNumeric(column.kind) ? 66 : 0),
+          (column.drawn === true ? 66 : 0),
       ),
-    [columns, found, cells],
+    [columns, found],
   );
   const least = widths.reduce((sum, each) => sum + each, 0);
   // What is left over goes to one column, that of the longest texts, so that figures stay beside their names.

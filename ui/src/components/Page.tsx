@@ -203,6 +203,16 @@ export function Facts({ rows, columns }: { rows: readonly Row[]; columns: readon
   );
 }
 
+/** Of a page that is made of several of the API's: whose figure or panel it is, where its own name does not say. */
+const PREFIXES: Record<string, string> = { indexes: 'Indexes', bloat: 'Bloat' };
+
+function prefixed(source: string, text: string): string {
+  const prefix = PREFIXES[source];
+  return prefix === undefined || text.toLowerCase().startsWith(prefix.toLowerCase())
+    ? text
+    : `${prefix}: ${text.charAt(0).toLowerCase()}${text.slice(1)}`;
+}
+
 const NO_COLUMNS: readonly ColumnSpec[] = [];
 const NO_ROWS: readonly Row[] = [];
 
@@ -234,8 +244,9 @@ interface FrameProps {
 
 function PanelOf({ view, loaded }: { view: PanelView; loaded: Loaded }) {
   const name = view.name.slice(view.name.indexOf('.') + 1);
-  const panel = loaded.answer.data.panels[name];
-  if (panel === undefined) return null;
+  const found = loaded.answer.data.panels[name];
+  if (found === undefined) return null;
+  const panel = { ...found, title: prefixed(loaded.source, found.title) };
   const rows = panel.rows ?? NO_ROWS;
   if (view.optional === true && rows.length === 0 && panel.state === 'ok') return null;
   const frame = {
@@ -308,7 +319,9 @@ export function Page({ view, above }: { view: PageView; above?: (loaded: readonl
   );
   const failed = queries.find(({ query }) => query.isError);
   const figures = loaded
-    .flatMap(({ answer }) => answer.data.figures)
+    .flatMap(({ source, answer }) =>
+      answer.data.figures.map((figure) => ({ ...figure, label: prefixed(source, figure.label) })),
+    )
     .filter((each, i, all) => all.findIndex((other) => other.id === each.id) === i);
   const charts = useCharts(figures, view.charts);
   const first = loaded[0];

@@ -77,7 +77,7 @@ export function formatCount(value: number): string {
   ] as const) {
     if (size < limit) return `${digits(value / { k: 1e3, M: 1e6, G: 1e9 }[unit], 3)} ${unit}`;
   }
-  return `${digits(value / 1e12, 3)} T`;
+  return size < 999.5e12 ? `${digits(value / 1e12, 3)} T` : value.toExponential(2);
 }
 
 export function formatRatio(ratio: number): string {
@@ -157,7 +157,7 @@ const UNIT_ENDS: [RegExp, Kind][] = [
   [/_ms(_since_reset)?$/, 'milliseconds'],
   [/(^|_)(ratio|share)(_since_reset)?$/, 'ratio'],
   [/^pct_/, 'percent'],
-  [/_at$|^since$|^stats_reset$|_reset$|_from$|^next_upper$|_failure$/, 'time'],
+  [/_at$|^at$|^since$|^stats_reset$|_reset$|_from$|^next_upper$|_failure$/, 'time'],
 ];
 
 const BY_NAME: Record<string, Kind> = {
