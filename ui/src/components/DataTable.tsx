@@ -66,8 +66,8 @@ function widthOf(column: Column, rows: readonly Row[]): number {
   if (column.kind === 'level') longest = 12;
   if (column.kind === 'remedy') longest = 18;
   const most = column.kind === 'sql' ? 460 : 300;
-  const perCharacter = column.kind === 'queryid' || column.kind === 'sql' ? 7.6 : 7.1;
-  return Math.round(Math.max(60, column.label.length * 6.7 + 34, Math.min(most, longest * perCharacter + 26)));
+  const perCharacter = column.kind === 'queryid' || column.kind === 'sql' ? 7.8 : 7.6;
+  return Math.round(Math.max(60, column.label.length * 7 + 32, Math.min(most, longest * perCharacter + 26)));
 }
 
 function isRemedy(value: unknown): value is Remedy {

@@ -62,7 +62,7 @@ describe('numbers', () => {
     [1_234_567, '1.23 M'],
     [999_600, '1 M'],
     [4.2e12, '4.2 T'],
-    [9_223_372_036_854_775_807, '9.22e+18'],
+    [2 ** 63, '9.22e+18'],
   ])('%d is %s', (value, text) => expect(formatCount(value)).toBe(text));
 
   it.each([
