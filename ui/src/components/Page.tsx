@@ -6,7 +6,7 @@ import type { Answer, Executed, Figure, GenericPage, Panel, Row, TargetRef, Verd
 import { useAddress } from '../lib/address';
 import type { ColumnSpec } from '../lib/columns';
 import { columnsOf } from '../lib/columns';
-import { formatAge } from '../lib/format';
+import { formatAge, rateOf } from '../lib/format';
 import { forTarget } from '../lib/search';
 import { HistoryChart } from './Chart';
 import { useDataTable } from './DataTable';
@@ -281,7 +281,7 @@ export function Charts({ figures, shown }: { figures: readonly Figure[]; shown: 
             key={figure.id}
             title={figure.label}
             metric={figure.history}
-            unit={figure.unit === 'count' && figure.history.counter ? 'per_second' : figure.unit}
+            unit={figure.history.counter ? rateOf(figure.unit) : figure.unit}
             thresholds={figure.thresholds}
           />
         ),

@@ -100,6 +100,8 @@ export function formatValue(value: number | null | undefined, kind: string): str
       return formatDuration(value);
     case 'milliseconds':
       return formatDuration(value / 1000);
+    case 'seconds_per_second':
+      return `${formatDuration(value)}/s`;
     case 'ratio':
       return formatRatio(value);
     case 'percent':
@@ -109,6 +111,11 @@ export function formatValue(value: number | null | undefined, kind: string): str
     default:
       return formatCount(value);
   }
+}
+
+/** What a counter's rate is counted in. */
+export function rateOf(unit: string): string {
+  return { bytes: 'bytes_per_second', seconds: 'seconds_per_second', count: 'per_second' }[unit] ?? unit;
 }
 
 /** A moment, in the reader's time zone or UTC; the zone is always said. */
@@ -145,6 +152,7 @@ const WORDS: Record<string, string> = {
   queryid: 'Query ID',
   relkind: 'Kind',
   blks: 'blocks',
+  blk: 'blocks',
   tup: 'rows',
 };
 
@@ -197,7 +205,7 @@ export function labelOf(name: string): string {
     )
     .replace(/_per_second$/, '/s')
     .replace(/_bytes_per_day$/, '/day')
-    .replace(/_since_reset$/, ' since reset');
+    .replace(/(_ms|_seconds)?_since_reset$/, ' since reset');
   const words = bare.split(/[_\s]+/).map((word) => WORDS[word] ?? word);
   const text = words.join(' ');
   return text.charAt(0).toUpperCase() + text.slice(1);
