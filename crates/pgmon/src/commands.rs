@@ -87,7 +87,7 @@ fn with_config(
     }
     match read(&options(source), &mut BTreeSet::new()) {
         Ok(loaded) => {
-            for warning in &loaded.warnings {
+            for warning in loaded.warnings.iter().chain(&loaded.unready) {
                 eprintln!("warning: {warning}");
             }
             then(loaded)
