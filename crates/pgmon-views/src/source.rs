@@ -324,6 +324,7 @@ impl Found<'_> {
     pub fn is_current(&self, now: Now) -> bool {
         let keeps = self.state.keeps(self.snapshot.of(self.state.in_loop).interval);
         self.state.good.as_ref().is_some_and(|good| now.mono.saturating_sub(good.at_mono) <= keeps)
+            && self.snapshot.up.is_up()
             && self.snapshot.values_are_current(now.mono)
     }
 
