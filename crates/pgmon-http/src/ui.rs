@@ -70,8 +70,9 @@ pub(crate) async fn fallback(prefix: Extension<Prefix>, request: Request) -> Res
     if reads && let Some(found) = file(&request) {
         return found;
     }
-    let path = request.uri().path();
-    let is_page = path != "/api" && !path.starts_with("/api/") && !path.starts_with("/-/");
+    // Who asks for these wants what is there, not a page that says that nothing is.
+    let first = request.uri().path().trim_start_matches('/').split('/').next();
+    let is_page = !matches!(first, Some("api" | "assets" | "-"));
     if reads && is_page && wants_html(request.headers()) {
         return index(prefix, request.headers().clone()).await;
     }

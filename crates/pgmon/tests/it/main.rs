@@ -9,6 +9,7 @@
 )]
 
 mod agent;
+mod browser;
 mod canary;
 mod command_line;
 mod configuration;
