@@ -10,6 +10,7 @@
 
 mod agent;
 mod browser;
+mod api;
 mod canary;
 mod command_line;
 mod configuration;
@@ -20,6 +21,7 @@ mod engine;
 mod examples;
 mod faults;
 mod guardrails;
+mod history;
 mod hour;
 mod many;
 mod page;
