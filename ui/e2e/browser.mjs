@@ -83,6 +83,13 @@ export async function scheme(context, name) {
   await context.addInitScript((value) => localStorage.setItem('pgmon.scheme', value), name);
 }
 
+/** The pages with a statement that the server has. */
+export async function pagesOf(base, query) {
+  const answer = await fetch(new URL(`api/v1/top-queries${query}`, base)).then((response) => response.json());
+  const queryid = answer.data.panels.statements.rows?.[0]?.queryid;
+  return queryid === undefined ? PAGES : { ...PAGES, statement: `queries/${queryid}` };
+}
+
 /** How much wider than the window the page is. */
 export function overflow(page) {
   return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

@@ -11,9 +11,17 @@ const TYPES = {
   '.svg': 'image/svg+xml',
   '.html': 'text/html; charset=utf-8',
 };
-const dist = new URL('../dist/', import.meta.url).pathname;
+const DIST = new URL('../dist/', import.meta.url).pathname;
 
-export function serve({ port = 0, prefix = '/', databases = 1 } = {}) {
+/** An answer of a real pgmon, for work on the UI without embedding it at each step. */
+async function forward(address, response) {
+  const answered = await fetch(address).catch(() => undefined);
+  response.statusCode = answered?.status ?? 502;
+  response.setHeader('content-type', answered?.headers.get('content-type') ?? 'text/plain');
+  response.end(answered === undefined ? 'pgmon does not answer' : Buffer.from(await answered.arrayBuffer()));
+}
+
+export function serve({ port = 0, prefix = '/', databases = 1, api = process.env.PGMON_API, dist = DIST } = {}) {
   const server = createServer((request, response) => {
     const url = new URL(request.url, 'http://x');
     response.setHeader('content-security-policy', CSP);
@@ -22,6 +30,7 @@ export function serve({ port = 0, prefix = '/', databases = 1 } = {}) {
       return response.end();
     }
     const path = url.pathname.slice(prefix.length);
+    if (path.startsWith('api/') && api !== undefined) return void forward(`${api}${path}${url.search}`, response);
     if (path.startsWith('api/')) {
       const { status, body } = answer(url, databases);
       response.statusCode = status;

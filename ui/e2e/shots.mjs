@@ -1,6 +1,6 @@
 // Screenshots to look at: `PGMON_URL=... node e2e/shots.mjs [PAGE...]`; without a server, of the fixtures.
 import { mkdirSync } from 'node:fs';
-import { open, overflow, PAGES, SIZES, scheme, settled, watched } from './browser.mjs';
+import { open, overflow, pagesOf, SIZES, scheme, settled, watched } from './browser.mjs';
 
 const out = process.env.OUT ?? new URL('./out/', import.meta.url).pathname;
 mkdirSync(out, { recursive: true });
@@ -16,7 +16,7 @@ for (const theme of (process.env.THEMES ?? 'light').split(',')) {
   const { context, close } = await open();
   await scheme(context, theme);
   const { page, complaints } = await watched(context);
-  for (const [name, path] of Object.entries(PAGES)) {
+  for (const [name, path] of Object.entries(await pagesOf(base, query))) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
     for (const size of SIZES.slice(0, Number(process.env.SIZES ?? 2))) {
       await page.setViewportSize(size);

@@ -96,7 +96,7 @@ export function HistoryChart({
   return (
     <section className="chart" aria-label={title} data-hold>
       <div className="chart-head">
-        <h3>{title}</h3>
+        <h2>{title}</h2>
         <span className="muted">{range.label}</span>
         <button
           type="button"
@@ -145,7 +145,8 @@ export function HistoryChart({
                   <svg className="swatch" viewBox="0 0 10 10" aria-hidden="true">
                     <rect width="10" height="10" rx="2" fill={`var(${COLOURS[i]})`} />
                   </svg>
-                  {seriesName(each, 'value')} <b>{value === null ? UNKNOWN : formatValue(value, unit)}</b>
+                  {lines.length === 1 ? 'value' : seriesName(each, 'value')}{' '}
+                  <b>{value === null ? UNKNOWN : formatValue(value, unit)}</b>
                   {range ? ` (${formatValue(low, unit)} to ${formatValue(high, unit)})` : ''}
                 </span>
               );

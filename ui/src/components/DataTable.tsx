@@ -9,7 +9,7 @@ import {
   useReactTable,
 } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
+import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { Remedy, Row } from '../api/types';
 import { useAddress } from '../lib/address';
 import { type Column, type ColumnSpec, columnsOf, rowIds } from '../lib/columns';
@@ -27,6 +27,8 @@ interface Entry {
 export interface TableProps {
   /** Tells its parameters in the address from those of others. */
   name: string;
+  /** What it is called where it is not seen. */
+  label: string;
   rows: readonly Row[];
   columns: readonly ColumnSpec[];
   /** What to sort by at first: `-total_bytes`. Without it, the order of the answer. */
@@ -40,6 +42,7 @@ export interface TableProps {
 /** More rows than this are drawn only where they are seen. */
 const VIRTUAL_FROM = 60;
 const ROW_HEIGHT = 33;
+const DETAIL_HEIGHT = 320;
 
 function comparable(value: unknown, kind: string): unknown {
   if (value === null || value === undefined) return undefined;
@@ -63,8 +66,8 @@ function widthOf(column: Column, rows: readonly Row[]): number {
   if (column.kind === 'level') longest = 12;
   if (column.kind === 'remedy') longest = 18;
   const most = column.kind === 'sql' ? 460 : 300;
-  const perCharacter = column.kind === 'queryid' || column.kind === 'sql' ? 7.6 : 7.1;
-  return Math.round(Math.max(60, column.label.length * 6.7 + 34, Math.min(most, longest * perCharacter + 26)));
+  const perCharacter = column.kind === 'queryid' || column.kind === 'sql' ? 7.8 : 7.6;
+  return Math.round(Math.max(60, column.label.length * 7 + 32, Math.min(most, longest * perCharacter + 26)));
 }
 
 function isRemedy(value: unknown): value is Remedy {
@@ -99,6 +102,7 @@ function Detail({ row, columns, more }: { row: Row; columns: readonly Column[]; 
 
 function Tools({
   name,
+  label,
   all,
   visible,
   shown,
@@ -106,6 +110,7 @@ function Tools({
   onColumns,
 }: {
   name: string;
+  label: string;
   all: readonly Column[];
   visible: ReadonlySet<string>;
   shown: readonly Row[];
@@ -122,7 +127,7 @@ function Tools({
           className="filter"
           type="search"
           placeholder="Filter rows"
-          aria-label={`Filter rows of ${name}`}
+          aria-label={`Filter rows of ${label}`}
           value={search[key] ?? ''}
           onChange={(event) => change({ [key]: event.currentTarget.value || undefined })}
         />
@@ -181,7 +186,7 @@ function Tools({
 }
 
 /** The table, and its tools to be put into the panel's head. */
-export function useDataTable({ name, rows, columns, sort, cells, detail }: TableProps): {
+export function useDataTable({ name, label, rows, columns, sort, cells, detail }: TableProps): {
   tools: ReactNode;
   table: ReactNode;
 } {
@@ -212,13 +217,21 @@ export function useDataTable({ name, rows, columns, sort, cells, detail }: Table
   );
   const sorting = parseSort(search[`s.${name}`] ?? sort);
   const sortable = sorting !== undefined && all.some((column) => column.key === sorting.key);
+  const [sortKey, sortDesc] = sortable ? [sorting.key, sorting.desc] : [undefined, false];
+  // The same array as long as it says the same: a new one would sort anew at each drawing.
+  const sortingState = useMemo(
+    () => (sortKey === undefined ? [] : [{ id: sortKey, desc: sortDesc }]),
+    [sortKey, sortDesc],
+  );
   const table = useReactTable({
     data: entries,
     columns: defs,
     state: {
-      sorting: sortable ? [{ id: sorting.key, desc: sorting.desc }] : [],
+      sorting: sortingState,
       globalFilter: search[`q.${name}`] ?? '',
     },
+    autoResetPageIndex: false,
+    autoResetExpanded: false,
     getRowId: (entry) => entry.id,
     getCoreRowModel: getCoreRowModel(),
     getSortedRowModel: getSortedRowModel(),
@@ -241,6 +254,7 @@ export function useDataTable({ name, rows, columns, sort, cells, detail }: Table
     tools: (
       <Tools
         name={name}
+        label={label}
         all={all}
         visible={visible}
         shown={found.map((entry) => entry.original.row)}
@@ -251,6 +265,7 @@ export function useDataTable({ name, rows, columns, sort, cells, detail }: Table
     table: (
       <Grid
         name={name}
+        label={label}
         found={found}
         total={rows.length}
         columns={seen}
@@ -270,6 +285,7 @@ export function DataTable(props: TableProps) {
 
 function Grid({
   name,
+  label,
   found,
   total,
   columns,
@@ -280,6 +296,7 @@ function Grid({
   detail,
 }: {
   name: string;
+  label: string;
   found: TableRow<Entry>[];
   total: number;
   columns: readonly Column[];
@@ -306,12 +323,16 @@ function Grid({
     [found, openId],
   );
   const virtual = items.length > VIRTUAL_FROM;
+  // The same functions as long as the rows are the same: new ones would make it measure anew at each drawing.
+  const sizeOf = useCallback((i: number) => (items[i]?.detail === true ? DETAIL_HEIGHT : ROW_HEIGHT), [items]);
+  const keyOf = useCallback((i: number) => `${items[i]?.row.id} ${items[i]?.detail}`, [items]);
+  const scrolled = useCallback(() => scroller.current, []);
   const virtualizer = useVirtualizer({
     count: items.length,
     enabled: virtual,
-    getScrollElement: () => scroller.current,
-    estimateSize: (i) => (items[i]?.detail === true ? 320 : ROW_HEIGHT),
-    getItemKey: (i) => `${items[i]?.row.id} ${items[i]?.detail}`,
+    getScrollElement: scrolled,
+    estimateSize: sizeOf,
+    getItemKey: keyOf,
     overscan: 12,
   });
   useEffect(() => {
@@ -330,9 +351,9 @@ function Grid({
             found.slice(0, 400).map((row) => row.original.row),
           ) +
           (column === columns[0] ? 24 : 0) +
-          (cells?.[column.key] !== undefined && isNumeric(column.kind) ? 66 : 0),
+          (column.drawn === true ? 66 : 0),
       ),
-    [columns, found, cells],
+    [columns, found],
   );
   const least = widths.reduce((sum, each) => sum + each, 0);
   // What is left over goes to one column, that of the longest texts, so that figures stay beside their names.
@@ -352,7 +373,7 @@ function Grid({
   if (total > 0 && found.length === 0) return <p className="empty">No row has that text.</p>;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls
-    <section className="scroller" ref={scroller} data-hold tabIndex={0} aria-label={`Rows of ${name}`}>
+    <section className="scroller" ref={scroller} data-hold tabIndex={0} aria-label={`Rows of ${label}`}>
       <table
         className="grid"
         aria-rowcount={found.length + 1}
@@ -412,7 +433,7 @@ function Grid({
             }
             const open = id === openId;
             return (
-              <tr key={id} className="row" data-index={i} ref={virtual ? virtualizer.measureElement : undefined}>
+              <tr key={id} className="row">
                 {columns.map((column, place) => {
                   const text = textOf(column, row);
                   const inside = cells?.[column.key]?.(row) ?? column.text?.(row) ?? (

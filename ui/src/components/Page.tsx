@@ -6,7 +6,7 @@ import type { Answer, Executed, Figure, GenericPage, Panel, Row, TargetRef, Verd
 import { useAddress } from '../lib/address';
 import type { ColumnSpec } from '../lib/columns';
 import { columnsOf } from '../lib/columns';
-import { formatAge } from '../lib/format';
+import { formatAge, rateOf } from '../lib/format';
 import { forTarget } from '../lib/search';
 import { HistoryChart } from './Chart';
 import { useDataTable } from './DataTable';
@@ -203,13 +203,24 @@ export function Facts({ rows, columns }: { rows: readonly Row[]; columns: readon
   );
 }
 
+/** Of a page that is made of several of the API's: whose figure or panel it is, where its own name does not say. */
+const PREFIXES: Record<string, string> = { indexes: 'Indexes', bloat: 'Bloat' };
+
+function prefixed(source: string, text: string): string {
+  const prefix = PREFIXES[source];
+  return prefix === undefined || text.toLowerCase().startsWith(prefix.toLowerCase())
+    ? text
+    : `${prefix}: ${text.charAt(0).toLowerCase()}${text.slice(1)}`;
+}
+
 const NO_COLUMNS: readonly ColumnSpec[] = [];
 const NO_ROWS: readonly Row[] = [];
 
 function TablePanel({ view, panel, frame }: { view: PanelView; panel: Panel; frame: Omit<FrameProps, 'panel'> }) {
   const rows = panel.rows ?? NO_ROWS;
   const { tools, table } = useDataTable({
-    name: view.name.replace(/^.*\./, '').replaceAll('_', '-'),
+    name: frame.id,
+    label: panel.title,
     rows,
     columns: view.columns ?? NO_COLUMNS,
     sort: view.sort,
@@ -233,12 +244,13 @@ interface FrameProps {
 
 function PanelOf({ view, loaded }: { view: PanelView; loaded: Loaded }) {
   const name = view.name.slice(view.name.indexOf('.') + 1);
-  const panel = loaded.answer.data.panels[name];
-  if (panel === undefined) return null;
+  const found = loaded.answer.data.panels[name];
+  if (found === undefined) return null;
+  const panel = { ...found, title: prefixed(loaded.source, found.title) };
   const rows = panel.rows ?? NO_ROWS;
   if (view.optional === true && rows.length === 0 && panel.state === 'ok') return null;
   const frame = {
-    id: view.name.replaceAll(/[._]/g, '-'),
+    id: view.name.replace(/^statements\/[^.]*/, 'statement').replaceAll(/[._]/g, '-'),
     executed: loaded.answer.executed,
     receivedAt: loaded.receivedAt,
     size: view.half !== true ? ('' as const) : view.tall === true ? ('half tall' as const) : ('half' as const),
@@ -269,7 +281,7 @@ export function Charts({ figures, shown }: { figures: readonly Figure[]; shown: 
             key={figure.id}
             title={figure.label}
             metric={figure.history}
-            unit={figure.unit === 'count' && figure.history.counter ? 'per_second' : figure.unit}
+            unit={figure.history.counter ? rateOf(figure.unit) : figure.unit}
             thresholds={figure.thresholds}
           />
         ),
@@ -307,7 +319,9 @@ export function Page({ view, above }: { view: PageView; above?: (loaded: readonl
   );
   const failed = queries.find(({ query }) => query.isError);
   const figures = loaded
-    .flatMap(({ answer }) => answer.data.figures)
+    .flatMap(({ source, answer }) =>
+      answer.data.figures.map((figure) => ({ ...figure, label: prefixed(source, figure.label) })),
+    )
     .filter((each, i, all) => all.findIndex((other) => other.id === each.id) === i);
   const charts = useCharts(figures, view.charts);
   const first = loaded[0];

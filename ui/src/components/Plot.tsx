@@ -6,6 +6,9 @@ import type { Series, Thresholds } from '../api/types';
 import { formatTime, formatValue } from '../lib/format';
 import { COLOURS, seriesName } from './Chart';
 
+/** Steps of an axis of bytes: 1, 2, 4, ... so that its marks are round in KiB and MiB. */
+const BINARY = Array.from({ length: 62 }, (_, i) => 2 ** i);
+
 interface Props {
   title: string;
   times: number[];
@@ -109,6 +112,7 @@ function options(props: Props, width: number, height: number, onCursor: (i: numb
         font,
         size: 64,
         space: 34,
+        ...(unit.startsWith('bytes') ? { incrs: BINARY } : {}),
         values: (_, splits) => splits.map((value) => formatValue(value, unit)),
       },
     ],

@@ -8,7 +8,7 @@ const TONES = { crit: 'var(--crit)', warn: 'var(--warn)', ok: 'var(--ok)', unkno
 export function Runway({ rows }: { rows: readonly Row[] }) {
   const timed = rows.filter((row) => typeof row.horizon_seconds === 'number');
   if (timed.length === 0) return null;
-  const longest = Math.max(86_400, ...timed.map((row) => Number(row.horizon_seconds)));
+  const longest = Math.max(30 * 86_400, ...timed.map((row) => Number(row.horizon_seconds)));
   return (
     <section className="panel" aria-labelledby="runway-head">
       <div className="panel-head">

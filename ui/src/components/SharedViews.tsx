@@ -14,7 +14,7 @@ export const PROGRESS = {
     { key: 'relation', label: 'Relation', text: qualified },
     'command',
     'phase',
-    { key: 'done', label: 'Progress' },
+    { key: 'done', drawn: true, label: 'Progress' },
     'unit',
     { key: 'running_seconds', label: 'Running for' },
     'blocked',
@@ -47,7 +47,7 @@ export const XMIN_HOLDERS = columns<Schemas['XminHorizonRow']>(
 
 export const STATEMENTS = columns<Schemas['StatementRow']>(
   { key: 'text', label: 'Statement' },
-  { key: 'time_share', label: 'Load', help: 'Share of the execution time of the last interval' },
+  { key: 'time_share', drawn: true, label: 'Load', help: 'Share of the execution time of the last interval' },
   { key: 'calls_per_second', label: 'Calls' },
   { key: 'mean_ms', label: 'Mean' },
   { key: 'p95_ms', label: 'p95' },

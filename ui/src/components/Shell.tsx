@@ -256,7 +256,7 @@ export function Shell() {
   const path = useRouterState({ select: (state) => state.location.pathname });
   const every = useEvery();
   const targets = fleet.data?.data.targets ?? [];
-  const one = targets.length === 1 ? targets[0] : undefined;
+  const one = targets.length === 1 ? targets[0] : targets.find((each) => each.db === target.db);
   const name = target.db ?? one?.db;
   const cluster = target.cluster ?? one?.cluster;
 

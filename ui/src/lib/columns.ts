@@ -10,6 +10,8 @@ export interface Column {
   help?: string | undefined;
   /** The text where it is more than the value. */
   text?: ((row: Row) => string | undefined) | undefined;
+  /** Whether its cells draw something beside the figure. */
+  drawn?: boolean | undefined;
 }
 
 interface Given {
@@ -18,6 +20,7 @@ interface Given {
   kind?: Kind;
   help?: string;
   text?: (row: Row) => string | undefined;
+  drawn?: boolean;
 }
 
 /** What a page says of a column; the rest follows from its name. */
@@ -54,6 +57,7 @@ function complete(spec: ColumnSpec, rows: readonly Row[]): Column {
     kind: given.kind ?? kindOf(given.key, sampleOf(rows, given.key)),
     help: given.help,
     text: given.text,
+    drawn: given.drawn,
   };
 }
 

@@ -62,6 +62,7 @@ describe('numbers', () => {
     [1_234_567, '1.23 M'],
     [999_600, '1 M'],
     [4.2e12, '4.2 T'],
+    [2 ** 63, '9.22e+18'],
   ])('%d is %s', (value, text) => expect(formatCount(value)).toBe(text));
 
   it.each([

@@ -77,7 +77,7 @@ export function formatCount(value: number): string {
   ] as const) {
     if (size < limit) return `${digits(value / { k: 1e3, M: 1e6, G: 1e9 }[unit], 3)} ${unit}`;
   }
-  return `${digits(value / 1e12, 3)} T`;
+  return size < 999.5e12 ? `${digits(value / 1e12, 3)} T` : value.toExponential(2);
 }
 
 export function formatRatio(ratio: number): string {
@@ -100,6 +100,8 @@ export function formatValue(value: number | null | undefined, kind: string): str
       return formatDuration(value);
     case 'milliseconds':
       return formatDuration(value / 1000);
+    case 'seconds_per_second':
+      return `${formatDuration(value)}/s`;
     case 'ratio':
       return formatRatio(value);
     case 'percent':
@@ -109,6 +111,11 @@ export function formatValue(value: number | null | undefined, kind: string): str
     default:
       return formatCount(value);
   }
+}
+
+/** What a counter's rate is counted in. */
+export function rateOf(unit: string): string {
+  return { bytes: 'bytes_per_second', seconds: 'seconds_per_second', count: 'per_second' }[unit] ?? unit;
 }
 
 /** A moment, in the reader's time zone or UTC; the zone is always said. */
@@ -145,6 +152,7 @@ const WORDS: Record<string, string> = {
   queryid: 'Query ID',
   relkind: 'Kind',
   blks: 'blocks',
+  blk: 'blocks',
   tup: 'rows',
 };
 
@@ -157,7 +165,7 @@ const UNIT_ENDS: [RegExp, Kind][] = [
   [/_ms(_since_reset)?$/, 'milliseconds'],
   [/(^|_)(ratio|share)(_since_reset)?$/, 'ratio'],
   [/^pct_/, 'percent'],
-  [/_at$|^since$|^stats_reset$|_reset$|_from$|^next_upper$|_failure$/, 'time'],
+  [/_at$|^at$|^since$|^stats_reset$|_reset$|_from$|^next_upper$|_failure$/, 'time'],
 ];
 
 const BY_NAME: Record<string, Kind> = {
@@ -197,7 +205,7 @@ export function labelOf(name: string): string {
     )
     .replace(/_per_second$/, '/s')
     .replace(/_bytes_per_day$/, '/day')
-    .replace(/_since_reset$/, ' since reset');
+    .replace(/(_ms|_seconds)?_since_reset$/, ' since reset');
   const words = bare.split(/[_\s]+/).map((word) => WORDS[word] ?? word);
   const text = words.join(' ');
   return text.charAt(0).toUpperCase() + text.slice(1);

@@ -33,6 +33,7 @@ const VIEW: PageView = viewOf('collectors', {
         { key: 'needs', label: 'Right or extension' },
         {
           key: 'met',
+          drawn: true,
           label: 'State',
           text: (row) => (row.met === true ? 'granted' : row.met === false ? 'missing' : undefined),
         },

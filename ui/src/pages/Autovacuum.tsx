@@ -25,6 +25,7 @@ const VIEW: PageView = viewOf('autovacuum', {
         'level',
         {
           key: 'pressure',
+          drawn: true,
           label: 'Pressure',
           kind: 'count',
           help: 'Dead, inserted or changed rows in relation to the table’s own trigger: 1 = due',

@@ -8,7 +8,7 @@ import { ChooseTarget, ErrorView, Facts, PageHead } from '../components/Page';
 import { NoRows, PanelFrame } from '../components/Panel';
 import { useAddress } from '../lib/address';
 import type { ColumnSpec } from '../lib/columns';
-import { kindOf } from '../lib/format';
+import { kindOf, rateOf } from '../lib/format';
 import { kept } from '../lib/search';
 
 type Table = CollectorData['tables'][number];
@@ -36,7 +36,7 @@ function TablePanel({
         .map((column) => ({ key: column.name, ...(column.description === null ? {} : { help: column.description }) })),
     [table],
   );
-  const { tools, table: grid } = useDataTable({ name: `${data.name}-${table.name}`, rows, columns });
+  const { tools, table: grid } = useDataTable({ name: table.name, label: table.name, rows, columns });
   const panel: Panel = {
     title: data.tables.length === 1 ? data.title : `${data.title}: ${table.name.replaceAll('_', ' ')}`,
     state: data.state,
@@ -69,11 +69,12 @@ function TablePanel({
 }
 
 function unitOf(metric: string): string {
-  if (/_bytes(_total)?$/.test(metric)) return metric.endsWith('_total') ? 'bytes_per_second' : 'bytes';
+  if (metric.endsWith('_total')) return rateOf(unitOf(metric.replace(/_total$/, '')));
+  if (/_bytes(_written)?$/.test(metric)) return 'bytes';
   if (/_bytes_per_second$/.test(metric)) return 'bytes_per_second';
   if (/_seconds$/.test(metric)) return 'seconds';
   if (/_ratio$/.test(metric)) return 'ratio';
-  return metric.endsWith('_total') ? 'per_second' : 'count';
+  return 'count';
 }
 
 /** Any collector or custom query, also one that this UI does not know. */

@@ -19,8 +19,8 @@ const COLUMNS = columns<Schemas['Target']>(
   { key: 'db', label: 'Database', text: (row) => `${String(row.cluster)} / ${String(row.db)}` },
   'level',
   { key: 'sentence', label: 'What first' },
-  { key: 'transactions_per_second', label: 'TPS' },
-  { key: 'connections_ratio', label: 'Connections' },
+  { key: 'transactions_per_second', drawn: true, label: 'TPS' },
+  { key: 'connections_ratio', drawn: true, label: 'Connections' },
   { key: 'longest_transaction_seconds', label: 'Oldest transaction' },
   { key: 'blocked_sessions', label: 'Blocked' },
   { key: 'replication_lag_seconds', label: 'Lag' },
@@ -94,7 +94,7 @@ export default function FleetPage() {
         .map((target) => ({ ...target, id: `${target.cluster}/${target.db}` })),
     [data, level],
   );
-  const { tools, table } = useDataTable({ name: 'fleet', rows, columns: COLUMNS, cells: CELLS });
+  const { tools, table } = useDataTable({ name: 'fleet', label: 'databases', rows, columns: COLUMNS, cells: CELLS });
   return (
     <>
       <PageHead title="Fleet" question="Which of them needs me?" />

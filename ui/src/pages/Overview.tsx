@@ -47,7 +47,6 @@ const VIEW: PageView = viewOf('overview', {
         { key: 'round_trip_seconds', label: 'Round trip' },
         { key: 'planning_seconds', label: 'Planning' },
         { key: 'execution_seconds', label: 'Execution' },
-        'at',
       ),
     },
     { name: 'overview.throughput', facts: true, half: true },

@@ -11,7 +11,7 @@ import { SESSIONS } from './Activity';
 
 const FACTS = columns<Schemas['StatementRow']>(
   'queryid',
-  { key: 'time_share', label: 'Load' },
+  { key: 'time_share', label: 'Share of time' },
   'calls_per_second',
   'mean_ms',
   'p95_ms',

@@ -22,7 +22,7 @@ const VIEW: PageView = viewOf('wraparound', {
       columns: columns<Schemas['DatabaseAge']>(
         'datname',
         'level',
-        { key: 'used_ratio', label: 'IDs used' },
+        { key: 'used_ratio', drawn: true, label: 'IDs used' },
         { key: 'freeze_ratio', label: 'Of what forces autovacuum' },
         { key: 'xid_age', label: 'XID age' },
         { key: 'mxid_age', label: 'MXID age' },
