@@ -9,8 +9,8 @@
 )]
 
 mod agent;
-mod browser;
 mod api;
+mod browser;
 mod canary;
 mod command_line;
 mod configuration;
