@@ -1,3 +1,4 @@
+// biome-ignore-all lint/performance/useDomNodeTextContent: what is seen is meant, and these are no DOM nodes
 // What cannot be seen says which GRANT brings it, where it is missed and on the page of the agent.
 import assert from 'node:assert/strict';
 import { go, scenario, text } from './harness.mjs';

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/performance/useDomNodeTextContent: what is seen is meant, and these are no DOM nodes
 // What scenarios share. `crates/pgmon/tests/it/browser.rs` starts servers, pgmon and one scenario at a time, and does
 // to the servers what the scenario asks for: a line `@do WHAT` on standard output, answered by a line on standard input.
 import assert from 'node:assert/strict';

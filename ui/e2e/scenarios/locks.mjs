@@ -1,3 +1,4 @@
+// biome-ignore-all lint/performance/useDomNodeTextContent: what is seen is meant, and these are no DOM nodes
 // A lock chain is on the page within one interval, its root first, without anybody touching the page.
 import assert from 'node:assert/strict';
 import { act, go, scenario } from './harness.mjs';

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/performance/useDomNodeTextContent: what is seen is meant, and these are no DOM nodes
 // Times are the reader's own; with tz=utc they are UTC. Asia/Kathmandu is 5:45 ahead.
 import assert from 'node:assert/strict';
 import { go, scenario } from './harness.mjs';
