@@ -13,7 +13,7 @@ let pages = PAGES;
 
 before(async () => {
   if (base === undefined) {
-    local = await (await import('./serve.mjs')).serve({ prefix: '/some/prefix/' });
+    local = await (await import('./serve.mjs')).serve({ prefix: '/some/prefix/', api: process.env.PGMON_API });
     base = local.base;
   }
   pages = await pagesOf(base, query);
@@ -115,7 +115,7 @@ describe('by keyboard and address', () => {
     await page.goto(`${base}settings${query}`);
     await settled(page);
     const all = page.locator('#settings-all');
-    const word = local === undefined ? 'vacuum' : 'name_1';
+    const word = (await all.locator('tbody th').first().textContent()).trim();
     await all.getByRole('searchbox').fill(word);
     await page.waitForURL(new RegExp(`q\\.settings-all=${word}`));
     await all.getByRole('button', { name: 'Name', exact: true }).click();
@@ -137,5 +137,64 @@ describe('by keyboard and address', () => {
     assert.match(await chart.getAttribute('aria-valuetext'), /\d\d:\d\d:\d\d/);
     await page.getByRole('button', { name: 'Table' }).first().click();
     assert.ok((await page.locator('.chart-table tbody tr').count()) > 10);
+  });
+});
+
+describe('500 databases', () => {
+  let many;
+  let browser;
+  let page;
+  let complaints;
+  before(async () => {
+    const { serve } = await import('./serve.mjs');
+    many = await serve({ databases: 500, api: undefined });
+    browser = await open();
+    ({ page, complaints } = await watched(browser.context));
+    await page.goto(`${many.base}fleet`);
+    await settled(page);
+  });
+  after(async () => {
+    await browser.close();
+    many.server.close();
+  });
+
+  it('scroll without drawing them all, and without a pause that is felt', async () => {
+    const frames = await page.evaluate(async () => {
+      const scroller = document.querySelector('.scroller');
+      const times = [];
+      let before = performance.now();
+      for (let i = 0; i < 60; i += 1) {
+        scroller.scrollTop += 250;
+        await new Promise(requestAnimationFrame);
+        times.push(performance.now() - before);
+        before = performance.now();
+      }
+      return {
+        median: times.sort((a, b) => a - b)[30],
+        rows: document.querySelectorAll('tr.row').length,
+        end: scroller.scrollTop,
+      };
+    });
+    assert.ok(frames.rows > 10 && frames.rows < 90, `${frames.rows} rows are drawn`);
+    assert.ok(frames.end > 10_000, `scrolled to ${frames.end}`);
+    assert.ok(frames.median < 50, `a frame takes ${frames.median} ms`);
+  });
+
+  it('are filtered by how bad they are, and lead to one', async () => {
+    await page.getByRole('button', { name: /^Warning/ }).click();
+    await page.waitForURL(/level=warn/);
+    await page.locator('tbody tr.row a').first().click();
+    await page.waitForURL(/cluster=cluster-\d+&db=db-\d+/);
+    await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+    assert.deepEqual(complaints, []);
+  });
+
+  it('refreshing waits while the pointer is on rows', async () => {
+    await page.goto(`${many.base}fleet`);
+    await settled(page);
+    await page.locator('tbody tr.row').first().hover();
+    await page.getByRole('button', { name: 'Refresh: Held' }).waitFor();
+    await page.locator('h1').hover();
+    await page.getByRole('button', { name: 'Refresh: 15 s' }).waitFor();
   });
 });

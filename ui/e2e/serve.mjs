@@ -21,7 +21,7 @@ async function forward(address, response) {
   response.end(answered === undefined ? 'pgmon does not answer' : Buffer.from(await answered.arrayBuffer()));
 }
 
-export function serve({ port = 0, prefix = '/', databases = 1, api = process.env.PGMON_API, dist = DIST } = {}) {
+export function serve({ port = 0, prefix = '/', databases = 1, api, dist = DIST } = {}) {
   const server = createServer((request, response) => {
     const url = new URL(request.url, 'http://x');
     response.setHeader('content-security-policy', CSP);
@@ -62,6 +62,7 @@ if (process.argv[1] === new URL(import.meta.url).pathname) {
   const { base } = await serve({
     port: Number(process.env.PORT ?? 8899),
     prefix: process.env.PREFIX ?? '/',
+    api: process.env.PGMON_API,
     databases: Number(process.env.DATABASES ?? 1),
   });
   console.log(base);

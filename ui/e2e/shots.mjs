@@ -7,7 +7,10 @@ mkdirSync(out, { recursive: true });
 const wanted = process.argv.slice(2);
 const local =
   process.env.PGMON_URL === undefined
-    ? await (await import('./serve.mjs')).serve({ databases: Number(process.env.DATABASES ?? 1) })
+    ? await (await import('./serve.mjs')).serve({
+        databases: Number(process.env.DATABASES ?? 1),
+        api: process.env.PGMON_API,
+      })
     : undefined;
 const base = process.env.PGMON_URL ?? local.base;
 const query = process.env.QUERY ?? '';

@@ -94,7 +94,7 @@ export function HistoryChart({
   const left = series.length - lines.length + (data?.left_out ?? 0);
   const time = at === null ? undefined : times[at];
   return (
-    <section className="chart" aria-label={title} data-hold>
+    <section className="chart" aria-label={`Chart: ${title}`} data-hold>
       <div className="chart-head">
         <h2>{title}</h2>
         <span className="muted">{range.label}</span>

@@ -51,7 +51,7 @@ export function Topology({ rows }: { rows: readonly Row[] }) {
     .join('; ');
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls
-    <section className="topology-wrap" tabIndex={0} aria-label="Topology">
+    <section className="topology-wrap" tabIndex={0} aria-label="The topology, drawn">
       <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="img" aria-label={spoken}>
         {placed.map(({ row }) => {
           const to = at.get(row.id);
