@@ -366,7 +366,7 @@ export interface components {
         };
         /** @description An answer of the API. */
         FleetAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -375,10 +375,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -424,30 +421,15 @@ export interface components {
         Level: "ok" | "unknown" | "warn" | "crit";
         /** @description How many databases are how bad. */
         LevelCounts: {
-            /**
-             * Format: uint
-             * @description All.
-             */
+            /** @description All. */
             all: number;
-            /**
-             * Format: uint
-             * @description Of these, critical.
-             */
+            /** @description Of these, critical. */
             crit: number;
-            /**
-             * Format: uint
-             * @description With a warning.
-             */
+            /** @description With a warning. */
             warn: number;
-            /**
-             * Format: uint
-             * @description Of which it cannot be told.
-             */
+            /** @description Of which it cannot be told. */
             unknown: number;
-            /**
-             * Format: uint
-             * @description Good.
-             */
+            /** @description Good. */
             ok: number;
         };
         /** @description A watched database. */
@@ -460,15 +442,9 @@ export interface components {
             level: components["schemas"]["Level"];
             /** @description Its worst problem, or that there is none. */
             sentence: string;
-            /**
-             * Format: uint
-             * @description Its critical problems.
-             */
+            /** @description Its critical problems. */
             crit: number;
-            /**
-             * Format: uint
-             * @description Its warnings.
-             */
+            /** @description Its warnings. */
             warn: number;
             /** @description Whether it answers. */
             up: components["schemas"]["UpState"];
@@ -496,60 +472,27 @@ export interface components {
              * @description When the server started.
              */
             started_at: string | null;
-            /**
-             * Format: double
-             * @description Age of its newest figures, seconds.
-             */
+            /** @description Age of its newest figures, seconds. */
             age_seconds: number | null;
-            /**
-             * Format: double
-             * @description Transactions a second.
-             */
+            /** @description Transactions a second. */
             transactions_per_second: number | null;
-            /**
-             * Format: double
-             * @description Client connections.
-             */
+            /** @description Client connections. */
             connections: number | null;
-            /**
-             * Format: double
-             * @description `max_connections`.
-             */
+            /** @description `max_connections`. */
             max_connections: number | null;
-            /**
-             * Format: double
-             * @description Client connections of those that are allowed, 0-1.
-             */
+            /** @description Client connections of those that are allowed, 0-1. */
             connections_ratio: number | null;
-            /**
-             * Format: double
-             * @description Age of the oldest transaction, seconds; 0 if there is none.
-             */
+            /** @description Age of the oldest transaction, seconds; 0 if there is none. */
             longest_transaction_seconds: number | null;
-            /**
-             * Format: double
-             * @description Sessions that wait for a lock.
-             */
+            /** @description Sessions that wait for a lock. */
             blocked_sessions: number | null;
-            /**
-             * Format: double
-             * @description The greatest lag of a replica, or of this server as a standby, seconds.
-             */
+            /** @description The greatest lag of a replica, or of this server as a standby, seconds. */
             replication_lag_seconds: number | null;
-            /**
-             * Format: double
-             * @description Transaction ids used up until the server stops, 0-1.
-             */
+            /** @description Transaction ids used up until the server stops, 0-1. */
             wraparound_ratio: number | null;
-            /**
-             * Format: double
-             * @description Size of the server's databases, bytes.
-             */
+            /** @description Size of the server's databases, bytes. */
             size_bytes: number | null;
-            /**
-             * Format: double
-             * @description Cache hits of the last interval, 0-1.
-             */
+            /** @description Cache hits of the last interval, 0-1. */
             cache_hit_ratio: number | null;
             /** @description Transactions a second over the last hour in 30 steps; only with `?sparklines=true`. */
             transactions_history?: (number | null)[] | null;
@@ -568,30 +511,21 @@ export interface components {
             datname: string | null;
             /** @description Its text. */
             sql: string;
-            /**
-             * Format: uint16
-             * @description The server's major version.
-             */
+            /** @description The server's major version. */
             pg_major: number;
             /**
              * Format: date-time
              * @description When it was sent.
              */
             started_at: string;
-            /**
-             * Format: double
-             * @description Milliseconds until the last row was here.
-             */
+            /** @description Milliseconds until the last row was here. */
             duration_ms: number;
-            /**
-             * Format: uint64
-             * @description Rows received.
-             */
+            /** @description Rows received. */
             rows: number;
         };
         /** @description An answer of the API. */
         OverviewPageAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -600,10 +534,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -696,15 +627,9 @@ export interface components {
             id: string;
             /** @description Its name, for people. */
             label: string;
-            /**
-             * Format: double
-             * @description Its value; absent if unknown.
-             */
+            /** @description Its value; absent if unknown. */
             value: number | null;
-            /**
-             * Format: double
-             * @description What 100 % is, in the same unit: of connections, `max_connections`.
-             */
+            /** @description What 100 % is, in the same unit: of connections, `max_connections`. */
             of: number | null;
             /** @description Its unit. */
             unit: components["schemas"]["Unit"];
@@ -716,25 +641,16 @@ export interface components {
             history: components["schemas"]["MetricRef"] | null;
             /** @description Why it is unknown, or what it leaves out. */
             note: string | null;
-            /**
-             * Format: double
-             * @description For how long it has been counted, where it is cumulative: the age of `stats_reset`, seconds.
-             */
+            /** @description For how long it has been counted, where it is cumulative: the age of `stats_reset`, seconds. */
             stats_reset_age_seconds: number | null;
         };
         /** @description The unit of a figure. */
         Unit: ("count" | "seconds" | "milliseconds" | "bytes" | "bytes_per_second" | "per_second") | "ratio" | "transactions";
         /** @description From where on a figure is bad. */
         Thresholds: {
-            /**
-             * Format: double
-             * @description From here on it is a warning.
-             */
+            /** @description From here on it is a warning. */
             warn: number | null;
-            /**
-             * Format: double
-             * @description From here on it is critical.
-             */
+            /** @description From here on it is critical. */
             crit: number | null;
             /** @description Whether less is worse. */
             below: boolean;
@@ -771,17 +687,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -798,10 +708,7 @@ export interface components {
             level: components["schemas"]["Level"];
             /** @description Its verdict. */
             sentence: string;
-            /**
-             * Format: uint32
-             * @description Its problems.
-             */
+            /** @description Its problems. */
             problems: number;
         };
         /** @description Rows about one thing. */
@@ -814,17 +721,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -835,49 +736,24 @@ export interface components {
         };
         /** @description This database's counters since their last reset. */
         ThroughputRow: {
-            /**
-             * Format: int64
-             * @description Transactions committed.
-             */
+            /** @description Transactions committed. */
             xact_commit: number;
-            /**
-             * Format: int64
-             * @description Transactions rolled back.
-             */
+            /** @description Transactions rolled back. */
             xact_rollback: number;
-            /**
-             * Format: int64
-             * @description Blocks that had to be read from the system.
-             */
+            /** @description Blocks that had to be read from the system. */
             blks_read: number;
-            /**
-             * Format: int64
-             * @description Blocks found in the buffer cache.
-             */
+            /** @description Blocks found in the buffer cache. */
             blks_hit: number;
             /** @description When the counters were reset; `null` if never. */
             stats_reset: components["schemas"]["Time"] | null;
-            /**
-             * Format: double
-             * @description Transactions a second over the last interval; `null` where there is none to compare with.
-             */
+            /** @description Transactions a second over the last interval; `null` where there is none to compare with. */
             transactions_per_second: number | null;
-            /**
-             * Format: double
-             * @description Share of the last interval's transactions that were rolled back, 0-1; `null` without any.
-             */
+            /** @description Share of the last interval's transactions that were rolled back, 0-1; `null` without any. */
             rollback_ratio: number | null;
-            /**
-             * Format: double
-             * @description Share of the last interval's block accesses that the buffer cache served, 0-1; `null` without any.
-             */
+            /** @description Share of the last interval's block accesses that the buffer cache served, 0-1; `null` without any. */
             cache_hit_ratio: number | null;
         };
-        /**
-         * @description A `timestamptz`. `infinity` and what lies outside of jiff's range become the nearest time.
-         *
-         *     Collectors that only need an age should compute it on the server as `float8`: both clocks agree then.
-         */
+        /** @description A `timestamptz`. `infinity` and what lies outside of jiff's range become the nearest time.  Collectors that only need an age should compute it on the server as `float8`: both clocks agree then. */
         Time: string;
         /** @description Rows about one thing. */
         StatementRowPanel: {
@@ -889,17 +765,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -910,121 +780,55 @@ export interface components {
         };
         /** @description A statement. */
         StatementRow: {
-            /**
-             * Format: double
-             * @description Execution time spent on it per second over the last interval, seconds: 2.0 = two processors, or sessions, all the time.
-             */
+            /** @description Execution time spent on it per second over the last interval, seconds: 2.0 = two processors, or sessions, all the time. */
             load: number | null;
-            /**
-             * Format: double
-             * @description Rows per call since its entry was made.
-             */
+            /** @description Rows per call since its entry was made. */
             rows_per_call: number | null;
-            /**
-             * Format: double
-             * @description Mean execution time since its entry was made, milliseconds.
-             */
+            /** @description Mean execution time since its entry was made, milliseconds. */
             mean_ms_since_reset: number | null;
-            /**
-             * Format: double
-             * @description How the mean of the last interval compares with that: 2.0 = twice as slow.
-             */
+            /** @description How the mean of the last interval compares with that: 2.0 = twice as slow. */
             mean_change_ratio: number | null;
-            /**
-             * Format: double
-             * @description Share of all execution time since the entries were made, among the statements that are listed, 0-1.
-             */
+            /** @description Share of all execution time since the entries were made, among the statements that are listed, 0-1. */
             time_share_since_reset: number | null;
-            /**
-             * Format: double
-             * @description Bytes read into the buffer cache since its entry was made.
-             */
+            /** @description Bytes read into the buffer cache since its entry was made. */
             read_bytes: number | null;
-            /**
-             * Format: double
-             * @description Bytes of temporary files written since its entry was made.
-             */
+            /** @description Bytes of temporary files written since its entry was made. */
             temp_written_bytes: number | null;
             /** @description Its `queryid`; a decimal string because it exceeds what JavaScript counts exactly. */
             queryid: string;
             /** @description Its text, cut at 4 KiB; `null` until it was read, or if the server has lost it. */
             text: string | null;
-            /**
-             * Format: double
-             * @description Calls a second over the last interval; this and the others of the interval are `null` in the first round.
-             */
+            /** @description Calls a second over the last interval; this and the others of the interval are `null` in the first round. */
             calls_per_second: number | null;
-            /**
-             * Format: double
-             * @description Rows returned or affected a second over the last interval.
-             */
+            /** @description Rows returned or affected a second over the last interval. */
             rows_per_second: number | null;
-            /**
-             * Format: double
-             * @description Mean execution time over the last interval, milliseconds; `null` without calls.
-             */
+            /** @description Mean execution time over the last interval, milliseconds; `null` without calls. */
             mean_ms: number | null;
-            /**
-             * Format: double
-             * @description 95th percentile of the execution time over the last interval, milliseconds; `null` without calls.
-             */
+            /** @description 95th percentile of the execution time over the last interval, milliseconds; `null` without calls. */
             p95_ms: number | null;
             /** @description How that was got; `null` if it is. */
             p95_method: components["schemas"]["PercentileMethod"] | null;
-            /**
-             * Format: double
-             * @description Its share of all execution time over the last interval, 0-1.
-             */
+            /** @description Its share of all execution time over the last interval, 0-1. */
             time_share: number | null;
-            /**
-             * Format: double
-             * @description Share of its block accesses over the last interval that the buffer cache served, 0-1; `null` without any.
-             */
+            /** @description Share of its block accesses over the last interval that the buffer cache served, 0-1; `null` without any. */
             hit_ratio: number | null;
-            /**
-             * Format: double
-             * @description Calls since its entry was made; like the following.
-             */
+            /** @description Calls since its entry was made; like the following. */
             calls: number;
-            /**
-             * Format: double
-             * @description Execution time, seconds.
-             */
+            /** @description Execution time, seconds. */
             time_seconds: number;
-            /**
-             * Format: double
-             * @description Rows returned or affected.
-             */
+            /** @description Rows returned or affected. */
             rows: number;
-            /**
-             * Format: double
-             * @description Blocks found in the buffer cache.
-             */
+            /** @description Blocks found in the buffer cache. */
             shared_blks_hit: number;
-            /**
-             * Format: double
-             * @description Blocks read into the buffer cache.
-             */
+            /** @description Blocks read into the buffer cache. */
             shared_blks_read: number;
-            /**
-             * Format: double
-             * @description Blocks of temporary files written.
-             */
+            /** @description Blocks of temporary files written. */
             temp_blks_written: number;
-            /**
-             * Format: double
-             * @description Bytes of WAL written (extension 1.8+).
-             */
+            /** @description Bytes of WAL written (extension 1.8+). */
             wal_bytes: number | null;
-            /**
-             * Format: double
-             * @description Planning time, seconds; `null` unless `pg_stat_statements.track_planning` is or was on (extension 1.8+).
-             */
+            /** @description Planning time, seconds; `null` unless `pg_stat_statements.track_planning` is or was on (extension 1.8+). */
             plan_seconds: number | null;
-            /**
-             * Format: double
-             * @description Time spent on reading blocks, seconds; `null` unless `track_io_timing` is or was on.
-             */
+            /** @description Time spent on reading blocks, seconds; `null` unless `track_io_timing` is or was on. */
             blk_read_seconds: number | null;
         };
         /** @description How a percentile was got. */
@@ -1039,17 +843,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -1066,55 +864,31 @@ export interface components {
             at: string;
             /** @description The statement exactly as it was sent. */
             sql: string;
-            /**
-             * Format: double
-             * @description Seconds: the round trip of `select_1`, planning and execution of `explain`.
-             */
+            /** @description Seconds: the round trip of `select_1`, planning and execution of `explain`. */
             latency_seconds: number;
-            /**
-             * Format: double
-             * @description Round trip as seen by pgmon, seconds.
-             */
+            /** @description Round trip as seen by pgmon, seconds. */
             round_trip_seconds: number;
-            /**
-             * Format: double
-             * @description Planning on the server, seconds.
-             */
+            /** @description Planning on the server, seconds. */
             planning_seconds: number | null;
-            /**
-             * Format: double
-             * @description Execution on the server, seconds.
-             */
+            /** @description Execution on the server, seconds. */
             execution_seconds: number | null;
             /** @description Pages that planning and execution needed, by where they were. */
             buffers: components["schemas"]["CanaryBuffers"] | null;
         };
         /** @description Pages, by where they were. */
         CanaryBuffers: {
-            /**
-             * Format: double
-             * @description In shared buffers.
-             */
+            /** @description In shared buffers. */
             shared_hit: number;
-            /**
-             * Format: double
-             * @description Read from outside of shared buffers.
-             */
+            /** @description Read from outside of shared buffers. */
             shared_read: number;
-            /**
-             * Format: double
-             * @description Read from temporary files.
-             */
+            /** @description Read from temporary files. */
             temp_read: number;
-            /**
-             * Format: double
-             * @description Written to temporary files.
-             */
+            /** @description Written to temporary files. */
             temp_written: number;
         };
         /** @description An answer of the API. */
         ActivityPageAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -1123,10 +897,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -1171,17 +942,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -1194,20 +959,11 @@ export interface components {
         StateCount: {
             /** @description `active`, `idle`, `idle in transaction`, ... */
             state: string;
-            /**
-             * Format: int64
-             * @description How many.
-             */
+            /** @description How many. */
             sessions: number;
-            /**
-             * Format: double
-             * @description Age of their oldest transaction, seconds.
-             */
+            /** @description Age of their oldest transaction, seconds. */
             oldest_transaction_seconds: number | null;
-            /**
-             * Format: double
-             * @description How long one of them has been in this state, at most, seconds.
-             */
+            /** @description How long one of them has been in this state, at most, seconds. */
             longest_in_state_seconds: number | null;
         };
         /** @description Rows about one thing. */
@@ -1220,17 +976,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -1245,10 +995,7 @@ export interface components {
             wait_event_type: string;
             /** @description The same, closer. */
             wait_event: string | null;
-            /**
-             * Format: int64
-             * @description How many.
-             */
+            /** @description How many. */
             sessions: number;
         };
         /** @description Rows about one thing. */
@@ -1261,17 +1008,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -1282,10 +1023,7 @@ export interface components {
         };
         /** @description A client session whose transaction has been open for a while. */
         Session: {
-            /**
-             * Format: int32
-             * @description Process id.
-             */
+            /** @description Process id. */
             pid: number;
             /** @description Its database. */
             datname: string | null;
@@ -1305,24 +1043,15 @@ export interface components {
             blocked: boolean;
             /** @description Whether its transaction has an id, and so has probably written something. */
             has_written: boolean;
-            /**
-             * Format: double
-             * @description Age of its transaction, seconds.
-             */
+            /** @description Age of its transaction, seconds. */
             transaction_seconds: number;
-            /**
-             * Format: double
-             * @description Time since its last query began, seconds.
-             */
+            /** @description Time since its last query began, seconds. */
             query_seconds: number | null;
-            /**
-             * Format: double
-             * @description How long it has been in its state, seconds.
-             */
+            /** @description How long it has been in its state, seconds. */
             state_seconds: number | null;
             /** @description Its query's `queryid` as a decimal string, where the server computes it (14+). */
             queryid: string | null;
-            /** @description The query's first 1,000 characters; absent if texts are redacted. */
+            /** @description The query's first 1,000 characters, without its literals unless `security.redact_sql_text` is off. */
             query: string | null;
         };
         /** @description Rows about one thing. */
@@ -1335,17 +1064,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -1360,40 +1083,25 @@ export interface components {
             command: string;
             /** @description Its present phase, as the server names it. */
             phase: string;
-            /**
-             * Format: int32
-             * @description Process id.
-             */
+            /** @description Process id. */
             pid: number;
             /** @description Whether it is an autovacuum worker. */
             automatic: boolean;
             /** @description Its database; absent for base backups. */
             datname: string | null;
-            /**
-             * Format: int64
-             * @description The relation's oid; absent where there is none.
-             */
+            /** @description The relation's oid; absent where there is none. */
             relation_oid: number | null;
             /** @description The relation's schema, if it is in the database that we are in. */
             schema: string | null;
             /** @description The relation's name, if it is in the database that we are in. */
             relation: string | null;
-            /**
-             * Format: int64
-             * @description What is done of the phase, in `unit`; absent where the phase does not count.
-             */
+            /** @description What is done of the phase, in `unit`; absent where the phase does not count. */
             done: number | null;
-            /**
-             * Format: int64
-             * @description All that is to be done in the phase, in `unit`; absent if unknown.
-             */
+            /** @description All that is to be done in the phase, in `unit`; absent if unknown. */
             total: number | null;
             /** @description `blocks`, `tuples`, `bytes`, `lockers`, `indexes` or `statistics`. */
             unit: string;
-            /**
-             * Format: double
-             * @description Time since the command began, seconds.
-             */
+            /** @description Time since the command began, seconds. */
             running_seconds: number | null;
             /** @description Whether it waits for a lock. */
             blocked: boolean;
@@ -1408,17 +1116,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -1441,30 +1143,18 @@ export interface components {
             own: boolean;
             /** @description Whether they work in a database and for a role. */
             in_database: boolean;
-            /**
-             * Format: int64
-             * @description How many.
-             */
+            /** @description How many. */
             backends: number;
-            /**
-             * Format: double
-             * @description Age of their oldest transaction, seconds.
-             */
+            /** @description Age of their oldest transaction, seconds. */
             oldest_transaction_seconds: number | null;
-            /**
-             * Format: double
-             * @description Time since the start of the oldest of their last queries, seconds.
-             */
+            /** @description Time since the start of the oldest of their last queries, seconds. */
             oldest_query_seconds: number | null;
-            /**
-             * Format: double
-             * @description How long one of them has been in its state, at most, seconds.
-             */
+            /** @description How long one of them has been in its state, at most, seconds. */
             longest_in_state_seconds: number | null;
         };
         /** @description An answer of the API. */
         LocksPageAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -1473,10 +1163,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -1515,17 +1202,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -1540,15 +1221,9 @@ export interface components {
             id: string;
             /** @description The [`Self::id`] of the one that it waits for; absent for a root. */
             parent: string | null;
-            /**
-             * Format: uint32
-             * @description How far below its root it is: 0 is a root.
-             */
+            /** @description How far below its root it is: 0 is a root. */
             depth: number;
-            /**
-             * Format: int32
-             * @description Process id; absent for a prepared transaction.
-             */
+            /** @description Process id; absent for a prepared transaction. */
             pid: number | null;
             /** @description Name of the prepared transaction. */
             gid: string | null;
@@ -1564,20 +1239,11 @@ export interface components {
             backend_type: string | null;
             /** @description `active`, `idle in transaction`, ..., or `prepared`. */
             state: string | null;
-            /**
-             * Format: double
-             * @description How long it has been in its state, seconds.
-             */
+            /** @description How long it has been in its state, seconds. */
             state_seconds: number | null;
-            /**
-             * Format: double
-             * @description Age of its transaction, seconds.
-             */
+            /** @description Age of its transaction, seconds. */
             transaction_seconds: number | null;
-            /**
-             * Format: double
-             * @description How long it has been waiting, seconds; absent for a root.
-             */
+            /** @description How long it has been waiting, seconds; absent for a root. */
             wait_seconds: number | null;
             /** @description What it waits for: `relation`, `transactionid`, `tuple`, ...; absent for a root. */
             locktype: string | null;
@@ -1589,10 +1255,7 @@ export interface components {
             blocker_holds: boolean | null;
             /** @description The relation that is locked, or whose row is: `schema.name`; of another database its oid. */
             relation: string | null;
-            /**
-             * Format: uint32
-             * @description Sessions that it blocks, directly or through others.
-             */
+            /** @description Sessions that it blocks, directly or through others. */
             blocked_count: number;
             /** @description Its query's `queryid`, where the server computes it (14+). */
             queryid: string | null;
@@ -1611,17 +1274,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -1634,20 +1291,14 @@ export interface components {
         LockMode: {
             /** @description The mode as `pg_locks` writes it: `AccessShareLock`, ... */
             mode: string;
-            /**
-             * Format: int64
-             * @description How many are held or awaited.
-             */
+            /** @description How many are held or awaited. */
             locks: number;
-            /**
-             * Format: int64
-             * @description How many of them are awaited.
-             */
+            /** @description How many of them are awaited. */
             waiting: number;
         };
         /** @description An answer of the API. */
         AutovacuumPageAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -1656,10 +1307,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -1704,17 +1352,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -1727,36 +1369,17 @@ export interface components {
         VacuumTable: {
             /** @description How bad it is. */
             level: components["schemas"]["Level"];
-            /**
-             * Format: double
-             * @description The greatest of its pressures: dead rows, inserted rows, changed rows, each in relation to what brings
-             *     a vacuum or analyze. 1 = due.
-             */
+            /** @description The greatest of its pressures: dead rows, inserted rows, changed rows, each in relation to what brings a vacuum or analyze. 1 = due. */
             pressure: number | null;
-            /**
-             * Format: double
-             * @description Dead rows of all rows, 0-1.
-             */
+            /** @description Dead rows of all rows, 0-1. */
             dead_ratio: number | null;
-            /**
-             * Format: double
-             * @description What its dead rows take up, bytes, about: by the mean width of a row.
-             */
+            /** @description What its dead rows take up, bytes, about: by the mean width of a row. */
             dead_bytes_estimate: number | null;
-            /**
-             * Format: double
-             * @description Seconds since the last vacuum, by hand or by autovacuum; absent if there was none.
-             */
+            /** @description Seconds since the last vacuum, by hand or by autovacuum; absent if there was none. */
             last_vacuum_seconds_ago: number | null;
-            /**
-             * Format: double
-             * @description Seconds since the last analyze, by hand or by autovacuum; absent if there was none.
-             */
+            /** @description Seconds since the last analyze, by hand or by autovacuum; absent if there was none. */
             last_analyze_seconds_ago: number | null;
-            /**
-             * Format: double
-             * @description Age of its oldest transaction id in relation to what forces a vacuum, 0-1 and above.
-             */
+            /** @description Age of its oldest transaction id in relation to what forces a vacuum, 0-1 and above. */
             freeze_ratio: number | null;
             /** @description Its own settings of autovacuum, each `name=value`. */
             overrides: string[];
@@ -1764,10 +1387,7 @@ export interface components {
             hint: string | null;
             /** @description What may be done. */
             remedy: components["schemas"]["Remedy"] | null;
-            /**
-             * Format: int64
-             * @description Its oid.
-             */
+            /** @description Its oid. */
             oid: number;
             /** @description Its schema. */
             schema: string;
@@ -1775,169 +1395,73 @@ export interface components {
             name: string;
             /** @description Its name in labels. */
             relation: string;
-            /**
-             * Format: int64
-             * @description Pages at the last vacuum or analyze.
-             */
+            /** @description Pages at the last vacuum or analyze. */
             pages: number;
-            /**
-             * Format: int64
-             * @description All-frozen pages at the last vacuum (18+).
-             */
+            /** @description All-frozen pages at the last vacuum (18+). */
             frozen_pages: number | null;
-            /**
-             * Format: double
-             * @description Rows at the last vacuum or analyze; absent if there was none (14+).
-             */
+            /** @description Rows at the last vacuum or analyze; absent if there was none (14+). */
             estimated_rows: number | null;
             /** @description Its storage options, each `name=value`. */
             options: string[] | null;
-            /**
-             * @description Whether the counts of live and dead tuples can be trusted. They cannot where the statistics were
-             *     lost (a crash, an upgrade, a reset) and no vacuum or analyze has come since.
-             */
+            /** @description Whether the counts of live and dead tuples can be trusted. They cannot where the statistics were lost (a crash, an upgrade, a reset) and no vacuum or analyze has come since. */
             counts_known: boolean;
-            /**
-             * Format: int64
-             * @description Live tuples; absent if unknown.
-             */
+            /** @description Live tuples; absent if unknown. */
             live_tuples: number | null;
-            /**
-             * Format: int64
-             * @description Dead tuples; absent if unknown.
-             */
+            /** @description Dead tuples; absent if unknown. */
             dead_tuples: number | null;
-            /**
-             * Format: double
-             * @description Dead tuples of all tuples, percent (0-100); absent if unknown or if there are none.
-             */
+            /** @description Dead tuples of all tuples, percent (0-100); absent if unknown or if there are none. */
             pct_dead: number | null;
-            /**
-             * Format: int64
-             * @description Dead tuples of its TOAST table.
-             */
+            /** @description Dead tuples of its TOAST table. */
             toast_dead_tuples: number | null;
-            /**
-             * Format: int64
-             * @description Tuples changed since the last analyze.
-             */
+            /** @description Tuples changed since the last analyze. */
             modified_since_analyze: number | null;
-            /**
-             * Format: int64
-             * @description Tuples inserted since the last vacuum (13+).
-             */
+            /** @description Tuples inserted since the last vacuum (13+). */
             inserted_since_vacuum: number | null;
             /** @description Whether autovacuum comes at all, by the server's settings and the table's options. */
             autovacuum_enabled: boolean | null;
-            /**
-             * Format: double
-             * @description Dead tuples that bring a vacuum.
-             */
+            /** @description Dead tuples that bring a vacuum. */
             vacuum_trigger: number | null;
-            /**
-             * Format: double
-             * @description Dead tuples in relation to those that bring a vacuum: 1 = due.
-             */
+            /** @description Dead tuples in relation to those that bring a vacuum: 1 = due. */
             vacuum_pressure: number | null;
-            /**
-             * Format: double
-             * @description Inserted tuples in relation to those that bring a vacuum: 1 = due (13+).
-             */
+            /** @description Inserted tuples in relation to those that bring a vacuum: 1 = due (13+). */
             insert_pressure: number | null;
-            /**
-             * Format: double
-             * @description Changed tuples in relation to those that bring an analyze: 1 = due.
-             */
+            /** @description Changed tuples in relation to those that bring an analyze: 1 = due. */
             analyze_pressure: number | null;
-            /**
-             * Format: int64
-             * @description Tuples inserted.
-             */
+            /** @description Tuples inserted. */
             tuples_inserted: number | null;
-            /**
-             * Format: int64
-             * @description Tuples updated.
-             */
+            /** @description Tuples updated. */
             tuples_updated: number | null;
-            /**
-             * Format: int64
-             * @description Tuples deleted.
-             */
+            /** @description Tuples deleted. */
             tuples_deleted: number | null;
-            /**
-             * Format: int64
-             * @description Tuples updated within their page, without touching an index (HOT).
-             */
+            /** @description Tuples updated within their page, without touching an index (HOT). */
             tuples_hot_updated: number | null;
-            /**
-             * Format: int64
-             * @description Tuples whose new version went to another page (16+).
-             */
+            /** @description Tuples whose new version went to another page (16+). */
             tuples_newpage_updated: number | null;
-            /**
-             * Format: double
-             * @description HOT updates of all updates, 0-1; absent if there were none.
-             */
+            /** @description HOT updates of all updates, 0-1; absent if there were none. */
             hot_ratio: number | null;
-            /**
-             * Format: int64
-             * @description Sequential scans.
-             */
+            /** @description Sequential scans. */
             seq_scans: number;
-            /**
-             * Format: int64
-             * @description Tuples that sequential scans read.
-             */
+            /** @description Tuples that sequential scans read. */
             seq_tuples_read: number;
-            /**
-             * Format: int64
-             * @description Index scans; absent without an index. Those of an index that was dropped since stay counted.
-             */
+            /** @description Index scans; absent without an index. Those of an index that was dropped since stay counted. */
             idx_scans: number | null;
-            /**
-             * Format: int64
-             * @description Tuples that index scans fetched.
-             */
+            /** @description Tuples that index scans fetched. */
             idx_tuples_fetched: number | null;
-            /**
-             * Format: int64
-             * @description Vacuums by hand.
-             */
+            /** @description Vacuums by hand. */
             vacuums: number | null;
-            /**
-             * Format: int64
-             * @description Vacuums by autovacuum.
-             */
+            /** @description Vacuums by autovacuum. */
             autovacuums: number | null;
-            /**
-             * Format: int64
-             * @description Analyzes by hand.
-             */
+            /** @description Analyzes by hand. */
             analyzes: number | null;
-            /**
-             * Format: int64
-             * @description Analyzes by autovacuum.
-             */
+            /** @description Analyzes by autovacuum. */
             autoanalyzes: number | null;
-            /**
-             * Format: double
-             * @description Seconds since the last vacuum by hand; absent if there was none.
-             */
+            /** @description Seconds since the last vacuum by hand; absent if there was none. */
             vacuumed_seconds_ago: number | null;
-            /**
-             * Format: double
-             * @description Seconds since the last vacuum by autovacuum; absent if there was none.
-             */
+            /** @description Seconds since the last vacuum by autovacuum; absent if there was none. */
             autovacuumed_seconds_ago: number | null;
-            /**
-             * Format: double
-             * @description Seconds since the last analyze by hand; absent if there was none.
-             */
+            /** @description Seconds since the last analyze by hand; absent if there was none. */
             analyzed_seconds_ago: number | null;
-            /**
-             * Format: double
-             * @description Seconds since the last analyze by autovacuum; absent if there was none.
-             */
+            /** @description Seconds since the last analyze by autovacuum; absent if there was none. */
             autoanalyzed_seconds_ago: number | null;
         };
         /** @description Rows about one thing. */
@@ -1950,17 +1474,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -1975,24 +1493,15 @@ export interface components {
             holder: string;
             /** @description The session's `application_name`, the slot's name, or the prepared transaction's identifier. */
             name: string | null;
-            /**
-             * Format: int32
-             * @description The backend, or the walsender that uses the slot.
-             */
+            /** @description The backend, or the walsender that uses the slot. */
             pid: number | null;
             /** @description Its database; none for physical replication. Only that database's tables are held back, and shared ones. */
             database: string | null;
             /** @description The session's state; `active` or `inactive` for a slot. */
             state: string | null;
-            /**
-             * Format: int64
-             * @description How far back it holds the horizon, transactions.
-             */
+            /** @description How far back it holds the horizon, transactions. */
             xid_age: number;
-            /**
-             * Format: double
-             * @description How long ago the transaction began or was prepared, seconds; unknown for slots.
-             */
+            /** @description How long ago the transaction began or was prepared, seconds; unknown for slots. */
             seconds: number | null;
         };
         /** @description Rows about one thing. */
@@ -2005,17 +1514,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -2034,37 +1537,19 @@ export interface components {
             partition_parent: boolean;
             /** @description Whether it has never been analyzed; unknown for partitioned tables up to 13. */
             never_analyzed: boolean | null;
-            /**
-             * Format: double
-             * @description How long ago it was analyzed last, by hand or by autovacuum, seconds; unknown if that was not seen.
-             */
+            /** @description How long ago it was analyzed last, by hand or by autovacuum, seconds; unknown if that was not seen. */
             analyzed_seconds: number | null;
-            /**
-             * Format: int64
-             * @description Rows inserted, updated and deleted since then.
-             */
+            /** @description Rows inserted, updated and deleted since then. */
             mods_since_analyze: number | null;
-            /**
-             * Format: int64
-             * @description Rows in it, about (of a partitioned table: in all its partitions).
-             */
+            /** @description Rows in it, about (of a partitioned table: in all its partitions). */
             live_rows: number | null;
-            /**
-             * Format: int64
-             * @description So many changes make autovacuum analyze it, by its own settings or the server's.
-             */
+            /** @description So many changes make autovacuum analyze it, by its own settings or the server's. */
             analyze_trigger_rows: number | null;
-            /**
-             * Format: double
-             * @description Changes against that number, 0-1 and above.
-             */
+            /** @description Changes against that number, 0-1 and above. */
             ratio: number | null;
             /** @description Whether autovacuum is on for this table. */
             autovacuum_enabled: boolean | null;
-            /**
-             * Format: int64
-             * @description Rows changed since pgmon's last round; unknown if it was analyzed in between.
-             */
+            /** @description Rows changed since pgmon's last round; unknown if it was analyzed in between. */
             mods_since_last_round: number | null;
         };
         /** @description Rows about one thing. */
@@ -2077,17 +1562,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -2110,11 +1589,7 @@ export interface components {
             boot_value: string | null;
             /** @description Whether the configuration file holds another value, which a restart would bring. */
             pending_restart: boolean;
-            /**
-             * @description Whether the role or the database that pgmon connects with has a value of its own (ALTER ROLE ...
-             *     SET, ALTER DATABASE ... SET): then the server's cannot be read, and this one is neither exported
-             *     nor watched for changes.
-             */
+            /** @description Whether the role or the database that pgmon connects with has a value of its own (ALTER ROLE ... SET, ALTER DATABASE ... SET): then the server's cannot be read, and this one is neither exported nor watched for changes. */
             overridden: boolean;
             /** @description Whether the value is withheld because it may hold credentials (commands, connection strings). */
             hidden: boolean;
@@ -2125,7 +1600,7 @@ export interface components {
         };
         /** @description An answer of the API. */
         TopQueriesPageAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -2134,10 +1609,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -2166,7 +1638,7 @@ export interface components {
         };
         /** @description An answer of the API. */
         StatementPageAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -2175,10 +1647,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -2209,7 +1678,7 @@ export interface components {
         };
         /** @description An answer of the API. */
         StoragePageAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -2218,10 +1687,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -2266,17 +1732,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -2287,20 +1747,11 @@ export interface components {
         };
         /** @description A table. */
         TableSize: {
-            /**
-             * Format: double
-             * @description Its share of the database, 0-1.
-             */
+            /** @description Its share of the database, 0-1. */
             share: number | null;
-            /**
-             * Format: double
-             * @description Growth in a day at the rate since the last round, bytes; negative if it shrank.
-             */
+            /** @description Growth in a day at the rate since the last round, bytes; negative if it shrank. */
             growth_bytes_per_day: number | null;
-            /**
-             * Format: int64
-             * @description Its oid.
-             */
+            /** @description Its oid. */
             oid: number;
             /** @description Its schema. */
             schema: string;
@@ -2312,47 +1763,23 @@ export interface components {
             relkind: string;
             /** @description Whether it is a partition. */
             is_partition: boolean;
-            /**
-             * Format: double
-             * @description Rows at the last vacuum or analyze; absent if there was none.
-             */
+            /** @description Rows at the last vacuum or analyze; absent if there was none. */
             estimated_rows: number | null;
-            /**
-             * Format: int64
-             * @description Bytes with indexes and TOAST by the page counts of the last vacuum or analyze.
-             */
+            /** @description Bytes with indexes and TOAST by the page counts of the last vacuum or analyze. */
             estimated_bytes: number;
             /** @description Whether DDL holds it or waits for it: then it is not measured this time. */
             locked: boolean;
-            /**
-             * Format: int64
-             * @description Bytes of its rows alone.
-             */
+            /** @description Bytes of its rows alone. */
             heap_bytes: number | null;
-            /**
-             * Format: int64
-             * @description Bytes of its out-of-line values (TOAST) with their index.
-             */
+            /** @description Bytes of its out-of-line values (TOAST) with their index. */
             toast_bytes: number | null;
-            /**
-             * Format: int64
-             * @description Bytes of rows, TOAST, free space and visibility maps.
-             */
+            /** @description Bytes of rows, TOAST, free space and visibility maps. */
             table_bytes: number | null;
-            /**
-             * Format: int64
-             * @description Bytes of its indexes.
-             */
+            /** @description Bytes of its indexes. */
             index_bytes: number | null;
-            /**
-             * Format: int64
-             * @description Bytes in all.
-             */
+            /** @description Bytes in all. */
             total_bytes: number | null;
-            /**
-             * Format: double
-             * @description Growth of all bytes since the last round, bytes per second; negative if it shrank.
-             */
+            /** @description Growth of all bytes since the last round, bytes per second; negative if it shrank. */
             growth_bytes_per_second: number | null;
         };
         /** @description Rows about one thing. */
@@ -2365,17 +1792,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -2386,10 +1807,7 @@ export interface components {
         };
         /** @description A database. */
         DatabaseSize: {
-            /**
-             * Format: int64
-             * @description Its oid.
-             */
+            /** @description Its oid. */
             oid: number;
             /** @description Its name. */
             name: string;
@@ -2399,10 +1817,7 @@ export interface components {
             allows_connections: boolean;
             /** @description Whether its size may be taken. */
             may: boolean;
-            /**
-             * Format: int64
-             * @description Bytes; absent if unknown.
-             */
+            /** @description Bytes; absent if unknown. */
             bytes: number | null;
         };
         /** @description Rows about one thing. */
@@ -2415,17 +1830,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -2436,10 +1845,7 @@ export interface components {
         };
         /** @description A tablespace. */
         TablespaceSize: {
-            /**
-             * Format: int64
-             * @description Its oid.
-             */
+            /** @description Its oid. */
             oid: number;
             /** @description Its name. */
             name: string;
@@ -2447,10 +1853,7 @@ export interface components {
             location: string | null;
             /** @description Whether its size may be taken. */
             may: boolean;
-            /**
-             * Format: int64
-             * @description Bytes; absent if unknown. Of `pg_default` what the databases hold outside of the others.
-             */
+            /** @description Bytes; absent if unknown. Of `pg_default` what the databases hold outside of the others. */
             bytes: number | null;
         };
         /** @description Rows about one thing. */
@@ -2463,17 +1866,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -2484,20 +1881,11 @@ export interface components {
         };
         /** @description The directory's figures. */
         WalFilesRow: {
-            /**
-             * Format: int64
-             * @description Files in `pg_wal`.
-             */
+            /** @description Files in `pg_wal`. */
             files: number;
-            /**
-             * Format: double
-             * @description Their size, bytes.
-             */
+            /** @description Their size, bytes. */
             bytes: number;
-            /**
-             * Format: int64
-             * @description Files that wait to be archived; absent while archiving is off.
-             */
+            /** @description Files that wait to be archived; absent while archiving is off. */
             ready_files: number | null;
         };
         /** @description Rows about one thing. */
@@ -2510,17 +1898,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -2531,10 +1913,7 @@ export interface components {
         };
         /** @description A sequence. */
         SequencesRow: {
-            /**
-             * Format: int64
-             * @description Its oid.
-             */
+            /** @description Its oid. */
             oid: number;
             /** @description Its schema. */
             schema: string;
@@ -2544,27 +1923,15 @@ export interface components {
             sequence: string;
             /** @description Its type: `smallint`, `integer` or `bigint`. */
             data_type: string;
-            /**
-             * Format: int64
-             * @description Its step; negative if it descends.
-             */
+            /** @description Its step; negative if it descends. */
             increment: number;
-            /**
-             * Format: int64
-             * @description Its lowest value.
-             */
+            /** @description Its lowest value. */
             min_value: number;
-            /**
-             * Format: int64
-             * @description Its highest value.
-             */
+            /** @description Its highest value. */
             max_value: number;
             /** @description Whether it begins again where it ends. */
             cycles: boolean;
-            /**
-             * Format: int64
-             * @description The last value that it gave; absent if it gave none yet or may not be read.
-             */
+            /** @description The last value that it gave; absent if it gave none yet or may not be read. */
             last_value: number | null;
             /** @description Schema of the table that it feeds. */
             table_schema: string | null;
@@ -2574,15 +1941,9 @@ export interface components {
             column_name: string | null;
             /** @description Type of that column: where it is smaller than the sequence's, it is what ends first. */
             column_type: string | null;
-            /**
-             * Format: double
-             * @description Used part of its range or of the column's, whichever ends first, 0-1; absent if unknown.
-             */
+            /** @description Used part of its range or of the column's, whichever ends first, 0-1; absent if unknown. */
             used_ratio: number | null;
-            /**
-             * Format: double
-             * @description Values left; absent if unknown.
-             */
+            /** @description Values left; absent if unknown. */
             remaining: number | null;
             /** @description Whether it may be read. */
             readable: boolean;
@@ -2591,7 +1952,7 @@ export interface components {
         };
         /** @description An answer of the API. */
         IndexesPageAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -2600,10 +1961,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -2642,17 +2000,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -2665,19 +2017,13 @@ export interface components {
         IndexRow: {
             /** @description How bad it is. */
             level: components["schemas"]["Level"];
-            /**
-             * @description Why it must not be dropped, whatever its scans: `primary key`, `unique`, `constraint`,
-             *     `replica identity`, `part of a partitioned index`, `foreign key`.
-             */
+            /** @description Why it must not be dropped, whatever its scans: `primary key`, `unique`, `constraint`, `replica identity`, `part of a partitioned index`, `foreign key`. */
             kept_for: string[];
             /** @description What is to be said of it. */
             hint: string | null;
             /** @description What may be done; never a DROP INDEX if there is something in [`Self::kept_for`]. */
             remedy: components["schemas"]["Remedy"] | null;
-            /**
-             * Format: int64
-             * @description Its oid.
-             */
+            /** @description Its oid. */
             oid: number;
             /** @description Its schema. */
             schema: string;
@@ -2691,54 +2037,29 @@ export interface components {
             method: string;
             /** @description Its columns, an expression by the name that the server gave it. */
             columns: string[];
-            /**
-             * Format: int64
-             * @description So many of them are searched by; the others are only included.
-             */
+            /** @description So many of them are searched by; the others are only included. */
             key_columns: number;
             /** @description Whether an expression is among them. */
             has_expressions: boolean;
             /** @description Whether it has a WHERE clause. */
             is_partial: boolean;
-            /**
-             * Format: int64
-             * @description Its place by size.
-             */
+            /** @description Its place by size. */
             place: number;
             /** @description Whether it is among the largest, which are measured. */
             is_large: boolean;
             /** @description Whether DDL holds it or its table, or waits for them: then it is not measured this time. */
             locked: boolean;
-            /**
-             * Format: int64
-             * @description Bytes by its page count at the last vacuum or analyze.
-             */
+            /** @description Bytes by its page count at the last vacuum or analyze. */
             estimated_bytes: number;
-            /**
-             * Format: int64
-             * @description Bytes as measured; only of the largest.
-             */
+            /** @description Bytes as measured; only of the largest. */
             bytes: number | null;
-            /**
-             * Format: double
-             * @description Growth since the last round, bytes per second; negative if it shrank.
-             */
+            /** @description Growth since the last round, bytes per second; negative if it shrank. */
             growth_bytes_per_second: number | null;
-            /**
-             * Format: int64
-             * @description Scans since the statistics were reset; absent if the server does not count.
-             */
+            /** @description Scans since the statistics were reset; absent if the server does not count. */
             scans: number | null;
-            /**
-             * Format: double
-             * @description Seconds since the last scan (16+); absent if there was none.
-             */
+            /** @description Seconds since the last scan (16+); absent if there was none. */
             scanned_seconds_ago: number | null;
-            /**
-             * Format: double
-             * @description Seconds since the statistics of this database began: were reset, were lost in a crash, or the server was
-             *     promoted while pgmon watched. Absent if unknown, and on a standby.
-             */
+            /** @description Seconds since the statistics of this database began: were reset, were lost in a crash, or the server was promoted while pgmon watched. Absent if unknown, and on a standby. */
             stats_age_seconds: number | null;
             /** @description Whether queries may use it. */
             is_valid: boolean;
@@ -2771,7 +2092,7 @@ export interface components {
         };
         /** @description An answer of the API. */
         BloatPageAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -2780,10 +2101,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -2822,17 +2140,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -2859,42 +2171,24 @@ export interface components {
             table_name: string | null;
             /** @description `pgstattuple`, `pgstattuple_approx`, `pgstatindex` or `statistics`; none if it is not known. */
             method: string | null;
-            /**
-             * Format: double
-             * @description Its size without TOAST, bytes.
-             */
+            /** @description Its size without TOAST, bytes. */
             size_bytes: number;
-            /**
-             * Format: double
-             * @description What a rewrite would give back, bytes; what the fillfactor keeps free is not counted.
-             */
+            /** @description What a rewrite would give back, bytes; what the fillfactor keeps free is not counted. */
             bloat_bytes: number | null;
-            /**
-             * Format: double
-             * @description The same as a share of its size, 0-1.
-             */
+            /** @description The same as a share of its size, 0-1. */
             bloat_ratio: number | null;
-            /**
-             * Format: int64
-             * @description Dead rows in a table, bytes, where measured.
-             */
+            /** @description Dead rows in a table, bytes, where measured. */
             dead_bytes: number | null;
-            /**
-             * Format: int64
-             * @description Free space in a table, bytes, where measured.
-             */
+            /** @description Free space in a table, bytes, where measured. */
             free_bytes: number | null;
-            /**
-             * Format: double
-             * @description How full the leaves of an index are, 0-1, where measured.
-             */
+            /** @description How full the leaves of an index are, 0-1, where measured. */
             leaf_density_ratio: number | null;
             /** @description Why it was not measured, where it was not. */
             not_measured: string | null;
         };
         /** @description An answer of the API. */
         PartitionsPageAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -2903,10 +2197,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -2943,17 +2234,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -2970,10 +2255,7 @@ export interface components {
             hint: string | null;
             /** @description What may be done. */
             remedy: components["schemas"]["Remedy"] | null;
-            /**
-             * Format: int64
-             * @description Its oid.
-             */
+            /** @description Its oid. */
             oid: number;
             /** @description Its schema. */
             schema: string;
@@ -2981,43 +2263,25 @@ export interface components {
             name: string;
             /** @description Its name in labels. */
             relation: string;
-            /**
-             * Format: int64
-             * @description Oid of the table that it is a partition of.
-             */
+            /** @description Oid of the table that it is a partition of. */
             parent_oid: number | null;
             /** @description `range`, `list`, `hash`, or `inheritance` (before declarative partitioning: without bounds). */
             strategy: string;
-            /**
-             * Format: int64
-             * @description Columns of the key.
-             */
+            /** @description Columns of the key. */
             key_columns: number | null;
             /** @description First column of the key; absent if it is an expression. */
             key_column: string | null;
             /** @description Type of that column. */
             key_type: string | null;
-            /**
-             * Format: int64
-             * @description Partitions, with the default one.
-             */
+            /** @description Partitions, with the default one. */
             partitions: number;
-            /**
-             * Format: int64
-             * @description How many of them have partitions of their own.
-             */
+            /** @description How many of them have partitions of their own. */
             partitioned_partitions: number;
             /** @description Name of the default partition, if there is one. */
             default_partition: string | null;
-            /**
-             * Format: double
-             * @description Rows in the default partition; absent if unknown.
-             */
+            /** @description Rows in the default partition; absent if unknown. */
             default_rows: number | null;
-            /**
-             * Format: int64
-             * @description Bytes of the default partition.
-             */
+            /** @description Bytes of the default partition. */
             default_bytes: number | null;
             /** @description Lower bound of the oldest partition; of a list the lowest date or timestamp. */
             oldest_lower: string | null;
@@ -3027,15 +2291,9 @@ export interface components {
             newest_upper: string | null;
             /** @description How much a partition holds: `1 month`, `1 day`, or a number; absent if that varies. */
             interval: string | null;
-            /**
-             * Format: double
-             * @description Seconds from now to where the newest partition ends; negative if that has passed.
-             */
+            /** @description Seconds from now to where the newest partition ends; negative if that has passed. */
             horizon_seconds: number | null;
-            /**
-             * Format: double
-             * @description Seconds since the oldest partition ended.
-             */
+            /** @description Seconds since the oldest partition ended. */
             oldest_seconds: number | null;
             /** @description Whether some time from now to the horizon has no partition but the default one. */
             missing: boolean | null;
@@ -3043,17 +2301,11 @@ export interface components {
             missing_from: components["schemas"]["Time"] | null;
             /** @description Where the partition after the newest one would end. */
             next_upper: components["schemas"]["Time"] | null;
-            /**
-             * Format: int64
-             * @description Gaps between the partitions, or missing remainders.
-             */
+            /** @description Gaps between the partitions, or missing remainders. */
             gaps: number | null;
             /** @description The first of these gaps. */
             gap_list: components["schemas"]["PartitionGap"][];
-            /**
-             * Format: int64
-             * @description Bounds that could not be read: then nothing is said of the table's range.
-             */
+            /** @description Bounds that could not be read: then nothing is said of the table's range. */
             unreadable_bounds: number;
         };
         /** @description Something missing between two partitions. */
@@ -3065,7 +2317,7 @@ export interface components {
         };
         /** @description An answer of the API. */
         ReplicationPageAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -3074,10 +2326,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -3124,17 +2373,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -3165,15 +2408,9 @@ export interface components {
             state: string | null;
             /** @description `async`, `sync`, `quorum`, `potential`. */
             sync_state: string | null;
-            /**
-             * Format: int64
-             * @description How far its replay is behind, bytes.
-             */
+            /** @description How far its replay is behind, bytes. */
             lag_bytes: number | null;
-            /**
-             * Format: double
-             * @description How far its replay is behind, seconds.
-             */
+            /** @description How far its replay is behind, seconds. */
             lag_seconds: number | null;
             /** @description How bad it is. */
             level: components["schemas"]["Level"];
@@ -3188,17 +2425,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -3213,30 +2444,15 @@ export interface components {
             level: components["schemas"]["Level"];
             /** @description Where most of the lag is: `sending`, `writing`, `flushing`, `replaying`; absent without lag. */
             stage: string | null;
-            /**
-             * Format: int64
-             * @description Not sent yet, bytes.
-             */
+            /** @description Not sent yet, bytes. */
             unsent_bytes: number | null;
-            /**
-             * Format: int64
-             * @description Sent and not written, bytes.
-             */
+            /** @description Sent and not written, bytes. */
             unwritten_bytes: number | null;
-            /**
-             * Format: int64
-             * @description Written and not flushed, bytes.
-             */
+            /** @description Written and not flushed, bytes. */
             unflushed_bytes: number | null;
-            /**
-             * Format: int64
-             * @description Flushed and not replayed, bytes.
-             */
+            /** @description Flushed and not replayed, bytes. */
             unreplayed_bytes: number | null;
-            /**
-             * Format: int32
-             * @description Its process id.
-             */
+            /** @description Its process id. */
             pid: number;
             /** @description The client's `application_name`. */
             application_name: string | null;
@@ -3246,76 +2462,37 @@ export interface components {
             state: string | null;
             /** @description `async`, `potential`, `sync`, `quorum`. */
             sync_state: string | null;
-            /**
-             * Format: int32
-             * @description Its place among the synchronous ones; 0 if asynchronous.
-             */
+            /** @description Its place among the synchronous ones; 0 if asynchronous. */
             sync_priority: number | null;
             /** @description The slot that it uses. */
             slot_name: string | null;
             /** @description Whether that is a logical one. */
             logical: boolean;
-            /**
-             * Format: int64
-             * @description Where the source stands.
-             */
+            /** @description Where the source stands. */
             position_bytes: number | null;
-            /**
-             * Format: int64
-             * @description What was sent.
-             */
+            /** @description What was sent. */
             sent_bytes: number | null;
-            /**
-             * Format: int64
-             * @description What the replica has written.
-             */
+            /** @description What the replica has written. */
             write_bytes: number | null;
-            /**
-             * Format: int64
-             * @description What the replica has synced.
-             */
+            /** @description What the replica has synced. */
             flush_bytes: number | null;
-            /**
-             * Format: int64
-             * @description What the replica has replayed.
-             */
+            /** @description What the replica has replayed. */
             replay_bytes: number | null;
-            /**
-             * Format: double
-             * @description `write_lag` as the server has it, seconds.
-             */
+            /** @description `write_lag` as the server has it, seconds. */
             write_lag_seconds: number | null;
-            /**
-             * Format: double
-             * @description `flush_lag` as the server has it, seconds.
-             */
+            /** @description `flush_lag` as the server has it, seconds. */
             flush_lag_seconds: number | null;
-            /**
-             * Format: double
-             * @description `replay_lag` as the server has it, seconds: as the replica last reported it, absent when idle.
-             */
+            /** @description `replay_lag` as the server has it, seconds: as the replica last reported it, absent when idle. */
             replay_lag_seconds: number | null;
-            /**
-             * Format: double
-             * @description Time since the replica's last report by its own clock, seconds.
-             */
+            /** @description Time since the replica's last report by its own clock, seconds. */
             reply_age_seconds: number | null;
-            /**
-             * Format: double
-             * @description For how long it has been connected, seconds.
-             */
+            /** @description For how long it has been connected, seconds. */
             connected_seconds: number | null;
             /** @description The value of the `replica` label. */
             replica: string;
-            /**
-             * Format: int64
-             * @description What is not replayed yet, bytes.
-             */
+            /** @description What is not replayed yet, bytes. */
             lag_bytes: number | null;
-            /**
-             * Format: double
-             * @description How far the replay is behind, seconds.
-             */
+            /** @description How far the replay is behind, seconds. */
             lag_seconds: number | null;
         };
         /** @description Rows about one thing. */
@@ -3328,17 +2505,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -3367,28 +2538,15 @@ export interface components {
             temporary: boolean;
             /** @description Whether somebody streams from it. */
             active: boolean;
-            /**
-             * Format: int64
-             * @description WAL from where it may still be needed up to the server's position, bytes; absent if it reserves none or was
-             *     invalidated.
-             */
+            /** @description WAL from where it may still be needed up to the server's position, bytes; absent if it reserves none or was invalidated. */
             retained_bytes: number | null;
-            /**
-             * Format: int64
-             * @description WAL that the consumer of a logical slot has not confirmed, bytes.
-             */
+            /** @description WAL that the consumer of a logical slot has not confirmed, bytes. */
             unconfirmed_bytes: number | null;
             /** @description `reserved`, `extended`, `unreserved`, `lost` (13+); absent if it reserves no WAL. */
             wal_status: string | null;
-            /**
-             * Format: int64
-             * @description WAL that can be written until the slot is in danger, bytes (13+, with `max_slot_wal_keep_size`).
-             */
+            /** @description WAL that can be written until the slot is in danger, bytes (13+, with `max_slot_wal_keep_size`). */
             safe_wal_bytes: number | null;
-            /**
-             * Format: double
-             * @description For how long nobody has streamed from it, seconds (17+).
-             */
+            /** @description For how long nobody has streamed from it, seconds (17+). */
             inactive_seconds: number | null;
             /** @description Whether it was invalidated: its consumer cannot go on (13+). */
             invalid: boolean | null;
@@ -3398,45 +2556,21 @@ export interface components {
             failover: boolean | null;
             /** @description Whether it is a standby's copy of the primary's, which nobody can use as yet (17+). */
             synced: boolean | null;
-            /**
-             * Format: int64
-             * @description Transactions spilled to disk while decoding.
-             */
+            /** @description Transactions spilled to disk while decoding. */
             spilled_transactions: number | null;
-            /**
-             * Format: int64
-             * @description How often something was spilled.
-             */
+            /** @description How often something was spilled. */
             spills: number | null;
-            /**
-             * Format: int64
-             * @description How much was spilled, bytes.
-             */
+            /** @description How much was spilled, bytes. */
             spilled_bytes: number | null;
-            /**
-             * Format: int64
-             * @description Transactions streamed while they were in progress.
-             */
+            /** @description Transactions streamed while they were in progress. */
             streamed_transactions: number | null;
-            /**
-             * Format: int64
-             * @description How often such a part was streamed.
-             */
+            /** @description How often such a part was streamed. */
             streams: number | null;
-            /**
-             * Format: int64
-             * @description How much was streamed, bytes.
-             */
+            /** @description How much was streamed, bytes. */
             streamed_bytes: number | null;
-            /**
-             * Format: int64
-             * @description Transactions decoded and sent.
-             */
+            /** @description Transactions decoded and sent. */
             decoded_transactions: number | null;
-            /**
-             * Format: int64
-             * @description How much was decoded, bytes.
-             */
+            /** @description How much was decoded, bytes. */
             decoded_bytes: number | null;
             /** @description When the counters began. */
             stats_reset: components["schemas"]["Time"] | null;
@@ -3451,17 +2585,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -3472,69 +2600,39 @@ export interface components {
         };
         /** @description A standby. Positions are bytes since the cluster was made. */
         StandbyRow: {
-            /**
-             * Format: double
-             * @description Time since the last replayed transaction committed, by both servers' clocks, seconds.
-             */
+            /** @description Time since the last replayed transaction committed, by both servers' clocks, seconds. */
             replay_age_seconds: number | null;
-            /**
-             * Format: int64
-             * @description What streaming has brought and synced so far.
-             */
+            /** @description What streaming has brought and synced so far. */
             received_bytes: number | null;
-            /**
-             * Format: int64
-             * @description What is replayed.
-             */
+            /** @description What is replayed. */
             replayed_bytes: number | null;
             /** @description Whether replay is paused. */
             paused: boolean;
             /** @description Whether there is a source to stream from (`primary_conninfo`); absent if hidden from our role. */
             link_configured: boolean | null;
-            /**
-             * Format: double
-             * @description `wal_receiver_timeout`, seconds; 0 means none.
-             */
+            /** @description `wal_receiver_timeout`, seconds; 0 means none. */
             receiver_timeout_seconds: number;
             /** @description Whether the WAL receiver runs. */
             receiver_running: boolean;
             /** @description Its status: `starting`, `streaming`, `waiting`, `restarting`, `stopping`. */
             receiver_status: string | null;
-            /**
-             * Format: int64
-             * @description What it has written.
-             */
+            /** @description What it has written. */
             written_bytes: number | null;
-            /**
-             * Format: int64
-             * @description Where the source stood by its last message.
-             */
+            /** @description Where the source stood by its last message. */
             source_bytes: number | null;
-            /**
-             * Format: double
-             * @description Time since the source's last message, seconds.
-             */
+            /** @description Time since the source's last message, seconds. */
             last_message_age_seconds: number | null;
             /** @description The slot that it uses on the source. */
             slot_name: string | null;
             /** @description The source's host. */
             sender_host: string | null;
-            /**
-             * Format: int32
-             * @description The source's port.
-             */
+            /** @description The source's port. */
             sender_port: number | null;
             /** @description Whether the link is broken or silent; absent if there should be none (archive only). */
             link_down: boolean | null;
-            /**
-             * Format: double
-             * @description How far the replay is behind, seconds; absent if nothing tells.
-             */
+            /** @description How far the replay is behind, seconds; absent if nothing tells. */
             lag_seconds: number | null;
-            /**
-             * Format: int64
-             * @description What is known to exist and not replayed, bytes; absent if nothing tells.
-             */
+            /** @description What is known to exist and not replayed, bytes; absent if nothing tells. */
             lag_bytes: number | null;
         };
         /** @description Rows about one thing. */
@@ -3547,17 +2645,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -3576,75 +2668,33 @@ export interface components {
             enabled: boolean | null;
             /** @description Whether its apply worker runs. */
             running: boolean;
-            /**
-             * Format: int64
-             * @description Workers that make initial copies of tables.
-             */
+            /** @description Workers that make initial copies of tables. */
             sync_workers: number;
-            /**
-             * Format: int64
-             * @description The last position received.
-             */
+            /** @description The last position received. */
             received_bytes: number | null;
-            /**
-             * Format: int64
-             * @description The last position reported back to the publisher.
-             */
+            /** @description The last position reported back to the publisher. */
             latest_end_bytes: number | null;
-            /**
-             * Format: double
-             * @description Time since the publisher's last message, seconds.
-             */
+            /** @description Time since the publisher's last message, seconds. */
             last_message_age_seconds: number | null;
-            /**
-             * Format: double
-             * @description Time since a position was last reported back, seconds.
-             */
+            /** @description Time since a position was last reported back, seconds. */
             latest_end_age_seconds: number | null;
-            /**
-             * Format: int64
-             * @description Errors while applying changes.
-             */
+            /** @description Errors while applying changes. */
             apply_errors: number | null;
-            /**
-             * Format: int64
-             * @description Errors while copying tables.
-             */
+            /** @description Errors while copying tables. */
             sync_errors: number | null;
-            /**
-             * Format: int64
-             * @description Conflicts: a row to insert existed (18+).
-             */
+            /** @description Conflicts: a row to insert existed (18+). */
             confl_insert_exists: number | null;
-            /**
-             * Format: int64
-             * @description Conflicts: a row to update was last changed by another origin (18+).
-             */
+            /** @description Conflicts: a row to update was last changed by another origin (18+). */
             confl_update_origin_differs: number | null;
-            /**
-             * Format: int64
-             * @description Conflicts: an updated row existed (18+).
-             */
+            /** @description Conflicts: an updated row existed (18+). */
             confl_update_exists: number | null;
-            /**
-             * Format: int64
-             * @description Conflicts: a row to update was missing (18+).
-             */
+            /** @description Conflicts: a row to update was missing (18+). */
             confl_update_missing: number | null;
-            /**
-             * Format: int64
-             * @description Conflicts: a row to delete was last changed by another origin (18+).
-             */
+            /** @description Conflicts: a row to delete was last changed by another origin (18+). */
             confl_delete_origin_differs: number | null;
-            /**
-             * Format: int64
-             * @description Conflicts: a row to delete was missing (18+).
-             */
+            /** @description Conflicts: a row to delete was missing (18+). */
             confl_delete_missing: number | null;
-            /**
-             * Format: int64
-             * @description Conflicts: several unique constraints were violated (18+).
-             */
+            /** @description Conflicts: several unique constraints were violated (18+). */
             confl_multiple_unique_conflicts: number | null;
             /** @description When the counters began. */
             stats_reset: components["schemas"]["Time"] | null;
@@ -3659,17 +2709,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -3684,48 +2728,30 @@ export interface components {
             mode: string;
             /** @description Whether this server archives: with `on` a standby does not. */
             active: boolean;
-            /**
-             * Format: int64
-             * @description Files archived.
-             */
+            /** @description Files archived. */
             archived: number;
-            /**
-             * Format: int64
-             * @description Attempts that failed.
-             */
+            /** @description Attempts that failed. */
             failed: number;
             /** @description The file archived last. */
             last_archived_wal: string | null;
-            /**
-             * Format: double
-             * @description How long ago, seconds.
-             */
+            /** @description How long ago, seconds. */
             last_archived_age_seconds: number | null;
             /** @description The file that failed last. */
             last_failed_wal: string | null;
-            /**
-             * Format: double
-             * @description How long ago, seconds.
-             */
+            /** @description How long ago, seconds. */
             last_failed_age_seconds: number | null;
             /** @description Whether nothing was archived since the last failure, although it should be. */
             failing: boolean;
-            /**
-             * Format: int64
-             * @description Complete WAL segments past the last archived one; absent if that is not known.
-             */
+            /** @description Complete WAL segments past the last archived one; absent if that is not known. */
             backlog_segments: number | null;
-            /**
-             * Format: int64
-             * @description Bytes in a WAL segment.
-             */
+            /** @description Bytes in a WAL segment. */
             segment_bytes: number;
             /** @description When the counters began. */
             stats_reset: components["schemas"]["Time"] | null;
         };
         /** @description An answer of the API. */
         WraparoundPageAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -3734,10 +2760,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -3778,17 +2801,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -3801,74 +2818,35 @@ export interface components {
         DatabaseAge: {
             /** @description How bad it is. */
             level: components["schemas"]["Level"];
-            /**
-             * Format: double
-             * @description The worst of its ages in relation to the 2 billion ids that there are, 0-1.
-             */
+            /** @description The worst of its ages in relation to the 2 billion ids that there are, 0-1. */
             used_ratio: number;
-            /**
-             * Format: double
-             * @description The worst of its ages in relation to what forces autovacuum, 0-1 and above.
-             */
+            /** @description The worst of its ages in relation to what forces autovacuum, 0-1 and above. */
             freeze_ratio: number;
             /** @description The database; `template0` counts like any other. */
             datname: string;
             /** @description Whether one can connect to it (to vacuum it by hand). */
             allows_connections: boolean;
-            /**
-             * Format: int64
-             * @description Age of its oldest unfrozen transaction id, transactions.
-             */
+            /** @description Age of its oldest unfrozen transaction id, transactions. */
             xid_age: number;
-            /**
-             * Format: int64
-             * @description Age of its oldest multixact, multixacts.
-             */
+            /** @description Age of its oldest multixact, multixacts. */
             mxid_age: number;
-            /**
-             * Format: int64
-             * @description `autovacuum_freeze_max_age`: from here on autovacuum is forced, transactions.
-             */
+            /** @description `autovacuum_freeze_max_age`: from here on autovacuum is forced, transactions. */
             freeze_max_age: number;
-            /**
-             * Format: int64
-             * @description `autovacuum_multixact_freeze_max_age`, multixacts.
-             */
+            /** @description `autovacuum_multixact_freeze_max_age`, multixacts. */
             multixact_freeze_max_age: number;
-            /**
-             * Format: int64
-             * @description `vacuum_failsafe_age`: from here on VACUUM drops everything but freezing, transactions (14+).
-             */
+            /** @description `vacuum_failsafe_age`: from here on VACUUM drops everything but freezing, transactions (14+). */
             failsafe_age: number | null;
-            /**
-             * Format: int64
-             * @description `vacuum_multixact_failsafe_age`, multixacts (14+).
-             */
+            /** @description `vacuum_multixact_failsafe_age`, multixacts (14+). */
             multixact_failsafe_age: number | null;
-            /**
-             * Format: int64
-             * @description The server's next transaction id, with its epoch.
-             */
+            /** @description The server's next transaction id, with its epoch. */
             next_xid: number;
-            /**
-             * Format: int64
-             * @description The server's next multixact id less one, as a signed number of 32 bits.
-             */
+            /** @description The server's next multixact id less one, as a signed number of 32 bits. */
             multixacts: number;
-            /**
-             * Format: double
-             * @description Transaction ids that the server used up per second since the last round.
-             */
+            /** @description Transaction ids that the server used up per second since the last round. */
             xids_per_second: number | null;
-            /**
-             * Format: double
-             * @description Multixacts that the server used up per second since the last round.
-             */
+            /** @description Multixacts that the server used up per second since the last round. */
             multixacts_per_second: number | null;
-            /**
-             * Format: double
-             * @description At that rate and without freezing: seconds until the server stops taking new transaction ids.
-             */
+            /** @description At that rate and without freezing: seconds until the server stops taking new transaction ids. */
             seconds_until_protection: number | null;
         };
         /** @description Rows about one thing. */
@@ -3881,17 +2859,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -3912,37 +2884,22 @@ export interface components {
             table_name: string;
             /** @description Whether it is a temporary table: autovacuum never comes, only its own session can vacuum it. */
             temporary: boolean;
-            /**
-             * Format: int64
-             * @description Age of the oldest unfrozen transaction id in it or its TOAST table, transactions.
-             */
+            /** @description Age of the oldest unfrozen transaction id in it or its TOAST table, transactions. */
             xid_age: number;
-            /**
-             * Format: int64
-             * @description Age of the oldest multixact in it or its TOAST table, multixacts.
-             */
+            /** @description Age of the oldest multixact in it or its TOAST table, multixacts. */
             mxid_age: number | null;
             /** @description Whether [`Self::xid_age`] is the TOAST table's. */
             xid_of_toast: boolean;
-            /**
-             * Format: int64
-             * @description The age at which autovacuum is forced on it (its own setting or the server's), transactions.
-             */
+            /** @description The age at which autovacuum is forced on it (its own setting or the server's), transactions. */
             freeze_max_age: number;
-            /**
-             * Format: int64
-             * @description The same for multixacts.
-             */
+            /** @description The same for multixacts. */
             multixact_freeze_max_age: number;
-            /**
-             * Format: double
-             * @description The worst of its ages against the limit of that age, 0-1 and above.
-             */
+            /** @description The worst of its ages against the limit of that age, 0-1 and above. */
             ratio: number;
         };
         /** @description An answer of the API. */
         WalPageAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -3951,10 +2908,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -3999,17 +2953,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -4022,57 +2970,27 @@ export interface components {
         WalRow: {
             /** @description Whether the server is a standby, which writes no WAL of its own. */
             in_recovery: boolean;
-            /**
-             * Format: int64
-             * @description The WAL position, bytes since the cluster was made: what is written, on a standby what is replayed.
-             */
+            /** @description The WAL position, bytes since the cluster was made: what is written, on a standby what is replayed. */
             position_bytes: number | null;
-            /**
-             * Format: int64
-             * @description WAL generated, bytes; before 14 the same as the position, absent on a standby.
-             */
+            /** @description WAL generated, bytes; before 14 the same as the position, absent on a standby. */
             written_bytes: number | null;
-            /**
-             * Format: int64
-             * @description WAL records generated (14+).
-             */
+            /** @description WAL records generated (14+). */
             records: number | null;
-            /**
-             * Format: int64
-             * @description Full-page images among them (14+).
-             */
+            /** @description Full-page images among them (14+). */
             full_page_images: number | null;
-            /**
-             * Format: int64
-             * @description How often WAL had to be written out because the buffers were full (14+).
-             */
+            /** @description How often WAL had to be written out because the buffers were full (14+). */
             buffers_full: number | null;
-            /**
-             * Format: int64
-             * @description Writes of WAL buffers to disk (14 to 17).
-             */
+            /** @description Writes of WAL buffers to disk (14 to 17). */
             writes: number | null;
-            /**
-             * Format: int64
-             * @description Syncs of WAL files (14 to 17).
-             */
+            /** @description Syncs of WAL files (14 to 17). */
             syncs: number | null;
-            /**
-             * Format: double
-             * @description Time spent writing, seconds (14 to 17, with `track_wal_io_timing`).
-             */
+            /** @description Time spent writing, seconds (14 to 17, with `track_wal_io_timing`). */
             write_seconds: number | null;
-            /**
-             * Format: double
-             * @description Time spent syncing, seconds (14 to 17, with `track_wal_io_timing`).
-             */
+            /** @description Time spent syncing, seconds (14 to 17, with `track_wal_io_timing`). */
             sync_seconds: number | null;
             /** @description When the counters began, where they can be reset (14+). */
             stats_reset: components["schemas"]["Time"] | null;
-            /**
-             * Format: double
-             * @description How fast the position moves, bytes per second since the round before; absent on a standby.
-             */
+            /** @description How fast the position moves, bytes per second since the round before; absent on a standby. */
             bytes_per_second: number | null;
         };
         /** @description Rows about one thing. */
@@ -4085,17 +3003,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -4106,97 +3018,43 @@ export interface components {
         };
         /** @description The server's checkpoint figures; counters run since their `*_stats_reset`. */
         CheckpointsRow: {
-            /**
-             * Format: int64
-             * @description Checkpoints due by `checkpoint_timeout`; up to 16 on a standby: restartpoints.
-             */
+            /** @description Checkpoints due by `checkpoint_timeout`; up to 16 on a standby: restartpoints. */
             timed: number;
-            /**
-             * Format: int64
-             * @description Checkpoints asked for, mostly because `max_wal_size` was reached.
-             */
+            /** @description Checkpoints asked for, mostly because `max_wal_size` was reached. */
             requested: number;
-            /**
-             * Format: int64
-             * @description Checkpoints done, without those skipped for want of activity (18+).
-             */
+            /** @description Checkpoints done, without those skipped for want of activity (18+). */
             done: number | null;
-            /**
-             * Format: int64
-             * @description Restartpoints due by time (17+).
-             */
+            /** @description Restartpoints due by time (17+). */
             restartpoints_timed: number | null;
-            /**
-             * Format: int64
-             * @description Restartpoints asked for (17+).
-             */
+            /** @description Restartpoints asked for (17+). */
             restartpoints_requested: number | null;
-            /**
-             * Format: int64
-             * @description Restartpoints done (17+).
-             */
+            /** @description Restartpoints done (17+). */
             restartpoints_done: number | null;
-            /**
-             * Format: double
-             * @description Time spent writing files in checkpoints, seconds.
-             */
+            /** @description Time spent writing files in checkpoints, seconds. */
             write_seconds: number;
-            /**
-             * Format: double
-             * @description Time spent syncing files in checkpoints, seconds.
-             */
+            /** @description Time spent syncing files in checkpoints, seconds. */
             sync_seconds: number;
-            /**
-             * Format: int64
-             * @description Buffers written by checkpoints.
-             */
+            /** @description Buffers written by checkpoints. */
             buffers_written: number;
-            /**
-             * Format: int64
-             * @description SLRU buffers written by checkpoints (18+).
-             */
+            /** @description SLRU buffers written by checkpoints (18+). */
             slru_written: number | null;
-            /**
-             * Format: int64
-             * @description Buffers written by the background writer.
-             */
+            /** @description Buffers written by the background writer. */
             buffers_clean: number;
-            /**
-             * Format: int64
-             * @description How often the background writer stopped because it had written too many.
-             */
+            /** @description How often the background writer stopped because it had written too many. */
             maxwritten_clean: number;
-            /**
-             * Format: int64
-             * @description Buffers allocated.
-             */
+            /** @description Buffers allocated. */
             buffers_alloc: number;
-            /**
-             * Format: int64
-             * @description Buffers written by backends themselves (up to 16; later in `pg_stat_io`).
-             */
+            /** @description Buffers written by backends themselves (up to 16; later in `pg_stat_io`). */
             buffers_backend: number | null;
-            /**
-             * Format: int64
-             * @description How often a backend had to sync by itself (up to 16).
-             */
+            /** @description How often a backend had to sync by itself (up to 16). */
             buffers_backend_fsync: number | null;
             /** @description When the last checkpoint (on a standby: restartpoint) began. */
             last_checkpoint_at: components["schemas"]["Time"] | null;
-            /**
-             * Format: double
-             * @description How long ago that is, seconds.
-             */
+            /** @description How long ago that is, seconds. */
             last_checkpoint_age_seconds: number | null;
-            /**
-             * Format: int64
-             * @description WAL since that checkpoint's redo position, bytes: what a crash would have to replay.
-             */
+            /** @description WAL since that checkpoint's redo position, bytes: what a crash would have to replay. */
             redo_lag_bytes: number | null;
-            /**
-             * Format: int64
-             * @description The timeline of the last checkpoint.
-             */
+            /** @description The timeline of the last checkpoint. */
             timeline: number | null;
             /** @description When the checkpoint counters began. */
             checkpointer_stats_reset: components["schemas"]["Time"] | null;
@@ -4205,7 +3063,7 @@ export interface components {
         };
         /** @description An answer of the API. */
         IoPageAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -4214,10 +3072,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -4262,17 +3117,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -4281,10 +3130,7 @@ export interface components {
             /** @description Its rows; absent if they are not known. */
             rows: components["schemas"]["IoRow"][] | null;
         };
-        /**
-         * @description What one kind of process did to one kind of object in one context since the last reset;
-         *     `null` where it never does such a thing.
-         */
+        /** @description What one kind of process did to one kind of object in one context since the last reset; `null` where it never does such a thing. */
         IoRow: {
             /** @description `client backend`, `autovacuum worker`, `checkpointer`, ... */
             backend_type: string;
@@ -4292,85 +3138,37 @@ export interface components {
             object: string;
             /** @description `normal`, `vacuum`, `bulkread`, `bulkwrite` or `init` (18+). */
             context: string;
-            /**
-             * Format: int64
-             * @description Reads.
-             */
+            /** @description Reads. */
             reads: number | null;
-            /**
-             * Format: int64
-             * @description Writes.
-             */
+            /** @description Writes. */
             writes: number | null;
-            /**
-             * Format: int64
-             * @description Blocks handed to the kernel for writing back.
-             */
+            /** @description Blocks handed to the kernel for writing back. */
             writebacks: number | null;
-            /**
-             * Format: int64
-             * @description Extensions of a relation.
-             */
+            /** @description Extensions of a relation. */
             extends: number | null;
-            /**
-             * Format: int64
-             * @description Blocks found in the buffer cache.
-             */
+            /** @description Blocks found in the buffer cache. */
             hits: number | null;
-            /**
-             * Format: int64
-             * @description Blocks thrown out of the buffer cache or a ring to make room.
-             */
+            /** @description Blocks thrown out of the buffer cache or a ring to make room. */
             evictions: number | null;
-            /**
-             * Format: int64
-             * @description Ring buffers used again.
-             */
+            /** @description Ring buffers used again. */
             reuses: number | null;
-            /**
-             * Format: int64
-             * @description `fsync` calls.
-             */
+            /** @description `fsync` calls. */
             fsyncs: number | null;
-            /**
-             * Format: int64
-             * @description Bytes read.
-             */
+            /** @description Bytes read. */
             read_bytes: number | null;
-            /**
-             * Format: int64
-             * @description Bytes written.
-             */
+            /** @description Bytes written. */
             write_bytes: number | null;
-            /**
-             * Format: int64
-             * @description Bytes by which relations grew.
-             */
+            /** @description Bytes by which relations grew. */
             extend_bytes: number | null;
-            /**
-             * Format: double
-             * @description Time spent on reads, seconds; `null` unless `track_io_timing` (for WAL `track_wal_io_timing`) is on.
-             */
+            /** @description Time spent on reads, seconds; `null` unless `track_io_timing` (for WAL `track_wal_io_timing`) is on. */
             read_seconds: number | null;
-            /**
-             * Format: double
-             * @description The same on writes.
-             */
+            /** @description The same on writes. */
             write_seconds: number | null;
-            /**
-             * Format: double
-             * @description The same on handing blocks to the kernel.
-             */
+            /** @description The same on handing blocks to the kernel. */
             writeback_seconds: number | null;
-            /**
-             * Format: double
-             * @description The same on extensions.
-             */
+            /** @description The same on extensions. */
             extend_seconds: number | null;
-            /**
-             * Format: double
-             * @description The same on `fsync` calls.
-             */
+            /** @description The same on `fsync` calls. */
             fsync_seconds: number | null;
         };
         /** @description Rows about one thing. */
@@ -4383,17 +3181,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -4406,169 +3198,73 @@ export interface components {
         DatabaseRow: {
             /** @description Its name; `null` for the catalogs that all databases share. */
             datname: string | null;
-            /**
-             * Format: int32
-             * @description Sessions in it now.
-             */
+            /** @description Sessions in it now. */
             numbackends: number | null;
-            /**
-             * Format: int64
-             * @description Transactions committed.
-             */
+            /** @description Transactions committed. */
             xact_commit: number;
-            /**
-             * Format: int64
-             * @description Transactions rolled back.
-             */
+            /** @description Transactions rolled back. */
             xact_rollback: number;
-            /**
-             * Format: int64
-             * @description Blocks that had to be read from the system.
-             */
+            /** @description Blocks that had to be read from the system. */
             blks_read: number;
-            /**
-             * Format: int64
-             * @description Blocks found in the buffer cache.
-             */
+            /** @description Blocks found in the buffer cache. */
             blks_hit: number;
-            /**
-             * Format: int64
-             * @description Rows read by scans.
-             */
+            /** @description Rows read by scans. */
             tup_returned: number;
-            /**
-             * Format: int64
-             * @description Rows fetched by index scans.
-             */
+            /** @description Rows fetched by index scans. */
             tup_fetched: number;
-            /**
-             * Format: int64
-             * @description Rows inserted.
-             */
+            /** @description Rows inserted. */
             tup_inserted: number;
-            /**
-             * Format: int64
-             * @description Rows updated.
-             */
+            /** @description Rows updated. */
             tup_updated: number;
-            /**
-             * Format: int64
-             * @description Rows deleted.
-             */
+            /** @description Rows deleted. */
             tup_deleted: number;
-            /**
-             * Format: int64
-             * @description Temporary files written.
-             */
+            /** @description Temporary files written. */
             temp_files: number;
-            /**
-             * Format: int64
-             * @description What was written to them, bytes.
-             */
+            /** @description What was written to them, bytes. */
             temp_bytes: number;
-            /**
-             * Format: int64
-             * @description Queries cancelled on a standby because they conflicted with the replay.
-             */
+            /** @description Queries cancelled on a standby because they conflicted with the replay. */
             conflicts: number;
-            /**
-             * Format: int64
-             * @description Deadlocks.
-             */
+            /** @description Deadlocks. */
             deadlocks: number;
-            /**
-             * Format: int64
-             * @description Pages whose checksum was wrong; `null` where data checksums are off.
-             */
+            /** @description Pages whose checksum was wrong; `null` where data checksums are off. */
             checksum_failures: number | null;
             /** @description When the last such page was met. */
             checksum_last_failure: components["schemas"]["Time"] | null;
-            /**
-             * Format: double
-             * @description Time spent on reading blocks, seconds; 0 unless `track_io_timing` is on.
-             */
+            /** @description Time spent on reading blocks, seconds; 0 unless `track_io_timing` is on. */
             blk_read_time_seconds: number;
-            /**
-             * Format: double
-             * @description Time spent on writing blocks, seconds; 0 unless `track_io_timing` is on.
-             */
+            /** @description Time spent on writing blocks, seconds; 0 unless `track_io_timing` is on. */
             blk_write_time_seconds: number;
-            /**
-             * Format: double
-             * @description Time that sessions lasted, seconds (14+).
-             */
+            /** @description Time that sessions lasted, seconds (14+). */
             session_time_seconds: number | null;
-            /**
-             * Format: double
-             * @description Time that sessions were active, seconds (14+).
-             */
+            /** @description Time that sessions were active, seconds (14+). */
             active_time_seconds: number | null;
-            /**
-             * Format: double
-             * @description Time that sessions were idle in a transaction, seconds (14+).
-             */
+            /** @description Time that sessions were idle in a transaction, seconds (14+). */
             idle_in_transaction_time_seconds: number | null;
-            /**
-             * Format: int64
-             * @description Sessions established (14+).
-             */
+            /** @description Sessions established (14+). */
             sessions: number | null;
-            /**
-             * Format: int64
-             * @description Sessions whose client vanished (14+).
-             */
+            /** @description Sessions whose client vanished (14+). */
             sessions_abandoned: number | null;
-            /**
-             * Format: int64
-             * @description Sessions ended by a fatal error (14+).
-             */
+            /** @description Sessions ended by a fatal error (14+). */
             sessions_fatal: number | null;
-            /**
-             * Format: int64
-             * @description Sessions ended by an operator (14+).
-             */
+            /** @description Sessions ended by an operator (14+). */
             sessions_killed: number | null;
-            /**
-             * Format: int64
-             * @description Parallel workers that plans asked for (18+).
-             */
+            /** @description Parallel workers that plans asked for (18+). */
             parallel_workers_to_launch: number | null;
-            /**
-             * Format: int64
-             * @description Parallel workers that were started (18+).
-             */
+            /** @description Parallel workers that were started (18+). */
             parallel_workers_launched: number | null;
             /** @description When the counters were reset; `null` if never. */
             stats_reset: components["schemas"]["Time"] | null;
-            /**
-             * Format: int64
-             * @description On a standby: queries cancelled because of a dropped tablespace.
-             */
+            /** @description On a standby: queries cancelled because of a dropped tablespace. */
             conflicts_tablespace: number | null;
-            /**
-             * Format: int64
-             * @description On a standby: queries cancelled because of a lock.
-             */
+            /** @description On a standby: queries cancelled because of a lock. */
             conflicts_lock: number | null;
-            /**
-             * Format: int64
-             * @description On a standby: queries cancelled because their snapshot was too old.
-             */
+            /** @description On a standby: queries cancelled because their snapshot was too old. */
             conflicts_snapshot: number | null;
-            /**
-             * Format: int64
-             * @description On a standby: queries cancelled because of a pinned buffer.
-             */
+            /** @description On a standby: queries cancelled because of a pinned buffer. */
             conflicts_bufferpin: number | null;
-            /**
-             * Format: int64
-             * @description On a standby: queries cancelled because of a deadlock with the replay.
-             */
+            /** @description On a standby: queries cancelled because of a deadlock with the replay. */
             conflicts_deadlock: number | null;
-            /**
-             * Format: int64
-             * @description On a standby: logical slots invalidated by the replay (16+).
-             */
+            /** @description On a standby: logical slots invalidated by the replay (16+). */
             conflicts_logicalslot: number | null;
         };
         /** @description Rows about one thing. */
@@ -4581,17 +3277,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -4602,20 +3292,11 @@ export interface components {
         };
         /** @description The database's temporary files. */
         TempRow: {
-            /**
-             * Format: int64
-             * @description Files since the statistics were reset.
-             */
+            /** @description Files since the statistics were reset. */
             temp_files: number;
-            /**
-             * Format: int64
-             * @description Bytes since then.
-             */
+            /** @description Bytes since then. */
             temp_bytes: number;
-            /**
-             * Format: double
-             * @description When the statistics were reset, Unix time in seconds; absent if never.
-             */
+            /** @description When the statistics were reset, Unix time in seconds; absent if never. */
             stats_reset: number | null;
         };
         /** @description Rows about one thing. */
@@ -4628,17 +3309,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -4651,45 +3326,24 @@ export interface components {
         SlruRow: {
             /** @description Its name as from PostgreSQL 17 on: `transaction`, `subtransaction`, `multixact_member`, ... */
             name: string;
-            /**
-             * Format: int64
-             * @description Blocks zeroed on being made.
-             */
+            /** @description Blocks zeroed on being made. */
             blks_zeroed: number;
-            /**
-             * Format: int64
-             * @description Blocks found in the cache.
-             */
+            /** @description Blocks found in the cache. */
             blks_hit: number;
-            /**
-             * Format: int64
-             * @description Blocks read from disk.
-             */
+            /** @description Blocks read from disk. */
             blks_read: number;
-            /**
-             * Format: int64
-             * @description Blocks written to disk.
-             */
+            /** @description Blocks written to disk. */
             blks_written: number;
-            /**
-             * Format: int64
-             * @description Blocks whose existence was checked.
-             */
+            /** @description Blocks whose existence was checked. */
             blks_exists: number;
-            /**
-             * Format: int64
-             * @description Flushes of dirty data.
-             */
+            /** @description Flushes of dirty data. */
             flushes: number;
-            /**
-             * Format: int64
-             * @description Truncations.
-             */
+            /** @description Truncations. */
             truncates: number;
         };
         /** @description An answer of the API. */
         SettingsPageAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -4698,10 +3352,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -4734,7 +3385,7 @@ export interface components {
         };
         /** @description An answer of the API. */
         CollectorsPageAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -4743,10 +3394,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -4793,17 +3441,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -4825,45 +3467,26 @@ export interface components {
             configuration_failure: string | null;
             /** @description Whether literals are left out of SQL texts. */
             redacts_sql_text: boolean;
-            /**
-             * Format: uint64
-             * @description Connections to this database opened so far.
-             */
+            /** @description Connections to this database opened so far. */
             connects: number;
-            /**
-             * Format: uint64
-             * @description Attempts to connect to it that failed so far.
-             */
+            /** @description Attempts to connect to it that failed so far. */
             connect_errors: number;
-            /**
-             * Format: double
-             * @description Seconds until the next attempt, while it is left alone.
-             */
+            /** @description Seconds until the next attempt, while it is left alone. */
             next_attempt_seconds: number | null;
             /** @description Whether this entry collects what belongs to the whole server. */
             leads: boolean;
             /** @description Whether the connection is encrypted. */
             tls: boolean | null;
-            /**
-             * Format: uint64
-             * @description Samples left out so far because a family had too many series.
-             */
+            /** @description Samples left out so far because a family had too many series. */
             samples_dropped: number;
-            /**
-             * Format: uint
-             * @description Bytes that the history takes up.
-             */
+            /** @description Bytes that the history takes up. */
             history_bytes: number;
-            /**
-             * Format: uint
-             * @description Series in the history.
-             */
+            /** @description Series in the history. */
             history_series: number;
-            /**
-             * Format: uint64
-             * @description Values that left the history early for lack of room.
-             */
+            /** @description Values that left the history early for lack of room. */
             history_dropped: number;
+            /** @description Why the history would not outlive a restart, though it should. */
+            history_trouble: string | null;
         };
         /** @description Rows about one thing. */
         LoopRowPanel: {
@@ -4875,17 +3498,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -4900,59 +3517,32 @@ export interface components {
             loop: string;
             /** @description How bad it is. */
             level: components["schemas"]["Level"];
-            /**
-             * Format: double
-             * @description How often it runs, seconds.
-             */
+            /** @description How often it runs, seconds. */
             interval_seconds: number;
-            /**
-             * Format: double
-             * @description How long a round may take, seconds.
-             */
+            /** @description How long a round may take, seconds. */
             budget_seconds: number;
             /**
              * Format: date-time
              * @description When the last round began.
              */
             last_at: string | null;
-            /**
-             * Format: double
-             * @description How long it took, seconds.
-             */
+            /** @description How long it took, seconds. */
             last_duration_seconds: number | null;
-            /**
-             * Format: double
-             * @description Seconds since the last round ended.
-             */
+            /** @description Seconds since the last round ended. */
             age_seconds: number | null;
-            /**
-             * Format: double
-             * @description Seconds since the last round ended in which every statement ran.
-             */
+            /** @description Seconds since the last round ended in which every statement ran. */
             success_age_seconds: number | null;
             /** @description Whether every statement of the last round ran. */
             success: boolean;
             /** @description Whether it should have run by now. */
             late: boolean;
-            /**
-             * Format: uint64
-             * @description Rounds so far.
-             */
+            /** @description Rounds so far. */
             rounds: number;
-            /**
-             * Format: uint64
-             * @description Collectors that failed so far.
-             */
+            /** @description Collectors that failed so far. */
             errors: number;
-            /**
-             * Format: uint64
-             * @description Rounds left out so far because the loop was late.
-             */
+            /** @description Rounds left out so far because the loop was late. */
             missed: number;
-            /**
-             * Format: double
-             * @description Mean duration of all rounds, seconds.
-             */
+            /** @description Mean duration of all rounds, seconds. */
             mean_duration_seconds: number | null;
             /** @description Why it does not fit its budget, if it does not. */
             degraded: string | null;
@@ -4967,17 +3557,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -5013,35 +3597,17 @@ export interface components {
              * @description When the last attempt began.
              */
             last_at: string;
-            /**
-             * Format: double
-             * @description How long it took, milliseconds.
-             */
+            /** @description How long it took, milliseconds. */
             duration_ms: number;
-            /**
-             * Format: double
-             * @description Age of its last good figures, seconds; absent if there are none.
-             */
+            /** @description Age of its last good figures, seconds; absent if there are none. */
             age_seconds: number | null;
-            /**
-             * Format: uint
-             * @description Statements that it sent for them.
-             */
+            /** @description Statements that it sent for them. */
             statements: number;
-            /**
-             * Format: uint64
-             * @description Rows that they returned.
-             */
+            /** @description Rows that they returned. */
             rows: number;
-            /**
-             * Format: uint64
-             * @description Failed attempts so far.
-             */
+            /** @description Failed attempts so far. */
             errors: number;
-            /**
-             * Format: uint32
-             * @description It runs in every so many rounds: more than 1 while it does not fit its loop's budget.
-             */
+            /** @description It runs in every so many rounds: more than 1 while it does not fit its loop's budget. */
             stride: number;
             /** @description What it cannot see. */
             blind: string[];
@@ -5056,17 +3622,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -5098,17 +3658,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -5136,17 +3690,11 @@ export interface components {
             reason: string | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
-            /**
-             * Format: double
-             * @description Age of its rows, seconds; absent if there are none.
-             */
+            /** @description Age of its rows, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description Whose statements it rests on: they are those of the same `collector` in `executed`. */
             collectors: string[];
-            /**
-             * Format: double
-             * @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds.
-             */
+            /** @description For how long its cumulative figures have been counted (the age of `stats_reset`), seconds. */
             stats_reset_age_seconds: number | null;
             /** @description What the rows leave out, or should be read with. */
             note: string | null;
@@ -5162,7 +3710,7 @@ export interface components {
         };
         /** @description An answer of the API. */
         CollectorDataAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -5171,10 +3719,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -5237,7 +3782,7 @@ export interface components {
         };
         /** @description An answer of the API. */
         CollectorTextsAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -5246,10 +3791,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -5293,7 +3835,7 @@ export interface components {
         };
         /** @description An answer of the API. */
         HistoryAnswer: {
-            /** @description The worst state among its parts that have one, from ok over degraded, stale, pending and unsupported to error. */
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
             /** @description Why the state is not `ok`, in words. */
             reason: string | null;
@@ -5302,10 +3844,7 @@ export interface components {
              * @description The time of this answer by pgmon's clock. Ages are as of now.
              */
             as_of: string;
-            /**
-             * Format: double
-             * @description Age of the oldest figures in it, seconds; absent if there are none.
-             */
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
             age_seconds: number | null;
             /** @description What cannot be seen, and what would make it visible. */
             needs: components["schemas"]["Need"][];
@@ -5334,19 +3873,13 @@ export interface components {
              * @description The last moment that was asked for.
              */
             to: string;
-            /**
-             * Format: double
-             * @description How far points are apart, seconds.
-             */
+            /** @description How far points are apart, seconds. */
             step_seconds: number;
             /** @description The times of all series, rising, Unix time in seconds: the end of each step. */
             unix_seconds: number[];
             /** @description The series, in the order of their labels. */
             series: components["schemas"]["Series"][];
-            /**
-             * Format: uint
-             * @description Series left out because there are more than were asked for.
-             */
+            /** @description Series left out because there are more than were asked for. */
             left_out: number;
         };
         /** @description A series. Its lists are as long as [`History::unix_seconds`]; `null` where it is not known: a gap. */
