@@ -26,6 +26,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The directory is always there (`.keep`): cargo would take one that is missing for changed, each time.
     println!("cargo::rerun-if-changed={}", dist.display());
     println!("cargo::rerun-if-changed=build.rs");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    // Copies: the pages may be built again while the compiler reads them.
+    let copies = out.join("ui");
+    if copies.is_dir() {
+        fs::remove_dir_all(&copies)?;
+    }
+    fs::create_dir_all(&copies)?;
     let index = dist.join("index.html");
     let mut files = BTreeMap::new();
     let built = index.is_file();
@@ -36,16 +43,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut text = format!("pub(super) const BUILT: bool = {built};\n");
     if built {
-        writeln!(text, "pub(super) const INDEX: &str = include_str!({index:?});")?;
+        let copy = copies.join("index.html");
+        fs::copy(&index, &copy)?;
+        writeln!(text, "pub(super) const INDEX: &str = include_str!({copy:?});")?;
     } else {
         writeln!(text, "pub(super) const INDEX: &str = {UNBUILT:?};")?;
     }
     writeln!(text, "pub(super) static FILES: &[File] = &[")?;
-    for (path, (file, packed)) in &files {
-        writeln!(text, "File {{ path: {path:?}, packed: {packed}, bytes: include_bytes!({file:?}) }},")?;
+    for (n, (path, (file, packed))) in files.iter().enumerate() {
+        let copy = copies.join(n.to_string());
+        fs::copy(file, &copy)?;
+        writeln!(text, "File {{ path: {path:?}, packed: {packed}, bytes: include_bytes!({copy:?}) }},")?;
     }
     writeln!(text, "];")?;
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("ui_files.rs"), text)?;
+    fs::write(out.join("ui_files.rs"), text)?;
     Ok(())
 }
 
