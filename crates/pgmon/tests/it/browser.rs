@@ -64,7 +64,6 @@ fn url(agent: &Agent) -> String {
     format!("http://{}/", agent.address())
 }
 
-#[allow(clippy::unused_async, reason = "it stands in for what does something")]
 async fn nothing(what: &str) -> Result<String> {
     bail!("nobody is there to do {what}")
 }
@@ -94,7 +93,8 @@ macro_rules! in_a_browser {
         #[test]
         #[ignore = "needs Node.js and Chromium: script/test --pages"]
         fn $name() -> Result<()> {
-            run(NEWEST, |_| async $body)
+            async fn body() -> Result<()> $body
+            run(NEWEST, |_| body())
         }
     )+};
 }
@@ -180,7 +180,10 @@ in_a_browser! {
         // Loads are rates: somebody must be at work.
         let busy = async {
             loop {
-                work().await?;
+                let done = work().await;
+                if done.is_err() {
+                    break done;
+                }
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         };
