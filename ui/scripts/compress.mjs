@@ -5,6 +5,9 @@ import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 
 const dist = new URL('../dist/', import.meta.url).pathname;
 
+// Vite empties the directory; the build of pgmon watches it, and it must be there in a fresh clone.
+writeFileSync(join(dist, '.keep'), '');
+
 for (const name of readdirSync(dist, { recursive: true })) {
   const file = join(dist, String(name));
   if (!statSync(file).isFile() || !/\.(js|css|svg|json)$/.test(file) || file.includes('.vite')) continue;

@@ -39,8 +39,13 @@ impl Client {
 
     /// `GET /metrics`; anything but 200 is an error.
     pub fn scrape(&mut self, gzip: bool) -> Result<Answer> {
+        self.get("/metrics", gzip)
+    }
+
+    /// `GET` of a path; anything but 200 is an error.
+    pub fn get(&mut self, path: &str, gzip: bool) -> Result<Answer> {
         let encoding = if gzip { "Accept-Encoding: gzip\r\n" } else { "" };
-        let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{encoding}\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{encoding}\r\n");
         let start = Instant::now();
         self.stream.get_mut().write_all(request.as_bytes())?;
         let status = self.line()?.to_owned();
@@ -63,7 +68,7 @@ impl Client {
         let took = start.elapsed();
         if status.split(' ').nth(1) != Some("200") {
             bail!(
-                "{status}: {}",
+                "{path}: {status}: {}",
                 String::from_utf8_lossy(self.body.get(..bytes.min(500)).unwrap_or_default())
             );
         }

@@ -49,7 +49,7 @@ pub use sections::{
     Alerts, ApiKey, AppRole, Auth, BasicUser, Bloat, Budgets, Canary, ClientAuth, Config, Database, History,
     Http, Kubernetes, Limits, LogFormat, LogLevel, Logging, Metric, MetricShape, MetricSpec, MetricType,
     Notifiers, Query, QueryScope, RateLimit, SampleIntervals, SamplingMode, Scope, Secrets, Security,
-    Timeouts, Tls, TlsVersion, Ui, Vault, bound_of, key_digest, password_hash_fault,
+    Timeouts, Tls, TlsVersion, Ui, Vault, bound_of, key_digest, password_hash_fault, path_prefix_fault,
 };
 pub use source::{Argv, PasswordSource, VaultSecret};
 pub use span::{Span, SpanError};

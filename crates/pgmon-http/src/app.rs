@@ -8,11 +8,12 @@ use crate::pages::Pages;
 use crate::reload::ReloadRequest;
 use crate::sessions::Sessions;
 use crate::telemetry::Telemetry;
+use crate::ui::prefix::Prefixes;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
-use pgmon_config::Config;
+use pgmon_config::{Config, Http};
 use pgmon_views::Rules;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub struct App {
     pub(crate) access_set: Notify,
     queries: ArcSwap<Vec<serde_json::Value>>,
     rules: ArcSwap<Rules>,
+    prefixes: ArcSwap<Prefixes>,
 }
 
 impl App {
@@ -92,6 +94,7 @@ impl App {
             access_set: Notify::new(),
             queries: ArcSwap::default(),
             rules: ArcSwap::from_pointee(rules_of(&Config::default())),
+            prefixes: ArcSwap::from_pointee(Prefixes::of(&Http::default())),
         }
     }
 
@@ -160,14 +163,20 @@ impl App {
         self.queries.store(Arc::new(definitions));
     }
 
-    /// Replaces thresholds and what is shown.
+    /// Replaces thresholds, what is shown, and the path that it is under.
     pub fn set_rules(&self, config: &Config) {
+        self.prefixes.store(Arc::new(Prefixes::of(&config.http)));
         self.rules.store(Arc::new(rules_of(config)));
     }
 
     /// Thresholds, and what is shown.
     pub(crate) fn rules(&self) -> Arc<Rules> {
         self.rules.load_full()
+    }
+
+    /// The path that a proxy serves pgmon under.
+    pub(crate) fn prefixes(&self) -> Arc<Prefixes> {
+        self.prefixes.load_full()
     }
 
     pub(crate) fn queries(&self) -> Arc<Vec<serde_json::Value>> {

@@ -25,6 +25,7 @@ pub mod server;
 mod sessions;
 pub mod telemetry;
 mod tls;
+pub mod ui;
 
 pub use access::{Access, AccessError};
 pub use app::App;

@@ -175,9 +175,17 @@ async fn plant(server: &Server) -> Result<Planted> {
 fn look_everywhere(planted: &Planted, agent: &Agent, key: &str) {
     let canaries = &planted.canaries;
     let head = format!("Authorization: Bearer {key}\r\n");
-    for path in
-        ["/metrics", "/healthz", "/readyz", "/livez", "/", "/configz", "/api/v1/databases", "/nowhere"]
-    {
+    for path in [
+        "/metrics",
+        "/healthz",
+        "/readyz",
+        "/livez",
+        "/",
+        "/status",
+        "/configz",
+        "/api/v1/databases",
+        "/nowhere",
+    ] {
         let answer = agent.get_with(path, &head);
         canaries.absent(path, &format!("{}\n{}", answer.head, String::from_utf8_lossy(&answer.body)));
     }

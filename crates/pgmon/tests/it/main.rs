@@ -10,6 +10,7 @@
 
 mod agent;
 mod api;
+mod browser;
 mod canary;
 mod command_line;
 mod configuration;
