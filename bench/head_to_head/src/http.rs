@@ -1,6 +1,8 @@
 //! An HTTP/1.1 client that does nothing but time: one connection, one request after the other.
 
 use anyhow::{Context, Result, bail};
+use flate2::read::GzDecoder;
+use std::borrow::Cow;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
@@ -71,6 +73,17 @@ impl Client {
     /// The body of the last answer, which had this many bytes.
     pub fn body(&self, bytes: usize) -> &str {
         self.body.get(..bytes).and_then(|body| str::from_utf8(body).ok()).unwrap_or_default()
+    }
+
+    /// The text of the last answer.
+    pub fn text(&self, answer: &Answer) -> Result<Cow<'_, str>> {
+        if !answer.gzip {
+            return Ok(Cow::Borrowed(self.body(answer.bytes)));
+        }
+        let mut text = String::new();
+        let body = self.body.get(..answer.bytes).unwrap_or_default();
+        GzDecoder::new(body).read_to_string(&mut text).context("unreadable gzip")?;
+        Ok(Cow::Owned(text))
     }
 
     fn line(&mut self) -> Result<&str> {

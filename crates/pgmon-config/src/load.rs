@@ -246,7 +246,8 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions, files: &mut BTre
     let Some(mut root) = parse(path, text, &mut faults) else {
         return Examined { loaded: nothing(path, files), faults };
     };
-    normalise::rename_aliases(&mut root, shape, "", &mut faults);
+    let mut renamed = normalise::Renamed::default();
+    normalise::rename_aliases(&mut root, shape, "", &mut renamed, &mut faults);
     env::overlay(&mut root, shape, &options.env, &options.overrides, &mut faults, &mut warnings);
     lists::overlay_sitrep(&mut root, &options.env);
     sitrep::overlay(&mut root, shape, &options.env, &mut faults);
@@ -254,7 +255,7 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions, files: &mut BTre
     let variables = Variables { env: &options.env, dollar: Dollar::Doubled };
     interpolate(&mut root, shape, variables, "", &mut faults);
     normalise::fit(&mut root, shape, path.and_then(Path::parent));
-    let origins = lists::read_all(&mut root, shape, &options.env, &mut faults);
+    let origins = lists::read_all(&mut root, shape, &options.env, renamed, &mut faults);
     files.extend(origins.files.iter().cloned());
     files::read_all(&mut root, shape, "", files, &mut faults);
     validate(&root, shape, &mut faults);
@@ -282,7 +283,7 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions, files: &mut BTre
     config.queries = queries;
     config.secrets.vault.complete(&options.env);
     let mut found = Vec::new();
-    checks::check(&config, &entries, &root, &mut found, &mut warnings);
+    checks::check(&config, &entries, &root, &options.env, &mut found, &mut warnings);
     // Pointers into the other file are not to be taken for some into this one.
     let web = config.http.web_config_file.as_ref().map(|path| path.display().to_string());
     let (mut of_web, found): (Vec<_>, Vec<_>) =

@@ -311,6 +311,7 @@ fn families(
                 faults.push(fault);
             };
             let others = known.entry(spec.name.clone()).or_default();
+            let mut sound = true;
             for (first, other) in others.iter() {
                 let Some((_, _, before)) = checked.get(*first) else { continue };
                 if *first == n {
@@ -336,10 +337,13 @@ fn families(
                 } else {
                     continue;
                 }
-                // Once is enough.
+                // Once is enough, and nothing is to be measured by what is wrong itself.
+                sound = false;
                 break;
             }
-            others.push((n, spec));
+            if sound {
+                others.push((n, spec));
+            }
         }
     }
     let firsts = known.iter().filter_map(|(name, specs)| Some((name, specs.first()?)));

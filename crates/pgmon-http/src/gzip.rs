@@ -46,13 +46,9 @@ impl Gzip {
     }
 }
 
-/// Compresses what is whole already.
-pub(crate) fn gzip(bytes: &[u8]) -> Bytes {
-    let mut gzip = Gzip::new();
-    let mut out = Vec::with_capacity(bytes.len() / 8);
-    gzip.push(bytes, FlushCompress::Finish, &mut out);
-    out.shrink_to_fit();
-    out.into()
+/// Compresses a text that is there as a whole.
+pub fn gzip(text: &str) -> Bytes {
+    Gzip::new().pack(text.len() / 8, |drain| drain(text)).0
 }
 
 #[cfg(test)]

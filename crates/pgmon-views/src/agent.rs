@@ -61,6 +61,8 @@ pub struct Agent {
     pub history_series: usize,
     /// Values that left the history early for lack of room.
     pub history_dropped: u64,
+    /// Why the history would not outlive a restart, though it should.
+    pub history_trouble: Option<String>,
 }
 
 /// A loop.
@@ -187,6 +189,8 @@ pub struct Process<'a> {
     pub configuration_failure: Option<String>,
     /// Size of the history.
     pub history: pgmon_core::history::Stats,
+    /// Why the history would not outlive a restart, though it should.
+    pub history_trouble: Option<String>,
     /// What is left out of `/metrics`.
     pub left_out: &'a [String],
 }
@@ -258,6 +262,10 @@ fn judge(
     if let Some(failure) = &process.configuration_failure {
         let title = "The new configuration is not in force";
         found.push(problem("configuration", Level::Warn, page, title, failure.clone()));
+    }
+    if let Some(trouble) = &process.history_trouble {
+        let title = "The history would not outlive a restart";
+        found.push(problem("history", Level::Warn, page, title, trouble.clone()));
     }
     for l in loops {
         if l.late {
@@ -331,6 +339,7 @@ fn agent(s: &Source<'_>, process: &Process<'_>) -> Agent {
         history_bytes: process.history.bytes,
         history_series: process.history.series,
         history_dropped: process.history.dropped,
+        history_trouble: process.history_trouble.clone(),
     }
 }
 

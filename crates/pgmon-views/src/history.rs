@@ -144,15 +144,9 @@ fn values(points: &[Point], window: Window, ends_in_gap: bool) -> Vec<Step> {
 fn rates(points: &[Point], window: Window) -> Vec<Step> {
     let mut steps = vec![None; window.points];
     for (before, point) in points.iter().zip(points.iter().skip(1)) {
-        let seconds = point.at.saturating_sub(before.at) as f64 / 1000.0;
-        let growth = point.max - before.max;
-        if point.after_gap || growth < 0.0 || seconds <= 0.0 {
-            continue;
-        }
-        let rate = growth / seconds;
+        let (Some(rate), Some(last)) = (point.rate, window.place(point.at)) else { continue };
         let first = window.place(before.at).map_or(0, |place| place + 1);
-        let Some(last) = window.place(point.at) else { continue };
-        for place in first..=last {
+        for place in first.min(last)..=last {
             set(&mut steps, place, Some((rate, rate, rate)));
         }
     }
@@ -198,12 +192,13 @@ mod tests {
 
     #[test]
     fn counters_are_rates_and_a_reset_is_unknown() {
+        let rated = |at, value, rate, after_gap| Point { rate, ..point(at, value, after_gap) };
         let points = vec![
             point(500, 10.0, false),
-            point(2500, 14.0, false),
-            point(3500, 3.0, false),
-            point(4500, 8.0, false),
-            point(6500, 9.0, true),
+            rated(2500, 14.0, Some(2.0), false),
+            rated(3500, 3.0, None, false),
+            rated(4500, 8.0, Some(5.0), false),
+            rated(6500, 9.0, None, true),
         ];
         let (rate, known) = made(Kind::Counter, points.clone(), false, None);
         assert_eq!((rate, known), (true, vec![Some(2.0), Some(2.0), None, Some(5.0), None, None]));

@@ -114,8 +114,9 @@ impl From<sqlx::Error> for QueryError {
 /// of any length, and a value may stand in the middle.
 const KEPT_OF_A_MESSAGE: (usize, usize) = (200, 100);
 
-/// A message without the middle of a long one.
+/// A message on one line, without the middle of a long one.
 fn shortened(message: &str) -> String {
+    let message = message.replace(char::is_control, " ");
     let (first, last) = KEPT_OF_A_MESSAGE;
     let beginning = message.char_indices().nth(first);
     let end = message.char_indices().nth_back(last);
@@ -123,7 +124,7 @@ fn shortened(message: &str) -> String {
         (Some((from, _)), Some((to, _))) if from < to => {
             format!("{}...{}", message.get(..from).unwrap_or_default(), message.get(to..).unwrap_or_default())
         }
-        _ => message.to_owned(),
+        _ => message,
     }
 }
 

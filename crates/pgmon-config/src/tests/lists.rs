@@ -202,3 +202,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_fault_names_the_key_as_the_file_has_it() {
+    let said = said(
+        "databases_file: databases.json\nqueries_file: queries.json\n",
+        &[
+            (
+                "databases.json",
+                "[{\"name\": \"a\", \"host\": \"localhost\", \"user\": \"u\", \"pass\": \"${NOWHERE}\"}]",
+            ),
+            (
+                "queries.json",
+                "[{\"name\": \"a\", \"help\": \"A.\", \"query\": \"SELECT 1\", \"valueField\": 5}]",
+            ),
+        ],
+    );
+    assert!(said.iter().any(|fault| fault.ends_with("[/0/pass]")), "{said:#?}");
+    assert!(said.iter().any(|fault| fault.ends_with("[/0/valueField]")), "{said:#?}");
+}
+
+#[test]
+fn a_port_in_quotes_is_taken_as_sitrep_takes_it() {
+    let file = |port: &str| {
+        format!("[{{\"name\": \"a\", \"host\": \"localhost\", \"user\": \"u\", \"port\": \"{port}\"}}]")
+    };
+    let load =
+        |port: &str| with_files("databases_file: databases.json\n", &[("databases.json", &file(port))], &[]);
+    assert_eq!(load("5433").unwrap().entries[0].connect.port, 5433);
+    assert!(load("many").unwrap_err().to_string().contains("whole number"));
+}

@@ -50,13 +50,95 @@ pub(super) struct Block {
     pub(super) times: Box<[u8]>,
     /// Of each series that has a value: its place, less that of the one before, the number of its bytes, its
     /// bytes.
-    pub(super) data: Box<[u8]>,
+    pub(super) data: Data,
+}
+
+/// Packed series, in pieces of much the same size: what one block leaves the next one can use. In one piece of
+/// its own size each, blocks left holes that were twice as large as they were.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Data(Box<[Box<[u8]>]>);
+
+/// A piece has so many bytes at most, unless one series needs more.
+const PIECE: usize = 4096;
+
+impl Data {
+    /// Pieces that were read from somewhere.
+    pub(super) fn of(pieces: Vec<Box<[u8]>>) -> Self {
+        Self(pieces.into())
+    }
+
+    /// The pieces.
+    pub(super) fn pieces(&self) -> &[Box<[u8]>] {
+        &self.0
+    }
+
+    /// Bytes that it holds beyond itself.
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|piece| size_of::<Box<[u8]>>() + piece.len()).sum()
+    }
+
+    /// The series: places, which rise, and bytes.
+    pub(super) fn streams(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        let mut pieces = self.0.iter();
+        let (mut rest, mut place) = (&[][..], 0_u32);
+        std::iter::from_fn(move || {
+            while rest.is_empty() {
+                rest = pieces.next()?;
+            }
+            let step = take_varint(&mut rest)?;
+            let len = usize::try_from(take_varint(&mut rest)?).ok()?;
+            place = place.checked_add(u32::try_from(step).ok()?)?;
+            let (bytes, after) = rest.split_at_checked(len)?;
+            rest = after;
+            Some((place, bytes))
+        })
+    }
+}
+
+/// Packs series, whose places rise.
+#[derive(Debug, Default)]
+pub(super) struct DataWriter {
+    pieces: Vec<Box<[u8]>>,
+    piece: Vec<u8>,
+    last: u32,
+}
+
+impl DataWriter {
+    /// Appends a series.
+    pub(super) fn push(&mut self, place: u32, bytes: &[u8]) {
+        let (step, len) = (u64::from(place - self.last), bytes.len() as u64);
+        let size = varint_len(step) + varint_len(len) + bytes.len();
+        if self.piece.len() + size > PIECE {
+            self.end_piece();
+        }
+        if self.piece.capacity() == 0 {
+            self.piece.reserve_exact(PIECE);
+        }
+        push_varint(&mut self.piece, step);
+        push_varint(&mut self.piece, len);
+        self.piece.extend_from_slice(bytes);
+        self.last = place;
+    }
+
+    /// What was packed.
+    pub(super) fn finish(mut self) -> Data {
+        self.end_piece();
+        Data(self.pieces.into())
+    }
+
+    fn end_piece(&mut self) {
+        if !self.piece.is_empty() {
+            // A copy of just its size: shrinking in its place would keep the room.
+            self.pieces.push(self.piece.as_slice().into());
+            self.piece.clear();
+        }
+    }
 }
 
 impl Block {
     /// Bytes that it holds beyond itself.
     pub(super) fn bytes(&self) -> usize {
-        self.times.len() + self.data.len()
+        self.times.len() + self.data.bytes()
     }
 
     /// Ticks and gaps; gaps are those with `true`.
@@ -66,7 +148,7 @@ impl Block {
 
     /// The series that have a value in it.
     pub(super) fn streams(&self) -> impl Iterator<Item = (u32, &[u8])> {
-        streams(&self.data)
+        self.data.streams()
     }
 
     /// The same with a gap at its end.
@@ -84,7 +166,7 @@ impl Block {
         start: i64,
         samples: u32,
         times: &[u8],
-        data: &[u8],
+        data: Data,
         exists: impl Fn(u32) -> bool,
     ) -> Option<Self> {
         let (mut end, mut ticks) = (None, 0_u16);
@@ -94,21 +176,14 @@ impl Block {
             ticks = ticks.checked_add(u16::from(!gap))?;
             end = Some(is_time.then_some(at)?);
         }
-        let (mut last, mut len) = (None, 0);
-        for (place, bytes) in streams(data) {
-            len += varint_len(u64::from(place - last.unwrap_or(0)))
-                + varint_len(bytes.len() as u64)
-                + bytes.len();
+        let (mut last, mut writer) = (None, DataWriter::default());
+        for (place, bytes) in data.streams() {
             (exists(place) && last.is_none_or(|last| place > last)).then_some(())?;
+            writer.push(place, bytes);
             last = Some(place);
         }
-        (len == data.len()).then_some(Self {
-            start,
-            end: end?,
-            samples,
-            times: times.into(),
-            data: data.into(),
-        })
+        // It is just what would be written: nothing is left over.
+        (writer.finish() == data).then_some(Self { start, end: end?, samples, times: times.into(), data })
     }
 
     /// What happened between two times to the series at these places, which rise.
@@ -121,42 +196,6 @@ impl Block {
             decode(&ticks, Values::new(grain, bytes.unwrap_or_default()), from, to, events);
         }
     }
-}
-
-/// Packs series, whose places rise, into a block's data.
-pub(super) fn pack<'a>(series: impl Iterator<Item = (u32, &'a [u8])> + Clone) -> Box<[u8]> {
-    let (mut size, mut last) = (0, 0);
-    for (place, bytes) in series.clone() {
-        size += varint_len(u64::from(place - last)) + varint_len(bytes.len() as u64) + bytes.len();
-        last = place;
-    }
-    let mut data = Vec::with_capacity(size);
-    last = 0;
-    for (place, bytes) in series {
-        push_stream(&mut data, &mut last, place, bytes);
-    }
-    data.into()
-}
-
-/// Appends a series to a block's data; `last` is the place of the one before, or 0.
-pub(super) fn push_stream(data: &mut Vec<u8>, last: &mut u32, place: u32, bytes: &[u8]) {
-    push_varint(data, u64::from(place - *last));
-    push_varint(data, bytes.len() as u64);
-    data.extend_from_slice(bytes);
-    *last = place;
-}
-
-/// The series of a block's data: places, which rise, and bytes.
-fn streams(data: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
-    let (mut rest, mut place) = (data, 0_u32);
-    std::iter::from_fn(move || {
-        let step = take_varint(&mut rest)?;
-        let len = usize::try_from(take_varint(&mut rest)?).ok()?;
-        place = place.checked_add(u32::try_from(step).ok()?)?;
-        let (bytes, after) = rest.split_at_checked(len)?;
-        rest = after;
-        Some((place, bytes))
-    })
 }
 
 /// Adds what happened between two times.
@@ -286,15 +325,25 @@ mod tests {
             for _ in 0..500 {
                 values.tick();
             }
-            prop_assert!(streams(&bytes).count() <= bytes.len());
+            let data = Data::of(vec![bytes.as_slice().into(), Box::default(), bytes.as_slice().into()]);
+            prop_assert!(data.streams().count() <= 2 * bytes.len());
         }
 
         #[test]
-        fn data_comes_back(steps in prop::collection::vec((1_u32..500, prop::collection::vec(any::<u8>(), 0..200)), 0..20)) {
+        fn data_comes_back(
+            steps in prop::collection::vec((1_u32..500, prop::collection::vec(any::<u8>(), 0..900)), 0..30),
+        ) {
             let mut place = 0;
-            let want: Vec<_> = steps.iter().map(|(step, bytes)| { place += step; (place, bytes.as_slice()) }).collect();
-            let data = pack(want.iter().copied());
-            prop_assert_eq!(streams(&data).collect::<Vec<_>>(), want);
+            let mut want = Vec::new();
+            let mut writer = DataWriter::default();
+            for (step, bytes) in &steps {
+                place += step;
+                writer.push(place, bytes);
+                want.push((place, bytes.as_slice()));
+            }
+            let data = writer.finish();
+            prop_assert_eq!(data.streams().collect::<Vec<_>>(), want);
+            prop_assert!(data.pieces().iter().all(|p| p.len() <= PIECE));
         }
     }
 }

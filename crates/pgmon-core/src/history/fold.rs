@@ -4,7 +4,7 @@
 //! the least, the greatest and the mean value; of a counter only the last value is kept, exactly, since
 //! that is what rates are made of. A gap ends a step early, so that it stays where it was, to the millisecond.
 
-use super::block::{Block, Grain, Packer, Reading, Values, push_stream};
+use super::block::{Block, DataWriter, Grain, Packer, Reading, Values};
 use super::times::Times;
 use crate::metric::Kind;
 use std::cmp::Ordering;
@@ -42,7 +42,7 @@ pub(super) fn fold(
     let mut old = append.into_iter().flat_map(Block::streams).peekable();
     let mut new = next.0.streams().peekable();
     let (mut packer, mut readings) = (Packer::default(), Vec::new());
-    let (mut data, mut last_place, mut samples) = (Vec::new(), 0, 0_u32);
+    let (mut data, mut samples) = (DataWriter::default(), 0_u32);
     loop {
         let order = match (old.peek(), new.peek()) {
             (None, None) => break,
@@ -62,10 +62,15 @@ pub(super) fn fold(
             readings.push(one(kind, (0..*ticks).filter_map(|_| values.tick())));
         }
         samples += u32::try_from(readings.iter().flatten().count()).unwrap_or(u32::MAX);
-        push_stream(&mut data, &mut last_place, place, packer.pack(&readings));
+        data.push(place, packer.pack(&readings));
     }
-    let block =
-        Block { start: times.start, end: times.end, samples, times: times.bytes().into(), data: data.into() };
+    let block = Block {
+        start: times.start,
+        end: times.end,
+        samples,
+        times: times.bytes().into(),
+        data: data.finish(),
+    };
     (block, append.is_none())
 }
 

@@ -5,7 +5,7 @@
 //! coarser blocks ([`super::fold`]). Blocks are what goes when it is too old for that, or when there is no
 //! room.
 
-use super::block::{Block, Event, Grain, Values, decode, pack};
+use super::block::{Block, DataWriter, Event, Grain, Values, decode};
 use super::codec::Encoder;
 use super::fold::{Tier, fold};
 use super::symbols::{Symbol, Symbols};
@@ -357,17 +357,19 @@ impl Group {
 
     /// The head as a block; none if nothing is in it.
     fn head(&self) -> Option<Block> {
-        let written = (0..).zip(&self.series).filter_map(|(place, series)| {
-            let bytes = series.as_ref()?.head.bytes();
-            (!bytes.is_empty()).then_some((place, bytes))
-        });
-        (!self.times.is_empty()).then(|| Block {
-            start: self.times.start,
-            end: self.times.end,
-            samples: self.head_samples,
-            times: self.times.bytes().into(),
-            data: pack(written),
-        })
+        if self.times.is_empty() {
+            return None;
+        }
+        let mut data = DataWriter::default();
+        for (place, series) in (0..).zip(&self.series) {
+            if let Some(series) = series
+                && !series.head.bytes().is_empty()
+            {
+                data.push(place, series.head.bytes());
+            }
+        }
+        let (start, end, samples) = (self.times.start, self.times.end, self.head_samples);
+        Some(Block { start, end, samples, times: self.times.bytes().into(), data: data.finish() })
     }
 
     /// Packs the head into a block and begins another one.

@@ -178,6 +178,24 @@ fn parameter(param: &Param) -> Value {
     json!({ "name": name, "in": place, "required": kind == "path", "description": description, "schema": schema })
 }
 
+/// Leaves out what says nothing to a reader of JSON: how wide a number is here, and where lines broke.
+fn tidy(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            let numeric = |f: &Value| f.as_str().is_some_and(|f| f == "double" || f.contains("int"));
+            if object.get("format").is_some_and(numeric) {
+                object.remove("format");
+            }
+            if let Some(Value::String(text)) = object.get_mut("description") {
+                *text = text.replace('\n', " ");
+            }
+            object.values_mut().for_each(tidy);
+        }
+        Value::Array(list) => list.iter_mut().for_each(tidy),
+        _ => {}
+    }
+}
+
 fn document() -> Value {
     let settings = SchemaSettings::draft2020_12().for_serialize().with(|s| {
         s.definitions_path = "/components/schemas".into();
@@ -214,7 +232,8 @@ fn document() -> Value {
         });
         paths.insert(endpoint.path.into(), json!({ "get": operation }));
     }
-    let schemas: Map<String, Value> = generator.take_definitions(true);
+    let mut schemas: Map<String, Value> = generator.take_definitions(true);
+    schemas.values_mut().for_each(tidy);
     json!({
         "openapi": "3.1.0",
         "info": {

@@ -106,6 +106,7 @@ pub async fn collectors(State(app): State<Arc<App>>, asked: Asked) -> Reply {
             configuration_read_at: config.since,
             configuration_failure: config.failure.clone(),
             history: app.fleet.history().stats(),
+            history_trouble: app.fleet.history().trouble().map(|t| t.to_string()),
             left_out: &left_out,
         };
         Ok(agent::page(s, &process))

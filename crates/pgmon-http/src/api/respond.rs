@@ -4,6 +4,7 @@ use super::cache::{Body, Hit, Inputs};
 use super::params::{Asked, Rows};
 use super::refusal::Refusal;
 use crate::app::App;
+use crate::gzip::gzip as gzip_text;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -24,7 +25,7 @@ pub type Shape = fn(&mut Value, &Rows, bool) -> Result<Option<(String, String)>,
 /// A built answer, and until when it holds.
 pub struct Built {
     /// Its text.
-    pub text: Vec<u8>,
+    pub text: String,
     /// Its type.
     pub content_type: &'static str,
     /// For `Content-Disposition`.
@@ -43,19 +44,16 @@ pub fn write<T: Serialize>(
 ) -> Result<Built, Refusal> {
     let broken = |_| Refusal::unavailable("the answer could not be written", "this is an error in pgmon");
     if rows.is_plain() && !asked.csv {
-        let text = serde_json::to_vec(answer).map_err(broken)?;
+        let text = serde_json::to_string(answer).map_err(broken)?;
         return Ok(Built { text, content_type: JSON, file_name: None, holds_until });
     }
     let mut value = serde_json::to_value(answer).map_err(broken)?;
     Ok(match shape(&mut value, rows, asked.csv)? {
-        Some((name, csv)) => Built {
-            text: csv.into_bytes(),
-            content_type: CSV,
-            file_name: Some(format!("pgmon-{name}.csv")),
-            holds_until,
-        },
+        Some((name, csv)) => {
+            Built { text: csv, content_type: CSV, file_name: Some(format!("pgmon-{name}.csv")), holds_until }
+        }
         None => {
-            let text = serde_json::to_vec(&value).map_err(broken)?;
+            let text = serde_json::to_string(&value).map_err(broken)?;
             Built { text, content_type: JSON, file_name: None, holds_until }
         }
     })
@@ -77,7 +75,7 @@ pub fn answer(
         Hit::Build(tag) => {
             let built = build()?;
             let wanted = takes_gzip(&asked.headers) && built.text.len() >= WORTH_IT;
-            let gzip = wanted.then(|| crate::gzip::gzip(&built.text));
+            let gzip = wanted.then(|| gzip_text(&built.text));
             let body = Body {
                 bytes: built.text.into(),
                 gzip,
@@ -95,7 +93,7 @@ pub fn answer(
 pub fn fresh<T: Serialize>(asked: &Asked, answer: &Answer<T>) -> Result<Response, Refusal> {
     let built = write(answer, asked, &Rows::default(), |_, _, _| Ok(None), Duration::ZERO)?;
     let gzip = takes_gzip(&asked.headers) && built.text.len() >= WORTH_IT;
-    let body = if gzip { crate::gzip::gzip(&built.text) } else { Bytes::from(built.text) };
+    let body = if gzip { gzip_text(&built.text) } else { Bytes::from(built.text) };
     let mut response = (StatusCode::OK, body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(built.content_type));
@@ -110,11 +108,7 @@ pub fn fresh<T: Serialize>(asked: &Asked, answer: &Answer<T>) -> Result<Response
 /// `GET /api/v1/openapi.json`.
 pub async fn openapi(headers: HeaderMap) -> Response {
     let gzip = takes_gzip(&headers);
-    let body = if gzip {
-        crate::gzip::gzip(super::OPENAPI.as_bytes())
-    } else {
-        Bytes::from_static(super::OPENAPI.as_bytes())
-    };
+    let body = if gzip { gzip_text(super::OPENAPI) } else { Bytes::from_static(super::OPENAPI.as_bytes()) };
     let mut response = (StatusCode::OK, body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));

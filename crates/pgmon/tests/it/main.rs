@@ -9,6 +9,7 @@
 )]
 
 mod agent;
+mod api;
 mod canary;
 mod command_line;
 mod configuration;
@@ -19,6 +20,7 @@ mod engine;
 mod examples;
 mod faults;
 mod guardrails;
+mod history;
 mod hour;
 mod many;
 mod page;

@@ -33,6 +33,11 @@ on_each_major! { [pg12 12, pg18 18]
                 assert_eq!(agent.get(path).status, 200, "{path}");
             }
         }
+        for _ in 0..5 {
+            for path in crate::api::PATHS {
+                assert_eq!(agent.get(path).status, 200, "{path}");
+            }
+        }
         assert_eq!(backends().await?, before);
         Ok(())
     }

@@ -60,7 +60,7 @@ fn refused_by_name_and_the_others_stay() {
         refused,
         [
             "b (pgmon.yaml:4): it must begin with SELECT, WITH, VALUES or TABLE, not DELETE",
-            "c (pgmon.yaml:5): function pg_terminate_backend acts outside of a read-only transaction",
+            "c (pgmon.yaml:5): function pg_terminate_backend is not allowed here: it acts outside of a read-only transaction, or waits",
             "pg_up (pgmon.yaml:6): pg_up is a metric of pgmon's own: give it another name",
             "e (pgmon.yaml:7): it must be one statement",
         ]

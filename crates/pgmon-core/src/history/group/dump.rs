@@ -4,7 +4,7 @@
 //! are left, so that what was not written by pgmon takes no more memory than it is worth.
 
 use super::{Group, Metric, Series, TIERS, named};
-use crate::history::block::Block;
+use crate::history::block::{Block, Data};
 use crate::history::codec::{Encoder, unzigzag, zigzag};
 use crate::history::dump::{Reader, Texts, put, put_number};
 use crate::history::symbols::{Symbol, Symbols};
@@ -94,7 +94,9 @@ impl Group {
             for _ in 0..from.count()? {
                 let start = unzigzag(from.number()?).checked_sub(offset)?;
                 let samples = u32::try_from(from.number()?).ok()?;
-                let (times, data) = (from.bytes()?, from.bytes()?);
+                let times = from.bytes()?;
+                let pieces = (0..from.count()?).map(|_| from.bytes().map(Box::from));
+                let data = Data::of(pieces.collect::<Option<_>>()?);
                 let exists = |place| named(&self.series, place).is_some();
                 let block = Block::checked(start, samples, times, data, exists)?;
                 if block.start <= end {
@@ -142,6 +144,7 @@ fn export_blocks<'b>(blocks: impl Iterator<Item = &'b Block>, count: usize, offs
         put_number(out, zigzag(block.start.saturating_add(offset)));
         put_number(out, u64::from(block.samples));
         put(out, &block.times);
-        put(out, &block.data);
+        put_number(out, block.data.pieces().len() as u64);
+        block.data.pieces().iter().for_each(|piece| put(out, piece));
     }
 }

@@ -250,6 +250,7 @@ fn own_pages(one: &Collected, s: &Source<'_>, peers: &[&Snapshot]) -> anyhow::Re
         configuration_read_at: None,
         configuration_failure: None,
         history: pgmon_core::history::Stats::default(),
+        history_trouble: None,
         left_out: &left_out,
     };
     let page = agent::page(s, &process);
