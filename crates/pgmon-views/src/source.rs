@@ -390,6 +390,16 @@ pub fn visited(roamed: &[CollectorState]) -> Vec<Arc<str>> {
     names.into_iter().cloned().collect()
 }
 
+/// The snapshot that has what belongs to the server, if it is not the entry's own.
+pub fn leader(own: &Arc<Snapshot>, all: &[Arc<Snapshot>]) -> Option<Arc<Snapshot>> {
+    let key = own.server_key.as_ref().filter(|_| !own.leads)?;
+    let same = || all.iter().filter(|s| s.server_key.as_ref() == Some(key) && !Arc::ptr_eq(s, own));
+    let leads = same().find(|s| s.leads && s.up.is_up());
+    // If the server is down, nobody leads; who did has kept the most.
+    let kept = || same().filter(|s| own.retained.len() < s.retained.len()).max_by_key(|s| s.retained.len());
+    leads.or_else(kept).cloned()
+}
+
 /// Whether a database answers, and why not.
 pub fn up_of(up: &Up) -> (UpState, Option<String>) {
     match up {
