@@ -1,4 +1,5 @@
--- A disc golf club's courses, and a role for pgmon. Run it in each of the two databases, as a superuser.
+-- A disc golf club's courses, which pgmon's role (see README.md) may read. Run it in each of the two databases, as a
+-- superuser.
 CREATE TABLE courses (
     id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     name text NOT NULL UNIQUE,

@@ -1,6 +1,8 @@
 //! An HTTP/1.1 client that does nothing but time: one connection, one request after the other.
 
 use anyhow::{Context, Result, bail};
+use flate2::read::GzDecoder;
+use std::borrow::Cow;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
@@ -37,8 +39,13 @@ impl Client {
 
     /// `GET /metrics`; anything but 200 is an error.
     pub fn scrape(&mut self, gzip: bool) -> Result<Answer> {
+        self.get("/metrics", gzip)
+    }
+
+    /// `GET` of a path; anything but 200 is an error.
+    pub fn get(&mut self, path: &str, gzip: bool) -> Result<Answer> {
         let encoding = if gzip { "Accept-Encoding: gzip\r\n" } else { "" };
-        let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{encoding}\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{encoding}\r\n");
         let start = Instant::now();
         self.stream.get_mut().write_all(request.as_bytes())?;
         let status = self.line()?.to_owned();
@@ -61,7 +68,7 @@ impl Client {
         let took = start.elapsed();
         if status.split(' ').nth(1) != Some("200") {
             bail!(
-                "{status}: {}",
+                "{path}: {status}: {}",
                 String::from_utf8_lossy(self.body.get(..bytes.min(500)).unwrap_or_default())
             );
         }
@@ -71,6 +78,17 @@ impl Client {
     /// The body of the last answer, which had this many bytes.
     pub fn body(&self, bytes: usize) -> &str {
         self.body.get(..bytes).and_then(|body| str::from_utf8(body).ok()).unwrap_or_default()
+    }
+
+    /// The text of the last answer.
+    pub fn text(&self, answer: &Answer) -> Result<Cow<'_, str>> {
+        if !answer.gzip {
+            return Ok(Cow::Borrowed(self.body(answer.bytes)));
+        }
+        let mut text = String::new();
+        let body = self.body.get(..answer.bytes).unwrap_or_default();
+        GzDecoder::new(body).read_to_string(&mut text).context("unreadable gzip")?;
+        Ok(Cow::Owned(text))
     }
 
     fn line(&mut self) -> Result<&str> {

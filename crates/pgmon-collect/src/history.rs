@@ -1,21 +1,35 @@
-//! Keeps the last hour of the fleet's figures.
+//! Keeps the last hours and days of the fleet's figures.
 //!
 //! A [`Recorder`] watches the fleet and gives each finished round of each collector to the
-//! [`HistoryStore`], once. Drivers do not know of it.
+//! [`HistoryStore`], once. Drivers do not know of it. With a directory it reads at the start what was there
+//! when pgmon stopped, and writes it every few minutes and at the end ([`file`]).
+
+mod file;
 
 use crate::poller::fleet::{Cell, Fleet};
 use crate::poller::timer::Timer;
+use arc_swap::ArcSwapOption;
+use file::Keeper;
 use pgmon_core::clock::Clock;
-use pgmon_core::history::{Answer, History, Id, Query, Round, Source, Stats};
+use pgmon_core::history::{Answer, History, Id, Query, Round, Source, Stats, Tier};
 use pgmon_core::metric::{Desc, Families};
 use pgmon_core::snapshot::{CollectorState, Loop, Outcome, Snapshot, Up};
 use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-/// How much is kept.
+/// How much is kept at the interval of the loops.
 const KEEP: Duration = Duration::from_secs(3600);
+
+/// How much is kept beyond that: a day by the minute, a week by ten minutes. In milliseconds.
+const TIERS: [Tier; 2] =
+    [Tier { step: 60_000, keep: 24 * 3_600_000 }, Tier { step: 600_000, keep: 7 * 24 * 3_600_000 }];
+
+/// How often the file is written: what a power failure costs at most.
+const SAVE_EVERY: Duration = Duration::from_secs(300);
 
 /// Beyond the configured limit, for each database: 0.3 MiB.
 const FOR_A_DATABASE: u64 = 3 * 1024 * 1024 / 10;
@@ -35,12 +49,21 @@ pub const UP: Desc =
 
 /// The fleet's history, for one who writes and any number of readers.
 #[derive(Debug)]
-pub struct HistoryStore(RwLock<History>);
+pub struct HistoryStore {
+    history: RwLock<History>,
+    trouble: ArcSwapOption<String>,
+}
 
 impl HistoryStore {
     /// Nothing is kept before [`Self::set_limit`].
     pub fn new() -> Self {
-        Self(RwLock::new(History::new(0, millis(KEEP))))
+        let history = History::new(0, millis(KEEP)).with_tiers(TIERS);
+        Self { history: RwLock::new(history), trouble: ArcSwapOption::empty() }
+    }
+
+    /// Why the history would not outlive a restart, though it should; without figures.
+    pub fn trouble(&self) -> Option<Arc<String>> {
+        self.trouble.load_full()
     }
 
     /// Sets the limit in bytes; each of the databases adds 0.3 MiB.
@@ -69,7 +92,7 @@ impl HistoryStore {
             .filter(|s| key.is_some() && s.server_key.as_ref() == key && !is_it(s))
             .map(|s| id_of(s))
             .collect();
-        let offset = clock.wall().as_millisecond().saturating_sub(millis(clock.mono()));
+        let offset = offset(clock);
         let query =
             Query { from: query.from.saturating_sub(offset), to: query.to.saturating_sub(offset), ..*query };
         let mut answer = self.read(|h| h.range(id, &peers, &query));
@@ -80,11 +103,11 @@ impl HistoryStore {
     }
 
     fn read<T>(&self, f: impl FnOnce(&History) -> T) -> T {
-        f(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        f(&self.history.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn write<T>(&self, f: impl FnOnce(&mut History) -> T) -> T {
-        f(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.history.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -103,6 +126,7 @@ pub struct Recorder {
     seen: Vec<Seen>,
     databases: Option<usize>,
     dropped: u64,
+    directory: Option<PathBuf>,
 }
 
 struct Seen {
@@ -114,13 +138,26 @@ struct Seen {
 impl Recorder {
     /// Writes to the fleet's own history; `max_bytes` is `history.max_bytes`.
     pub fn new(fleet: Arc<Fleet>, timer: Arc<dyn Timer>, max_bytes: u64) -> Self {
-        Self { fleet, timer, max_bytes, seen: Vec::new(), databases: None, dropped: 0 }
+        Self { fleet, timer, max_bytes, seen: Vec::new(), databases: None, dropped: 0, directory: None }
     }
 
-    /// Runs until the process stops.
+    /// Keeps the history in this directory over a restart (`history.path`).
+    pub fn keeping_in(mut self, directory: Option<PathBuf>) -> Self {
+        self.directory = directory;
+        self
+    }
+
+    /// Runs until the process stops; with a directory, until all is written.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let keeper = self.directory.take().map(|directory| Arc::new(Keeper::new(directory)));
+        if let Some(keeper) = &keeper {
+            // Before the first round: what was read must be older than all that is taken.
+            self.limit();
+            let _ = self.in_background(keeper, Keeper::load).await;
+        }
         let mut version = self.fleet.subscribe();
         let mut tidied = self.timer.mono();
+        let (mut saved, mut saving) = (tidied, None::<JoinHandle<()>>);
         loop {
             self.take();
             let now = self.timer.mono();
@@ -128,25 +165,50 @@ impl Recorder {
                 tidied = now;
                 self.tidy(now);
             }
+            if let Some(keeper) = &keeper
+                && now.saturating_sub(saved) >= SAVE_EVERY
+                && saving.as_ref().is_none_or(JoinHandle::is_finished)
+            {
+                saved = now;
+                saving = Some(self.in_background(keeper, Keeper::save));
+            }
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
-                changed = version.changed() => if changed.is_err() { return },
+                _ = stop.wait_for(|stop| *stop) => break,
+                changed = version.changed() => if changed.is_err() { break },
                 () = self.timer.sleep_until(now + TIDY_EVERY) => {}
             }
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
+                _ = stop.wait_for(|stop| *stop) => break,
                 () = self.timer.sleep_until(self.timer.mono() + TOGETHER) => {}
             }
+        }
+        if let Some(keeper) = &keeper {
+            self.take();
+            if let Some(saving) = saving {
+                let _ = saving.await;
+            }
+            let _ = self.in_background(keeper, Keeper::save).await;
+        }
+    }
+
+    /// Does what waits for the disk away from the async threads. It is done even if nobody waits for it.
+    fn in_background(&self, keeper: &Arc<Keeper>, what: fn(&Keeper, &Fleet, &dyn Clock)) -> JoinHandle<()> {
+        let (keeper, fleet, timer) = (keeper.clone(), self.fleet.clone(), self.timer.clone());
+        tokio::task::spawn_blocking(move || what(&keeper, &fleet, &*timer))
+    }
+
+    fn limit(&mut self) {
+        let databases = self.fleet.cells().len();
+        if self.databases != Some(databases) {
+            self.databases = Some(databases);
+            self.fleet.history().set_limit(self.max_bytes, databases);
         }
     }
 
     /// Takes what is new since the last time.
     pub fn take(&mut self) {
+        self.limit();
         let cells = self.fleet.cells();
-        if self.databases != Some(cells.len()) {
-            self.databases = Some(cells.len());
-            self.fleet.history().set_limit(self.max_bytes, cells.len());
-        }
         let now = self.timer.mono();
         let mut before = std::mem::take(&mut self.seen).into_iter();
         let mut changed_fleet = false;
@@ -237,6 +299,11 @@ fn source_of(state: &CollectorState) -> Source<'_> {
 
 fn id_of(snapshot: &Snapshot) -> Id {
     Id { cluster: snapshot.cluster.clone(), db: snapshot.db.clone() }
+}
+
+/// What is to be added to monotonic milliseconds to have Unix milliseconds.
+fn offset(clock: &dyn Clock) -> i64 {
+    clock.wall().as_millisecond().saturating_sub(millis(clock.mono()))
 }
 
 fn millis(d: Duration) -> i64 {

@@ -1,9 +1,12 @@
 //! Rules between keys, which a schema does not express.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::sections::http;
-use crate::tree::{Node, join};
+use crate::tree::{Data, Node, join};
 use crate::{Config, Diagnostic, Entry, Span};
 
 /// The shortest interval of a loop.
@@ -14,9 +17,11 @@ pub(crate) fn check(
     config: &Config,
     entries: &[Entry],
     root: &Node,
+    env: &BTreeMap<String, String>,
     faults: &mut Vec<Diagnostic>,
     warnings: &mut Vec<Diagnostic>,
 ) {
+    commands(root, env, warnings);
     loops(config, root, faults, warnings);
     thresholds(config, root, warnings);
     default_labels(config, root, faults);
@@ -27,6 +32,38 @@ pub(crate) fn check(
         let at = &root.locate(pointer).1.at;
         warnings.push(at.says(pointer, "is above max_relation_bytes, so no relation is ever measured"));
     }
+}
+
+/// Warns of commands that are not there: whoever checks may be on another machine than whoever runs them.
+fn commands(root: &Node, env: &BTreeMap<String, String>, warnings: &mut Vec<Diagnostic>) {
+    let Some(Data::List(databases)) = root.member("databases").map(|member| &member.node.data) else {
+        return;
+    };
+    for (n, database) in databases.iter().enumerate() {
+        let Some(member) = database.member("password_command") else { continue };
+        let Data::List(argv) = &member.node.data else { continue };
+        let Some(Data::Text(program, _)) = argv.first().map(|first| &first.data) else { continue };
+        if !can_be_run(program, env.get("PATH").map_or("", String::as_str)) {
+            let pointer = format!("/databases/{n}/password_command");
+            let mut warning =
+                member.at.says(pointer, "its program is not on this machine, or must not be run");
+            warning.hint = Some("name one that is, by its whole path or so that PATH finds it".to_owned());
+            warnings.push(warning);
+        }
+    }
+}
+
+/// Whether a program is there, as the system looks it up.
+fn can_be_run(program: &str, path: &str) -> bool {
+    let runs = |path: &Path| {
+        std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        return runs(Path::new(program));
+    }
+    path.split(':')
+        .filter(|directory| !directory.is_empty())
+        .any(|directory| runs(&Path::new(directory).join(program)))
 }
 
 /// Labels that pgmon or the text format gives its own meaning.

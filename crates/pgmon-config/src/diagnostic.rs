@@ -41,6 +41,47 @@ impl Diagnostic {
     }
 }
 
+impl Diagnostic {
+    /// What to do about it: the hint, else what the message itself says to do.
+    pub fn mend(&self) -> String {
+        let message = self.message.as_str();
+        if let Some(hint) = &self.hint {
+            return hint.clone();
+        }
+        if let Some((_, mend)) = message.split_once("; ") {
+            return mend.to_owned();
+        }
+        let key = if self.pointer.is_empty() { "it".to_owned() } else { self.key() };
+        if let Some(wanted) = message.strip_prefix("expected ") {
+            let wanted = wanted.split(", found ").next().unwrap_or(wanted);
+            return format!("set {key} to {wanted}");
+        }
+        if message.starts_with("must ") {
+            return format!("change {key}: it {message}");
+        }
+        if let Some(missing) = message.strip_suffix(" is missing") {
+            return format!("add {missing}");
+        }
+        if message.starts_with("cannot read ") {
+            return "name a file that pgmon may read, or leave the key out".to_owned();
+        }
+        if message.starts_with("invalid YAML") || message.starts_with("invalid JSON") {
+            return "mend the text at this line and column".to_owned();
+        }
+        format!("change or remove {key}")
+    }
+
+    /// Whether one of the two may merely follow from the other: they are about the same place, or one is about
+    /// a part of the other's.
+    pub fn touches(&self, other: &Self) -> bool {
+        let within = |a: &str, b: &str| {
+            !b.is_empty() && a.strip_prefix(b).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.file == other.file
+            && (within(&self.pointer, &other.pointer) || within(&other.pointer, &self.pointer))
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.file.is_empty() {

@@ -17,6 +17,7 @@ mod load;
 mod normalise;
 mod pattern;
 mod pgpass;
+mod places;
 mod query_checks;
 mod schema;
 mod secret;
@@ -28,6 +29,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod usable;
 mod validate;
 mod web_config;
 mod yaml;
@@ -37,16 +39,17 @@ pub use diagnostic::{ConfigErrors, Diagnostic};
 pub use dsn::{ConnectParts, ConnectSpec, Dsn, DsnError, Host, SslMode};
 pub use example::example;
 pub use files::read_secret;
-pub use load::{Entry, LoadOptions, Loaded, Overrides, Source};
+pub use load::{Entry, Examined, LoadOptions, Loaded, Overrides, Source};
 pub use pattern::Patterns;
 pub use pgpass::{Wanted, look_up as look_up_in_pass_file};
+pub use places::{Places, Spot};
 pub use schema::{File, schema, schema_of};
 pub use secret::{REDACTED, Secret};
 pub use sections::{
     Alerts, ApiKey, AppRole, Auth, BasicUser, Bloat, Budgets, Canary, ClientAuth, Config, Database, History,
     Http, Kubernetes, Limits, LogFormat, LogLevel, Logging, Metric, MetricShape, MetricSpec, MetricType,
     Notifiers, Query, QueryScope, RateLimit, SampleIntervals, SamplingMode, Scope, Secrets, Security,
-    Timeouts, Tls, TlsVersion, Ui, Vault, bound_of, key_digest, password_hash_fault,
+    Timeouts, Tls, TlsVersion, Ui, Vault, bound_of, key_digest, password_hash_fault, path_prefix_fault,
 };
 pub use source::{Argv, PasswordSource, VaultSecret};
 pub use span::{Span, SpanError};

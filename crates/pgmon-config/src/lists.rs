@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::interpolate::{Dollar, Variables, interpolate};
+use crate::normalise::Renamed;
 use crate::schema::Shape;
 use crate::tree::{Data, Member, Node, Place, Style, join};
 use crate::yaml::is_word;
@@ -70,12 +71,14 @@ pub(crate) struct Origins {
     origins: Vec<Origin>,
     /// The files that were read.
     pub(crate) files: Vec<PathBuf>,
+    renamed: Renamed,
 }
 
 impl Origins {
     /// Rewrites pointers into the whole so that they point into the file that is named beside them.
     pub(crate) fn localise(&self, diagnostics: &mut [Diagnostic]) {
         for diagnostic in diagnostics {
+            self.renamed.restore(diagnostic);
             self.origins.iter().for_each(|origin| origin.localise(diagnostic));
         }
     }
@@ -118,9 +121,10 @@ pub(crate) fn read_all(
     root: &mut Node,
     shape: Shape<'_>,
     env: &BTreeMap<String, String>,
+    renamed: Renamed,
     faults: &mut Vec<Diagnostic>,
 ) -> Origins {
-    let mut origins = Origins::default();
+    let mut origins = Origins { renamed, ..Origins::default() };
     for kind in &KINDS {
         let Some((at, path)) = root.member(kind.file).and_then(|member| match &member.node.data {
             Data::Text(path, _) if !path.is_empty() => Some((member.at.clone(), PathBuf::from(path))),
@@ -146,12 +150,15 @@ pub(crate) fn read_all(
             continue;
         };
         let Some((within, mut list)) = list_of(kind, node, faults) else { continue };
-        normalise::rename_aliases(&mut list, list_shape, &within, faults);
+        normalise::rename_aliases(&mut list, list_shape, &within, &mut origins.renamed, faults);
         interpolate(&mut list, list_shape, Variables { env, dollar: Dollar::Plain }, &within, faults);
         normalise::fit(&mut list, list_shape, path.parent());
         let Data::List(mut items) = list.data else { continue };
         if kind.list == "databases" {
-            items.iter_mut().for_each(sitreps_tls);
+            items.iter_mut().for_each(|item| {
+                sitreps_tls(item);
+                sitreps_port(item);
+            });
         }
         let target = match members.iter().position(|member| member.key == kind.list) {
             Some(n) => n,
@@ -217,6 +224,18 @@ fn sitreps_tls(entry: &mut Node) {
     if says(&["host"]) && !says(&["dsn", "dsn_file", "sslmode"]) {
         let node = Node::new(at.clone(), Data::Text("prefer".to_owned(), Style::Exact));
         members.push(Member { key: "sslmode".to_owned(), at, node, bare: false });
+    }
+}
+
+/// SitRep takes a port in quotes for one without.
+fn sitreps_port(entry: &mut Node) {
+    let Data::Map(members) = &mut entry.data else { return };
+    for member in members.iter_mut().filter(|member| member.key == "port") {
+        if let Data::Text(text, _) = &member.node.data
+            && let Ok(port) = text.parse::<u16>()
+        {
+            member.node.data = Data::Number(port.into());
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! From the file, the environment and the command line to a [`Config`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,8 +12,8 @@ use crate::interpolate::{Dollar, Variables, interpolate};
 use crate::schema::Shape;
 use crate::tree::{Data, Node, Place, join};
 use crate::validate::validate;
-use crate::{Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Query, Secret};
-use crate::{checks, entries, env, files, lists, normalise, query_checks, sitrep, yaml};
+use crate::{Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Places, Query, Secret};
+use crate::{checks, entries, env, files, lists, normalise, query_checks, sitrep, usable, yaml};
 
 /// The largest configuration file (bytes).
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -75,6 +76,40 @@ pub struct Loaded {
     pub source: Source,
     /// Every file that was read for it.
     pub files: BTreeSet<PathBuf>,
+    /// Where the keys were read of which a part is only checked when it is used: `http` and `canary`.
+    pub places: Places,
+}
+
+/// A configuration and what is wrong with it.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// What can be used of it; all of it, if nothing is wrong.
+    pub loaded: Loaded,
+    /// What is wrong, in the order of the lines.
+    pub faults: Vec<Diagnostic>,
+}
+
+impl Examined {
+    /// Adds what else is wrong, unless it merely follows from what is known already.
+    pub fn add(&mut self, found: impl IntoIterator<Item = Diagnostic>) {
+        let known = self.faults.len();
+        for fault in found {
+            let before = self.faults.get(..known).unwrap_or_default();
+            if !before.iter().any(|other| fault.touches(other)) && !self.faults.contains(&fault) {
+                self.faults.push(fault);
+            }
+        }
+        sort(&mut self.faults);
+    }
+
+    /// The configuration, if nothing is wrong with it.
+    pub fn into_result(self) -> Result<Loaded, ConfigErrors> {
+        if self.faults.is_empty() { Ok(self.loaded) } else { Err(ConfigErrors(self.faults)) }
+    }
+}
+
+fn sort(faults: &mut [Diagnostic]) {
+    faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
 }
 
 /// Where a configuration comes from.
@@ -113,6 +148,12 @@ impl Config {
     /// As [`Config::load`]; `files` learns which files were read, or could not be, also if the
     /// configuration is wrong: when one of them changes, it is worth another try.
     pub fn load_noting(options: &LoadOptions, files: &mut BTreeSet<PathBuf>) -> Result<Loaded, ConfigErrors> {
+        Self::examine(options, files).into_result()
+    }
+
+    /// As [`Config::load_noting`]; what is right of a configuration that is wrong is answered as well, so that
+    /// more can be checked of it.
+    pub fn examine(options: &LoadOptions, files: &mut BTreeSet<PathBuf>) -> Examined {
         let Some((path, found_by)) = options.find() else { return load(None, "", options, files) };
         files.insert(path.clone());
         match read(&path) {
@@ -122,14 +163,26 @@ impl Config {
                 if found_by == Place::Nowhere {
                     fault.hint = Some("pgmon must be able to read it, or it must not be there".to_owned());
                 }
-                Err(ConfigErrors(vec![fault]))
+                Examined { loaded: nothing(Some(&path), files), faults: vec![fault] }
             }
         }
     }
 
     /// As [`Config::load`], from a text that stands for the content of the file `path`.
     pub fn load_text(path: &Path, text: &str, options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
-        load(Some(path), text, options, &mut BTreeSet::new())
+        load(Some(path), text, options, &mut BTreeSet::new()).into_result()
+    }
+}
+
+fn nothing(path: Option<&Path>, files: &BTreeSet<PathBuf>) -> Loaded {
+    Loaded {
+        config: Config::default(),
+        entries: Vec::new(),
+        warnings: Vec::new(),
+        unready: Vec::new(),
+        source: path.map_or(Source::NoFile, |path| Source::File(path.to_owned())),
+        files: files.clone(),
+        places: Places::default(),
     }
 }
 
@@ -162,30 +215,42 @@ impl LoadOptions {
     }
 }
 
+/// Files of processes themselves, such as `/dev/stdin` and what a shell makes of `<(command)`: these, and
+/// `/dev/null`, may be something else than a file on a disk.
+const OF_THE_PROCESS: [&str; 4] = ["/dev/stdin", "/dev/fd/", "/proc/self/fd/", "/dev/null"];
+
 pub(crate) fn read(path: &Path) -> Result<String, String> {
     let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if metadata.is_dir() {
         return Err("it is a directory".to_owned());
     }
-    if metadata.len() > LARGEST_FILE {
+    // Who opens a pipe waits until somebody writes into it, and a device may never end.
+    if !metadata.is_file()
+        && !OF_THE_PROCESS
+            .iter()
+            .any(|known| path.as_os_str().as_encoded_bytes().starts_with(known.as_bytes()))
+    {
+        return Err("it is no regular file".to_owned());
+    }
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > LARGEST_FILE {
         return Err("it is larger than 16 MiB".to_owned());
     }
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 
-fn load(
-    path: Option<&Path>,
-    text: &str,
-    options: &LoadOptions,
-    files: &mut BTreeSet<PathBuf>,
-) -> Result<Loaded, ConfigErrors> {
+fn load(path: Option<&Path>, text: &str, options: &LoadOptions, files: &mut BTreeSet<PathBuf>) -> Examined {
     let schema = crate::schema();
     let shape = Shape(&schema);
     let (mut faults, mut warnings, mut unready) = (Vec::new(), Vec::new(), Vec::new());
 
-    let Some(mut root) = parse(path, text, &mut faults) else { return Err(ConfigErrors(faults)) };
-    normalise::rename_aliases(&mut root, shape, "", &mut faults);
+    let Some(mut root) = parse(path, text, &mut faults) else {
+        return Examined { loaded: nothing(path, files), faults };
+    };
+    let mut renamed = normalise::Renamed::default();
+    normalise::rename_aliases(&mut root, shape, "", &mut renamed, &mut faults);
     env::overlay(&mut root, shape, &options.env, &options.overrides, &mut faults, &mut warnings);
     lists::overlay_sitrep(&mut root, &options.env);
     sitrep::overlay(&mut root, shape, &options.env, &mut faults);
@@ -193,39 +258,49 @@ fn load(
     let variables = Variables { env: &options.env, dollar: Dollar::Doubled };
     interpolate(&mut root, shape, variables, "", &mut faults);
     normalise::fit(&mut root, shape, path.and_then(Path::parent));
-    let origins = lists::read_all(&mut root, shape, &options.env, &mut faults);
+    let origins = lists::read_all(&mut root, shape, &options.env, renamed, &mut faults);
     files.extend(origins.files.iter().cloned());
     files::read_all(&mut root, shape, "", files, &mut faults);
     validate(&root, shape, &mut faults);
     normalise::deprecated(&root, shape, "", &mut warnings);
 
     let entries = entries(&root, options, &mut faults, &mut warnings, &mut unready);
-    query_checks::check(&root, &entries, &mut faults, &mut warnings);
-    let config = faults.is_empty().then(|| serde_json::from_value::<Config>(root.to_json()));
-    let config = match config {
-        Some(Ok(mut config)) => {
-            query_checks::locate(&mut config.queries, &root);
-            config.secrets.vault.complete(&options.env);
-            checks::check(&config, &entries, &root, &mut faults, &mut warnings);
-            config.http.auth.seal();
-            config
-        }
+    let sound = faults.is_empty();
+    let mut queries = query_checks::check(&root, &entries, &mut faults, &mut warnings);
+    for query in &mut queries {
+        let mut at = [query.at.says("")];
+        origins.localise(&mut at);
+        query.at.pointer = at.into_iter().map(|at| at.pointer).collect();
+    }
+    let whole = sound.then(|| serde_json::from_value::<Config>(root.to_json()));
+    let (mut config, lost) = match whole {
+        Some(Ok(config)) => (config, Vec::new()),
         Some(Err(_)) => {
             // The message of serde repeats values, so it is not passed on.
             faults.push(root.at.says("", "fits the schema but not the types of this version of pgmon"));
-            Config::default()
+            (Config::default(), Vec::new())
         }
-        None => Config::default(),
+        // Rules between keys hold for those that are right, whatever is wrong elsewhere.
+        None => usable::read::<Config>(&root, &faults, &["databases", "queries"]),
     };
+    config.queries = queries;
+    config.secrets.vault.complete(&options.env);
+    let mut found = Vec::new();
+    checks::check(&config, &entries, &root, &options.env, &mut found, &mut warnings);
+    // Pointers into the other file are not to be taken for some into this one.
+    let web = config.http.web_config_file.as_ref().map(|path| path.display().to_string());
+    let (mut of_web, found): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|fault| web.as_ref() == Some(&fault.file));
+    faults.extend(usable::keep_new(found, &faults, &lost));
+    faults.append(&mut of_web);
+    config.http.auth.seal();
     origins.localise(&mut warnings);
     origins.localise(&mut unready);
-    if faults.is_empty() {
-        let source = path.map_or(Source::NoFile, |path| Source::File(path.to_owned()));
-        return Ok(Loaded { config, entries, warnings, unready, source, files: files.clone() });
-    }
     origins.localise(&mut faults);
-    faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-    Err(ConfigErrors(faults))
+    sort(&mut faults);
+    let places = Places::of(&root, &["http", "canary"]);
+    let loaded = Loaded { config, entries, warnings, unready, places, ..nothing(path, files) };
+    Examined { loaded, faults }
 }
 
 pub(crate) fn parse(path: Option<&Path>, text: &str, faults: &mut Vec<Diagnostic>) -> Option<Node> {

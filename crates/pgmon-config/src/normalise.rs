@@ -1,6 +1,8 @@
 //! Brings a tree into the form that the schema describes: aliases, nulls, types of variables, paths.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Number;
 
@@ -8,8 +10,38 @@ use crate::Diagnostic;
 use crate::schema::Shape;
 use crate::tree::{Data, Member, Node, Place, Style, join, read_scalar};
 
+/// Keys that were written by another name: the place, and both names. What is said of them is said by the name
+/// that is in the file.
+#[derive(Default)]
+pub(crate) struct Renamed(BTreeMap<(Arc<str>, usize, usize), (String, String)>);
+
+impl Renamed {
+    fn note(&mut self, at: &Place, name: &str, alias: &str) {
+        if let Place::File { file, line, column } = at {
+            self.0.insert((file.clone(), *line, *column), (name.to_owned(), alias.to_owned()));
+        }
+    }
+
+    /// Gives a diagnostic's key the name that it has in the file.
+    pub(crate) fn restore(&self, diagnostic: &mut Diagnostic) {
+        let (Some(line), Some(column)) = (diagnostic.line, diagnostic.column) else { return };
+        let place = (Arc::from(diagnostic.file.as_str()), line, column);
+        if let Some((name, alias)) = self.0.get(&place)
+            && let Some(before) = diagnostic.pointer.strip_suffix(&join("", name))
+        {
+            diagnostic.pointer = join(before, alias);
+        }
+    }
+}
+
 /// Gives keys that were written by another name their own.
-pub(crate) fn rename_aliases(node: &mut Node, shape: Shape<'_>, pointer: &str, faults: &mut Vec<Diagnostic>) {
+pub(crate) fn rename_aliases(
+    node: &mut Node,
+    shape: Shape<'_>,
+    pointer: &str,
+    renamed: &mut Renamed,
+    faults: &mut Vec<Diagnostic>,
+) {
     match &mut node.data {
         Data::Map(members) => {
             for (name, property) in shape.properties() {
@@ -22,17 +54,19 @@ pub(crate) fn rename_aliases(node: &mut Node, shape: Shape<'_>, pointer: &str, f
                         let message = format!("the same as {name}, which is set as well");
                         faults.push(member.at.says(join(pointer, alias), message));
                     }
+                    renamed.note(&member.at, name, alias);
+                    renamed.note(&member.node.at, name, alias);
                     member.key = name.to_owned();
                 }
                 if let Some(member) = members.iter_mut().find(|member| member.key == name) {
-                    rename_aliases(&mut member.node, property, &join(pointer, name), faults);
+                    rename_aliases(&mut member.node, property, &join(pointer, name), renamed, faults);
                 }
             }
         }
         Data::List(items) => {
             let Some(shape) = shape.items() else { return };
             for (n, item) in items.iter_mut().enumerate() {
-                rename_aliases(item, shape, &join(pointer, n), faults);
+                rename_aliases(item, shape, &join(pointer, n), renamed, faults);
             }
         }
         _ => {}

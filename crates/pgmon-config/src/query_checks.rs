@@ -7,7 +7,7 @@ use crate::load::is_faulty;
 use crate::pattern::Patterns;
 use crate::sections::bound_of;
 use crate::tree::{Data, Node, join};
-use crate::{Diagnostic, Entry, MetricSpec, MetricType, Query, QueryScope};
+use crate::{Diagnostic, Entry, MetricSpec, MetricType, Query, QueryScope, Spot, usable};
 
 /// The shortest interval.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
@@ -39,38 +39,43 @@ const OF_TYPES: [(&str, &[MetricType]); 7] = [
     ("count_field", &[MetricType::Histogram, MetricType::Summary]),
 ];
 
-/// Notes in each query where it was read.
-pub(crate) fn locate(queries: &mut [Query], root: &Node) {
-    for (n, query) in queries.iter_mut().enumerate() {
-        query.at = root.locate(&join("/queries", n)).0.to_string();
-    }
-}
-
-/// Checks the queries whose keys are right, whatever is wrong elsewhere.
+/// Checks the queries, as far as their keys are right. Answers those that can be read, with where that was.
 pub(crate) fn check(
     root: &Node,
     entries: &[Entry],
     faults: &mut Vec<Diagnostic>,
     warnings: &mut Vec<Diagnostic>,
-) {
-    let Some(Data::List(items)) = root.member("queries").map(|member| &member.node.data) else { return };
-    let mut checked = Vec::new();
+) -> Vec<Query> {
+    let Some(Data::List(items)) = root.member("queries").map(|member| &member.node.data) else {
+        return Vec::new();
+    };
+    let (mut checked, mut found) = (Vec::new(), Vec::new());
     for (n, item) in items.iter().enumerate() {
         let pointer = join("/queries", n);
-        if !is_faulty(faults, &pointer)
-            && let Ok(query) = serde_json::from_value::<Query>(item.to_json())
-        {
-            checked.push((pointer, item, query));
-        }
-    }
-    for (pointer, item, query) in &checked {
-        let mut check = Check { root, item, query, pointer, faults, warnings };
+        let Some(mut query) = usable::entry::<Query>(item, &pointer, faults) else { continue };
+        query.at = Spot::new(root.locate(&pointer).0, pointer.as_str());
+        let mut told = Vec::new();
+        let faults_here = &mut told;
+        let mut check = Check { root, item, query: &query, pointer: &pointer, faults: faults_here, warnings };
         check.metrics();
         check.labels(entries);
         check.times();
         check.places(entries);
+        // What is missing may be there under a name that is misspelt.
+        if is_faulty(faults, &pointer) {
+            told.retain(|fault| !fault.message.contains("is missing"));
+        }
+        found.append(&mut told);
+        checked.push((pointer, item, query));
     }
-    families(root, &checked, faults, warnings);
+    let sound = |(pointer, ..): &&(String, &Node, Query)| !is_faulty(faults, pointer);
+    let alike: Vec<_> = checked.iter().filter(sound).collect();
+    let mut twice = Vec::new();
+    families(root, entries, &alike, &mut twice, warnings);
+    let mut found = usable::keep_new(found, faults, &[]);
+    faults.append(&mut found);
+    faults.append(&mut twice);
+    checked.into_iter().map(|(_, _, query)| query).collect()
 }
 
 struct Check<'c> {
@@ -283,16 +288,17 @@ impl Check<'_> {
 /// Checks that what has one name is one thing.
 fn families(
     root: &Node,
-    checked: &[(String, &Node, Query)],
+    entries: &[Entry],
+    checked: &[&(String, &Node, Query)],
     faults: &mut Vec<Diagnostic>,
     warnings: &mut Vec<Diagnostic>,
 ) {
-    let mut known: BTreeMap<String, (usize, MetricSpec)> = BTreeMap::new();
+    let mut known: BTreeMap<String, Vec<(usize, MetricSpec)>> = BTreeMap::new();
     let line = |n: usize| match checked.get(n) {
         Some((pointer, ..)) => root.locate(pointer).0.to_string(),
         None => String::new(),
     };
-    for (n, (pointer, _, query)) in checked.iter().enumerate() {
+    for (n, (pointer, _, query)) in checked.iter().copied().enumerate() {
         for (m, spec) in query.specs().into_iter().enumerate() {
             let pointer = if query.metrics.is_empty() {
                 join(pointer, "name")
@@ -304,37 +310,47 @@ fn families(
                 fault.hint = Some(hint.to_owned());
                 faults.push(fault);
             };
-            let Some((first, other)) = known.get(&spec.name) else {
-                known.insert(spec.name.clone(), (n, spec));
-                continue;
-            };
-            let Some((_, _, before)) = checked.get(*first) else { continue };
-            if *first == n {
-                fault(format!("{} is there twice in this query", spec.name), "give one another name");
-            } else if other.kind != spec.kind || before.labels != query.labels {
-                fault(
-                    format!(
-                        "{} is a metric of {} as well, with another type or other labels",
-                        spec.name,
-                        line(*first)
-                    ),
-                    "give one another name, or make them alike",
-                );
-            } else if versions_meet(before, query) && before.databases == query.databases {
-                fault(
-                    format!(
-                        "{} is a metric of {} as well, for the same databases and versions",
-                        spec.name,
-                        line(*first)
-                    ),
-                    "give one another name, or `databases` or versions that tell them apart",
-                );
+            let others = known.entry(spec.name.clone()).or_default();
+            let mut sound = true;
+            for (first, other) in others.iter() {
+                let Some((_, _, before)) = checked.get(*first) else { continue };
+                if *first == n {
+                    fault(format!("{} is there twice in this query", spec.name), "give one another name");
+                } else if other.kind != spec.kind || before.labels != query.labels {
+                    fault(
+                        format!(
+                            "{} is a metric of {} as well, with another type or other labels",
+                            spec.name,
+                            line(*first)
+                        ),
+                        "give one another name, or make them alike",
+                    );
+                } else if versions_meet(before, query) && databases_meet(before, query, entries) {
+                    fault(
+                        format!(
+                            "{} is a metric of {} as well, for the same databases and versions",
+                            spec.name,
+                            line(*first)
+                        ),
+                        "give one another name, or `databases` or versions that tell them apart",
+                    );
+                } else {
+                    continue;
+                }
+                // Once is enough, and nothing is to be measured by what is wrong itself.
+                sound = false;
+                break;
+            }
+            if sound {
+                others.push((n, spec));
             }
         }
     }
+    let firsts = known.iter().filter_map(|(name, specs)| Some((name, specs.first()?)));
+    let known: BTreeMap<&String, &(usize, MetricSpec)> = firsts.collect();
     for (name, (n, spec)) in &known {
         for part in parts(spec) {
-            if let Some((other, _)) = known.get(&part)
+            if let Some((other, _)) = known.get(&&part)
                 && let Some((pointer, ..)) = checked.get(*other)
             {
                 let pointer = join(pointer, "name");
@@ -363,6 +379,17 @@ fn parts(spec: &MetricSpec) -> Vec<String> {
         MetricType::Histogram => of(&["_bucket", "_sum", "_count"]),
         MetricType::Summary => of(&["_sum", "_count"]),
     }
+}
+
+/// Whether both run in a database: their patterns are the same, or there is an entry that both meet.
+fn databases_meet(a: &Query, b: &Query, entries: &[Entry]) -> bool {
+    let (of_a, of_b) = (Patterns::new(&a.databases), Patterns::new(&b.databases));
+    let both = |entry: &Entry| {
+        let full = format!("{}/{}", entry.cluster, entry.db);
+        let names = [entry.db.as_str(), &full];
+        of_a.meet(&names) && of_b.meet(&names)
+    };
+    a.databases == b.databases || entries.iter().any(both)
 }
 
 fn versions_meet(a: &Query, b: &Query) -> bool {

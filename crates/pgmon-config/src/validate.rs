@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::schema::Shape;
 use crate::sections::http::{
-    BIND_FORMAT, PASSWORD_HASH_FORMAT, SHA256_FORMAT, password_hash_fault, sha256_fault, split_bind,
+    BIND_FORMAT, PASSWORD_HASH_FORMAT, PATH_PREFIX_FORMAT, SHA256_FORMAT, password_hash_fault,
+    path_prefix_fault, sha256_fault, split_bind,
 };
 use crate::tree::{Data, Member, Node, join};
 use crate::yaml::is_word;
@@ -22,6 +23,7 @@ fn format_fault(format: &str, text: &str) -> Option<String> {
         byte_size::FORMAT => text.parse::<ByteSize>().err().map(|error| error.to_string()),
         dsn::FORMAT => text.parse::<Dsn>().err().map(|error| error.to_string()),
         BIND_FORMAT => split_bind(text).err().map(str::to_owned),
+        PATH_PREFIX_FORMAT => path_prefix_fault(text),
         SHA256_FORMAT => sha256_fault(text),
         PASSWORD_HASH_FORMAT => password_hash_fault(text),
         _ => None,

@@ -15,7 +15,7 @@ use crate::schema::Shape;
 use crate::sections::http::PASSWORD_HASH_FORMAT;
 use crate::tree::Node;
 use crate::validate::validate;
-use crate::{ConfigErrors, Diagnostic, Secret, Span, load, normalise};
+use crate::{ConfigErrors, Diagnostic, Places, Secret, Span, load, normalise, usable};
 
 /// A web configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +30,10 @@ pub struct WebConfig {
     pub basic_auth_users: BTreeMap<String, Secret>,
     /// How many requests a client may send.
     pub rate_limit: WebRateLimit,
+    /// Where its keys were read.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub places: Places,
 }
 
 /// `tls_server_config`
@@ -166,40 +170,51 @@ impl WebRateLimit {
 impl WebConfig {
     /// Reads a file, and says everything that is wrong with it at once. Paths in it start at its directory.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
-        match load::read(path) {
-            Ok(text) => Self::load_text(path, &text),
-            Err(message) => {
-                let fault = crate::tree::Place::Nowhere
-                    .says("", format!("cannot read {}: {message}", path.display()));
-                Err(ConfigErrors(vec![fault]))
-            }
+        match Self::examine(path) {
+            Ok((config, faults)) if faults.is_empty() => Ok(config),
+            Ok((_, faults)) => Err(ConfigErrors(faults)),
+            Err(message) => Err(ConfigErrors(vec![crate::tree::Place::Nowhere.says("", message)])),
         }
     }
 
     /// As [`WebConfig::load`], from a text that stands for the content of the file `path`.
     pub fn load_text(path: &Path, text: &str) -> Result<Self, ConfigErrors> {
+        let (config, faults) = Self::examine_text(path, text);
+        if faults.is_empty() { Ok(config) } else { Err(ConfigErrors(faults)) }
+    }
+
+    /// What can be used of a file, and everything that is wrong with it. The error says why it cannot be read.
+    pub fn examine(path: &Path) -> Result<(Self, Vec<Diagnostic>), String> {
+        let text = load::read(path).map_err(|why| format!("cannot read {}: {why}", path.display()))?;
+        Ok(Self::examine_text(path, &text))
+    }
+
+    fn examine_text(path: &Path, text: &str) -> (Self, Vec<Diagnostic>) {
         let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
         let schema = settings.into_generator().into_root_schema_for::<Self>().to_value();
         let shape = Shape(&schema);
         let mut faults = Vec::new();
         let Some(mut root) = load::parse(Some(path), text, &mut faults) else {
-            return Err(ConfigErrors(faults));
+            return (Self::default(), faults);
         };
         normalise::fit(&mut root, shape, path.parent());
         validate(&root, shape, &mut faults);
-        let config = match faults.is_empty().then(|| serde_json::from_value::<Self>(root.to_json())) {
-            Some(Ok(config)) => {
-                config.check(&root, &mut faults);
-                config
-            }
+        let whole = faults.is_empty().then(|| serde_json::from_value::<Self>(root.to_json()));
+        let (mut config, lost) = match whole {
+            Some(Ok(config)) => (config, Vec::new()),
             // The message of serde repeats values, so it is not passed on.
             Some(Err(_)) => {
                 faults.push(root.at.says("", "fits the schema but not the types of this version of pgmon"));
-                Self::default()
+                (Self::default(), Vec::new())
             }
-            None => Self::default(),
+            None => usable::read(&root, &faults, &[]),
         };
-        if faults.is_empty() { Ok(config) } else { Err(ConfigErrors(faults)) }
+        let mut found = Vec::new();
+        config.check(&root, &mut found);
+        faults.extend(usable::keep_new(found, &faults, &lost));
+        config.places =
+            Places::of(&root, &["tls_server_config", "http_server_config", "basic_auth_users", "rate_limit"]);
+        (config, faults)
     }
 
     /// Whether there is a certificate.

@@ -7,6 +7,7 @@ use crate::metric::{Family, Histogram};
 use crate::name::Name;
 use crate::version::PgVersion;
 use jiff::Timestamp;
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -124,8 +125,16 @@ pub struct Blind {
     pub remedy: Option<String>,
 }
 
-/// The rows of a collector as they were decoded, ready to be serialised.
-pub type Data = Arc<dyn erased_serde::Serialize + Send + Sync>;
+/// The rows of a collector as they were decoded: ready to be serialised by those that do not know them,
+/// and with their type for those that do ([`Output::rows`]).
+pub trait Rows: erased_serde::Serialize + Any + Send + Sync {}
+
+impl<T: serde::Serialize + Any + Send + Sync> Rows for T {}
+
+erased_serde::serialize_trait_object!(Rows);
+
+/// The rows of a collector.
+pub type Data = Arc<dyn Rows>;
 
 /// The last good result of a collector.
 pub struct Output {
@@ -139,6 +148,14 @@ pub struct Output {
     pub data: Option<Data>,
     /// The statements that produced it.
     pub executed: Vec<Executed>,
+}
+
+impl Output {
+    /// Its rows, if they are of this type.
+    pub fn rows<T: Any>(&self) -> Option<&T> {
+        let data: &dyn Any = self.data.as_deref()?;
+        data.downcast_ref()
+    }
 }
 
 impl fmt::Debug for Output {
@@ -341,6 +358,8 @@ pub struct ServerInfo {
     pub database: String,
     /// Whether the connection is encrypted.
     pub tls: bool,
+    /// Bytes in a page.
+    pub block_size: u32,
 }
 
 /// Everything that readers may know of one configured database.
@@ -366,6 +385,9 @@ pub struct Snapshot {
     pub loops: [LoopState; 4],
     /// The collectors that apply, in the order of the registry.
     pub collectors: Vec<CollectorState>,
+    /// While the database does not answer: what was last known here of the whole server, which is not among
+    /// [`Self::collectors`] then. For people, who are told its age; not for `/metrics`.
+    pub retained: Vec<CollectorState>,
     /// Rights that all roles have through PUBLIC and should not, each with the REVOKE to run.
     pub warnings: Vec<Blind>,
     /// Connections opened so far.

@@ -54,23 +54,36 @@ impl Format {
     }
 }
 
+/// What [`Writer::draining`] gives the page to, piece by piece.
+pub type Drain<'w> = &'w mut dyn FnMut(&str);
+
 /// Writes families; the caller gives each family once, with all its samples.
-#[derive(Debug)]
-pub struct Writer {
+pub struct Writer<'w> {
     format: Format,
     /// Labels of every sample, and those of the family that is being written: `,name="value"` each.
     constant: Vec<(String, String)>,
     suffix: String,
     out: String,
+    /// Where the page goes whenever so many bytes of it are written.
+    drain: Option<(usize, Drain<'w>)>,
     samples: usize,
     families: usize,
 }
 
-impl Writer {
+impl<'w> Writer<'w> {
     /// An empty page; `capacity` is the expected size in bytes.
     pub fn new(format: Format, capacity: usize) -> Self {
         let out = String::with_capacity(capacity);
-        Self { format, constant: Vec::new(), suffix: String::new(), out, samples: 0, families: 0 }
+        let (constant, suffix) = (Vec::new(), String::new());
+        Self { format, constant, suffix, out, drain: None, samples: 0, families: 0 }
+    }
+
+    /// A page that is never whole in memory: pieces of about `piece` bytes are given away as they are ready.
+    pub fn draining(format: Format, piece: usize, drain: Drain<'w>) -> Self {
+        // A line is longer than that only if a label is.
+        let mut writer = Self::new(format, piece + piece / 8);
+        writer.drain = Some((piece, drain));
+        writer
     }
 
     /// Gives every sample these labels as well, unless its family has a label of the same name. Empty
@@ -110,6 +123,17 @@ impl Writer {
                 Value::Histogram(h) => self.histogram(line, h),
                 Value::Summary(s) => self.summary(line, s),
             }
+            self.give(false);
+        }
+    }
+
+    /// Gives away what is written, if there is enough of it or it is the last.
+    fn give(&mut self, last: bool) {
+        if let Some((piece, drain)) = &mut self.drain
+            && (last || self.out.len() >= *piece)
+        {
+            drain(&self.out);
+            self.out.clear();
         }
     }
 
@@ -164,11 +188,12 @@ impl Writer {
         (self.families, self.samples)
     }
 
-    /// The page.
+    /// The page; nothing of it if it was given away.
     pub fn finish(mut self) -> String {
         if self.format == Format::OpenMetrics {
             self.out.push_str("# EOF\n");
         }
+        self.give(true);
         self.out
     }
 

@@ -14,16 +14,24 @@ use crate::tls::{self, Tls};
 use axum::http::{HeaderName, HeaderValue};
 use keys::Key;
 use passwords::User;
-use pgmon_config::{Http, Scope, Secret, WebConfig, password_hash_fault, read_secret};
-use std::path::PathBuf;
+use pgmon_config::{Diagnostic, Http, Places, Scope, Secret, WebConfig, password_hash_fault, read_secret};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use watch::Print;
 
 /// Why keys, users or certificates cannot be used: one line for each reason, none with a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub struct AccessError(Vec<String>);
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct AccessError(Vec<Diagnostic>);
+
+impl AccessError {
+    /// The reasons. Those that are about the main configuration name the key and no file: whoever read it
+    /// knows the line (`Places::locate`).
+    pub fn into_faults(self) -> Vec<Diagnostic> {
+        self.0
+    }
+}
 
 /// How long what may take.
 #[derive(Debug, Clone, Copy)]
@@ -56,17 +64,23 @@ impl Access {
         let mut reader = Reader::default();
         let web = http.web_config_file.clone().map(|path| {
             reader.note(path.clone());
-            WebConfig::load(&path).unwrap_or_else(|errors| {
-                reader.faults.extend(errors.diagnostics().iter().map(ToString::to_string));
-                WebConfig::default()
-            })
+            match WebConfig::examine(&path) {
+                Ok((web, mut faults)) => {
+                    reader.faults.append(&mut faults);
+                    web
+                }
+                Err(message) => {
+                    reader.fault("/http/web_config_file", message);
+                    WebConfig::default()
+                }
+            }
         });
         let keys = reader.keys(http);
         let users = reader.users(http, web.as_ref());
         let tls = match tls::Source::of(http, web.as_ref()) {
             Some(source) => {
                 source.files().into_iter().for_each(|path| reader.note(path));
-                source.load().map_err(|fault| reader.faults.push(fault)).ok()
+                source.load().map_err(|mut faults| reader.faults.append(&mut faults)).ok()
             }
             None => None,
         };
@@ -74,9 +88,10 @@ impl Access {
         for (name, value) in web.iter().flat_map(|web| web.http_server_config.headers.set()) {
             match HeaderValue::from_str(value) {
                 Ok(value) => headers.push((HeaderName::from_static(name), value)),
-                Err(_) => {
-                    reader.faults.push(format!("the header {name} has characters that a header cannot have"))
-                }
+                Err(_) => reader.fault(
+                    "/http/web_config_file",
+                    format!("the header {name} has characters that a header cannot have"),
+                ),
             }
         }
         if !reader.faults.is_empty() {
@@ -149,7 +164,7 @@ fn rate(http: &Http, web: Option<&WebConfig>) -> Option<Rate> {
 #[derive(Default)]
 struct Reader {
     files: Vec<(PathBuf, Print)>,
-    faults: Vec<String>,
+    faults: Vec<Diagnostic>,
 }
 
 impl Reader {
@@ -159,22 +174,30 @@ impl Reader {
         self.files.push((path, print));
     }
 
-    fn secret(&mut self, path: PathBuf) -> Option<Secret> {
-        self.note(path.clone());
-        read_secret(&path).map_err(|fault| self.faults.push(fault)).ok()
+    fn fault(&mut self, pointer: &str, message: impl Into<String>) {
+        self.faults.push(Places::default().says(pointer, message));
+    }
+
+    fn secret(&mut self, pointer: &str, path: &Path) -> Option<Secret> {
+        self.note(path.to_owned());
+        read_secret(path).map_err(|why| self.fault(pointer, why)).ok()
     }
 
     fn keys(&mut self, http: &Http) -> Vec<Key> {
         let mut keys = Vec::new();
         for (n, key) in http.auth.api_keys.iter().enumerate() {
             let name: Arc<str> = key.name.clone().unwrap_or_else(|| format!("key{}", n + 1)).into();
+            let pointer = format!("/http/auth/api_keys/{n}");
             let digest = match &key.key_file {
-                Some(path) => self.secret(path.clone()).map(|text| Key::digest(text.expose())),
+                Some(path) => match self.secret(&format!("{pointer}/key_file"), path) {
+                    Some(text) => Some(Key::digest(text.expose())),
+                    None => continue,
+                },
                 None => key.sha256.as_ref().and_then(|digest| Key::parse(digest.expose())),
             };
             match digest {
                 Some(digest) => keys.push(Key { name, digest, scope: key.scope }),
-                None => self.faults.push(format!("http.auth.api_keys[{n}] ({name}) has no usable key")),
+                None => self.fault(&pointer, "has no usable key; set key_file, sha256 or key"),
             }
         }
         keys
@@ -182,25 +205,35 @@ impl Reader {
 
     fn users(&mut self, http: &Http, web: Option<&WebConfig>) -> Vec<User> {
         let mut users = Vec::new();
-        for user in &http.auth.basic {
+        for (n, user) in http.auth.basic.iter().enumerate() {
+            let pointer = format!("/http/auth/basic/{n}");
             let hash = match &user.password_hash_file {
-                Some(path) => self.secret(path.clone()).inspect(|hash| {
-                    let fault = password_hash_fault(hash.expose())
-                        .map(|fault| format!("{}: {fault}", path.display()));
-                    self.faults.extend(fault);
-                }),
-                None => Some(user.password_hash.clone()),
+                Some(path) => {
+                    let pointer = format!("{pointer}/password_hash_file");
+                    let Some(hash) = self.secret(&pointer, path) else { continue };
+                    if let Some(fault) = password_hash_fault(hash.expose()) {
+                        self.fault(&pointer, format!("{}: {fault}", path.display()));
+                        continue;
+                    }
+                    hash
+                }
+                None => user.password_hash.clone(),
             };
-            match hash.and_then(|hash| User::new(&user.user, hash, user.scope)) {
+            match User::new(&user.user, hash, user.scope) {
                 Some(user) => users.push(user),
-                None => self.faults.push(format!("http.auth.basic: {} has no usable hash", user.user)),
+                None => self.fault(&pointer, "has no usable hash; `pgmon hash-password` makes one"),
             }
         }
         // The toolkit's users have full access, as its documentation says.
-        for (name, hash) in web.iter().flat_map(|web| &web.basic_auth_users) {
+        for (name, hash, web) in
+            web.iter().flat_map(|web| web.basic_auth_users.iter().map(move |(name, hash)| (name, hash, web)))
+        {
             match User::new(name, hash.clone(), Scope::Admin) {
                 Some(user) => users.push(user),
-                None => self.faults.push(format!("basic_auth_users: {name} has no usable hash")),
+                None => self.faults.push(web.places.says(
+                    &format!("/basic_auth_users/{}", name.replace('~', "~0").replace('/', "~1")),
+                    "has no usable hash; `pgmon hash-password` makes one",
+                )),
             }
         }
         users

@@ -9,7 +9,7 @@ use pgmon_collect::postgres::collectors::wraparound::Wraparound;
 use pgmon_core::label;
 use pgmon_core::metric::{Desc, Families, Family, FamilyDesc, Sample, Value};
 use pgmon_core::snapshot::{CollectorState, Outcome, Snapshot, Up, query_name};
-use pgmon_core::text::{Format, Writer};
+use pgmon_core::text::Writer;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -206,7 +206,7 @@ struct Shown<'v> {
 
 /// A rendered page with its numbers of families and samples.
 pub struct Page {
-    /// The text.
+    /// The text, unless the writer gave it away.
     pub text: String,
     /// Families in it.
     pub families: usize,
@@ -235,9 +235,16 @@ impl<'a> Part<'a> {
     }
 }
 
-/// Parts by the family's name.
+/// A family with its parts, and when the newest of these was read (monotonic time).
+struct Whole<'a> {
+    desc: &'a FamilyDesc,
+    parts: Vec<Part<'a>>,
+    at: Duration,
+}
+
+/// Families by name.
 #[derive(Default)]
-struct Parts<'a>(BTreeMap<&'a str, (&'a FamilyDesc, Vec<Part<'a>>)>);
+struct Parts<'a>(BTreeMap<&'a str, Whole<'a>>);
 
 impl<'a> Parts<'a> {
     fn add(
@@ -246,14 +253,32 @@ impl<'a> Parts<'a> {
         before: Before<'a>,
         families: impl IntoIterator<Item = &'a Family>,
         hide: bool,
+        at: Duration,
     ) {
         for family in families {
             // What the configuration's own queries return is as it was asked for.
             let hides = hide && matches!(family.desc, FamilyDesc::Fixed(_));
             let datname = if hides { family.desc.labels().position(|l| l == "datname") } else { None };
-            let (_, parts) = self.0.entry(family.desc.name()).or_insert_with(|| (&family.desc, Vec::new()));
-            parts.push(Part { view, before, samples: &family.samples, datname });
+            let desc = &family.desc;
+            let whole = self.0.entry(desc.name()).or_insert_with(|| Whole { desc, parts: Vec::new(), at });
+            // A query was given another type or other labels, and not all databases have run it since.
+            if !alike(whole.desc, desc) {
+                if at <= whole.at {
+                    continue;
+                }
+                *whole = Whole { desc, parts: Vec::new(), at };
+            }
+            whole.at = whole.at.max(at);
+            whole.parts.push(Part { view, before, samples: &family.samples, datname });
         }
+    }
+}
+
+/// Whether the samples of two families of one name can stand together.
+fn alike(a: &FamilyDesc, b: &FamilyDesc) -> bool {
+    match (a, b) {
+        (FamilyDesc::Fixed(a), FamilyDesc::Fixed(b)) if std::ptr::eq(*a, *b) => true,
+        _ => a.kind() == b.kind() && a.labels().eq(b.labels()),
     }
 }
 
@@ -280,15 +305,13 @@ pub struct Look {
     pub labels: Vec<(String, String)>,
 }
 
-/// Renders all databases at the monotonic time `now`; `capacity` is the expected size in bytes. `more`
-/// adds families of the process.
+/// Renders all databases at the monotonic time `now` with `writer`. `more` adds families of the process.
 pub fn render(
     fleet: &Fleet,
     now: Duration,
     version: &str,
     look: &Look,
-    format: Format,
-    capacity: usize,
+    writer: Writer<'_>,
     more: &dyn Fn(&mut Families),
 ) -> Page {
     let views = views(fleet, now);
@@ -305,11 +328,11 @@ pub fn render(
     let globals = globals.into_vec();
 
     let mut parts = Parts::default();
-    parts.add(views.len(), Before { labels: [("", ""); 3], len: 0 }, &globals, false);
+    parts.add(views.len(), Before { labels: [("", ""); 3], len: 0 }, &globals, false, now);
     for (place, view) in views.iter().enumerate() {
         let pair = [("cluster", &*view.snapshot.cluster), ("db", &*view.snapshot.db), ("", "")];
         let before = Before { labels: pair, len: 2 };
-        parts.add(place, before, &view.own, false);
+        parts.add(place, before, &view.own, false, now);
         for Shown { state, snapshot, left_out, visited } in view.sources() {
             let Some(good) = &state.good else { continue };
             let oldest = state.keeps(snapshot.of(state.in_loop).interval);
@@ -328,12 +351,12 @@ pub fn render(
             let is_out = |f: &&Family| {
                 left_out.iter().any(|o| *o.family == *f.desc.name() && o.datname.as_ref() == visited)
             };
-            parts.add(place, before, good.families.iter().filter(|f| !is_out(f)), hide);
+            parts.add(place, before, good.families.iter().filter(|f| !is_out(f)), hide, good.at_mono);
         }
     }
-    let mut writer = Writer::new(format, capacity).with_labels(&look.labels);
-    for (desc, parts) in parts.0.values() {
-        writer.family(desc, once(parts));
+    let mut writer = writer.with_labels(&look.labels);
+    for whole in parts.0.values() {
+        writer.family(whole.desc, once(&whole.parts));
     }
     let (families, samples) = writer.counts();
     Page { text: writer.finish(), families, samples }
@@ -479,4 +502,4 @@ fn scraped(s: &Snapshot) -> Option<bool> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

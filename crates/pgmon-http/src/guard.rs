@@ -66,7 +66,7 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     response
 }
 
-async fn answer(app: &App, access: &Access, area: Area, request: Request, next: Next) -> Response {
+async fn answer(app: &App, access: &Access, area: Area, mut request: Request, next: Next) -> Response {
     if request.uri().path_and_query().is_some_and(|p| p.as_str().len() > LONGEST_URI) {
         return respond::text(StatusCode::URI_TOO_LONG, "the path is too long");
     }
@@ -95,7 +95,12 @@ async fn answer(app: &App, access: &Access, area: Area, request: Request, next: 
     let mut response = match verdict {
         Some(verdict) if !verdict.allowed => too_many(verdict.retry_after),
         _ => match permit(app, access, area, &peer, &identity, &request) {
-            Ok(()) => next.run(request).await,
+            Ok(()) => {
+                if let Identity::Known(principal) = identity {
+                    request.extensions_mut().insert(principal);
+                }
+                next.run(request).await
+            }
             Err(refusal) => *refusal,
         },
     };

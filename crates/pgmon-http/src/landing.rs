@@ -1,4 +1,4 @@
-//! The page at `/`.
+//! The page at `/status`: for whoever has no JavaScript, or needs the addresses.
 
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_core::snapshot::Up;
@@ -34,7 +34,7 @@ pub fn page(fleet: &Fleet, version: &str, logged_in: bool) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>pgmon</title></head>\n<body>\n<h1>pgmon {}</h1>\n<p>Read-only PostgreSQL monitor.</p>\n\
-         <ul>\n<li><a href=\"metrics\">/metrics</a>: Prometheus metrics</li>\n\
+         <ul>\n<li><a href=\"./\">/</a>: the pages</li>\n<li><a href=\"metrics\">/metrics</a>: Prometheus metrics</li>\n\
          <li><a href=\"healthz\">/healthz</a>: is every loop on schedule, what cannot be seen</li>\n\
          <li><a href=\"livez\">/livez</a>, <a href=\"readyz\">/readyz</a>: for orchestrators</li>\n\
          <li><a href=\"configz\">/configz</a>: databases and custom queries</li>\n</ul>\n{log_out}\

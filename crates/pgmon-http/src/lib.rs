@@ -3,11 +3,13 @@
 //! Nothing here runs SQL: every answer is made from the fleet's latest snapshots.
 
 mod access;
+mod api;
 mod app;
 mod config_state;
 mod configz;
 pub mod exposition;
 mod guard;
+mod gzip;
 pub mod hashing;
 pub mod health;
 pub mod landing;
@@ -23,6 +25,7 @@ pub mod server;
 mod sessions;
 pub mod telemetry;
 mod tls;
+pub mod ui;
 
 pub use access::{Access, AccessError};
 pub use app::App;

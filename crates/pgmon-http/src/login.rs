@@ -150,7 +150,7 @@ fn page(access: &Access, code: StatusCode, next: &str, words: &str) -> Response 
         code,
         Html(format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-             <title>pgmon: log in</title></head>\n<body>\n<h1>pgmon</h1>\n{words}<form method=\"post\" action=\"/login\">\n\
+             <title>pgmon: log in</title></head>\n<body>\n<h1>pgmon</h1>\n{words}<form method=\"post\" action=\"login\">\n\
              <input type=\"hidden\" name=\"next\" value=\"{}\">\n{fields}<p><button>Log in</button></p>\n</form>\n</body></html>\n",
             escape(within(next))
         )),

@@ -5,13 +5,12 @@
 //! stops, and the next scrape renders its own page.
 
 use crate::exposition::{self, Look, Page};
+use crate::gzip::Gzip;
 use crate::telemetry::Telemetry;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use flate2::{Compression, write::GzEncoder};
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
-use pgmon_core::text::Format;
-use std::io::Write as _;
+use pgmon_core::text::{Format, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,11 +23,24 @@ const AT_MOST_EVERY: Duration = Duration::from_secs(1);
 /// some seconds old rather than costing a tenth of a core.
 const PART_OF_THE_TIME: u32 = 50;
 
+/// What takes longer than this to render is rendered on a thread of its own: a worker that is busy with a
+/// page answers nobody else meanwhile. A small page is not worth the thread.
+const BRIEF: Duration = Duration::from_millis(2);
+
+/// So many databases have a page that takes longer, before there is one to go by.
+const MANY: usize = 8;
+
 /// A page that nobody asked for in this time is rendered no longer.
 const IDLE: Duration = Duration::from_secs(300);
 
 /// Values age even if no snapshot comes: a page is rendered again after this time.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(10);
+
+/// A page that is compressed is not held as text: so much of it at a time.
+const PIECE: usize = 16 << 10;
+
+/// Room for the first page.
+const FIRST_GUESS: usize = 64 << 10;
 
 /// A page as it is sent.
 #[derive(Debug)]
@@ -41,6 +53,8 @@ pub struct Ready {
     pub families: usize,
     /// Samples in it.
     pub samples: usize,
+    /// How long the rendering took.
+    took: Duration,
     /// Of which set of databases, and how, it was made.
     layout: u64,
 }
@@ -79,7 +93,8 @@ pub struct Pages {
     look: ArcSwap<Look>,
     looks: AtomicU64,
     slots: [Slot; 4],
-    rendering: Mutex<()>,
+    /// Who has it renders; with what compresses, of which one is enough.
+    rendering: Mutex<Option<Gzip>>,
 }
 
 impl Pages {
@@ -99,7 +114,7 @@ impl Pages {
             look: ArcSwap::from_pointee(look),
             looks: AtomicU64::new(0),
             slots: Default::default(),
-            rendering: Mutex::new(()),
+            rendering: Mutex::new(None),
         }
     }
 
@@ -117,7 +132,7 @@ impl Pages {
     }
 
     /// The current page.
-    pub async fn get(&self, variant: Variant) -> Arc<Ready> {
+    pub async fn get(self: &Arc<Self>, variant: Variant) -> Arc<Ready> {
         let slot = self.slot(variant);
         let now = self.timer.mono();
         let was_wanted = slot.wanted.swap(millis(now) + 1, Ordering::Relaxed);
@@ -132,7 +147,7 @@ impl Pages {
             return ready;
         }
         // Scrapes that come together share one rendering.
-        let _rendering = self.rendering.lock().await;
+        let mut gzip = self.rendering.lock().await;
         match slot.ready.load_full() {
             Some(ready)
                 if ready.layout == self.layout()
@@ -140,12 +155,12 @@ impl Pages {
             {
                 ready
             }
-            _ => self.render(variant),
+            _ => self.render(variant, &mut gzip).await,
         }
     }
 
     /// Renders new snapshots for those who scrape, until the process stops.
-    pub async fn keep_fresh(&self, mut stop: watch::Receiver<bool>) {
+    pub async fn keep_fresh(self: &Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut version = self.fleet.subscribe();
         loop {
             let latest = self.timer.mono() + AT_LEAST_EVERY;
@@ -159,15 +174,21 @@ impl Pages {
                 let at = self.slot(*v).wanted.load(Ordering::Relaxed);
                 at > 0 && now.saturating_sub(Duration::from_millis(at - 1)) < IDLE
             };
-            let variants: Vec<Variant> = Variant::ALL.into_iter().filter(wanted).collect();
-            if variants.is_empty() {
-                continue;
+            let (variants, idle): (Vec<_>, Vec<_>) = Variant::ALL.into_iter().partition(wanted);
+            for variant in idle {
+                self.slot(variant).ready.store(None);
             }
             {
-                let _rendering = self.rendering.lock().await;
-                for variant in variants {
-                    self.render(variant);
+                let mut gzip = self.rendering.lock().await;
+                for variant in &variants {
+                    self.render(*variant, &mut gzip).await;
                 }
+                if !variants.iter().any(|v| v.gzip) {
+                    *gzip = None;
+                }
+            }
+            if variants.is_empty() {
+                continue;
             }
             let took = self.timer.mono().saturating_sub(now);
             tokio::select! {
@@ -187,20 +208,48 @@ impl Pages {
         }
     }
 
-    fn render(&self, variant: Variant) -> Arc<Ready> {
+    async fn render(self: &Arc<Self>, variant: Variant, gzip: &mut Option<Gzip>) -> Arc<Ready> {
+        let long = match self.slot(variant).ready.load_full() {
+            Some(last) => last.took > BRIEF,
+            None => self.fleet.cells().len() > MANY,
+        };
+        if !long {
+            return self.render_here(variant, gzip);
+        }
+        let (pages, mut packer) = (self.clone(), gzip.take());
+        let rendering = tokio::task::spawn_blocking(move || {
+            let ready = pages.render_here(variant, &mut packer);
+            (ready, packer)
+        });
+        match rendering.await {
+            Ok((ready, packer)) => {
+                *gzip = packer;
+                ready
+            }
+            // The runtime stops, or the rendering panicked: then it does so where it is seen.
+            Err(_) => self.render_here(variant, gzip),
+        }
+    }
+
+    fn render_here(&self, variant: Variant, gzip: &mut Option<Gzip>) -> Arc<Ready> {
         let rendered = self.timer.mono();
         let layout = self.layout();
         let slot = self.slot(variant);
-        let capacity = match slot.ready.load_full() {
-            Some(last) if !variant.gzip => last.body.len() + last.body.len() / 16,
-            _ => 64 << 10,
-        };
+        let last = slot.ready.load_full().map_or(FIRST_GUESS, |last| last.body.len());
         let look = self.look.load();
         let more = |out: &mut _| self.telemetry.families(out);
-        let Page { text, families, samples } =
-            exposition::render(&self.fleet, rendered, self.version, &look, variant.format, capacity, &more);
-        let body = if variant.gzip { gzip(&text) } else { text.into() };
-        let ready = Arc::new(Ready { body, rendered, families, samples, layout });
+        let write = |writer: Writer<'_>| {
+            exposition::render(&self.fleet, rendered, self.version, &look, writer, &more)
+        };
+        let (body, Page { families, samples, .. }) = if variant.gzip {
+            gzip.get_or_insert_with(Gzip::new)
+                .pack(last, |drain| write(Writer::draining(variant.format, PIECE, drain)))
+        } else {
+            let mut page = write(Writer::new(variant.format, last + last / 16));
+            (std::mem::take(&mut page.text).into(), page)
+        };
+        let took = self.timer.mono().saturating_sub(rendered);
+        let ready = Arc::new(Ready { body, rendered, families, samples, took, layout });
         slot.ready.store(Some(ready.clone()));
         ready
     }
@@ -211,13 +260,6 @@ fn pause(took: Duration) -> Duration {
     (took * PART_OF_THE_TIME).clamp(AT_MOST_EVERY, AT_LEAST_EVERY)
 }
 
-fn gzip(text: &str) -> axum::body::Bytes {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 12), Compression::fast());
-    // Writing to memory does not fail; if it did, an empty body would be a visible error.
-    let done = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
-    done.unwrap_or_default().into()
-}
-
 fn millis(d: Duration) -> u64 {
     u64::try_from(d.as_millis()).unwrap_or(u64::MAX - 1)
 }
@@ -225,6 +267,55 @@ fn millis(d: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exposition::tests::snapshot;
+    use pgmon_core::clock::SystemClock;
+    use std::io::Read as _;
+
+    fn pages(databases: usize) -> Arc<Pages> {
+        let start = (0..databases).map(|n| snapshot(&format!("d{n}"))).collect();
+        let (fleet, timer) = (Arc::new(Fleet::new(start)), Arc::new(SystemClock::default()));
+        Arc::new(Pages::new(fleet, timer, "1.2.3", Arc::default(), Look::default()))
+    }
+
+    /// Whether others on the same thread had a turn while the page was rendered.
+    async fn others_had_a_turn(pages: &Arc<Pages>) -> bool {
+        let turns = AtomicU64::new(0);
+        let rendering = pages.get(Variant::ALL[0]);
+        let other = async {
+            turns.fetch_add(1, Ordering::Relaxed);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            biased;
+            page = rendering => assert!(page.samples > 0),
+            () = other => {}
+        }
+        turns.into_inner() > 0
+    }
+
+    #[tokio::test]
+    async fn a_large_page_keeps_no_worker_busy() {
+        assert!(others_had_a_turn(&pages(MANY + 1)).await);
+        assert!(!others_had_a_turn(&pages(1)).await, "a thread for a page that is there at once");
+    }
+
+    #[tokio::test]
+    async fn all_variants_say_the_same() {
+        let pages = pages(MANY + 1);
+        for format in [Format::Text, Format::OpenMetrics] {
+            let plain = pages.get(Variant { format, gzip: false }).await;
+            let packed = pages.get(Variant { format, gzip: true }).await;
+            let mut text = String::new();
+            flate2::read::GzDecoder::new(&packed.body[..]).read_to_string(&mut text).unwrap();
+            let ups = |text: &str| -> Vec<String> {
+                text.lines().filter(|l| l.starts_with("pg_up")).map(str::to_owned).collect()
+            };
+            assert_eq!(ups(&text), ups(std::str::from_utf8(&plain.body).unwrap()));
+            assert_eq!(ups(&text).len(), MANY + 1);
+            assert_eq!(plain.samples, packed.samples);
+            assert_eq!(text.ends_with("# EOF\n"), format == Format::OpenMetrics);
+        }
+    }
 
     #[test]
     fn a_page_that_takes_long_is_rendered_less_often() {

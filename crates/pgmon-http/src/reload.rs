@@ -1,8 +1,9 @@
 //! `POST /-/reload`: asks whoever owns the configuration to read it again.
 
+use crate::access::{Peer, Principal};
 use crate::app::App;
 use crate::respond;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use std::sync::Arc;
@@ -16,17 +17,25 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A wish to read the configuration again.
 #[derive(Debug)]
 pub struct ReloadRequest {
+    /// Who asked: by which key or as which user, and from where.
+    pub by: String,
     /// What came of it: what changed, or why nothing did.
     pub answer: oneshot::Sender<Result<String, String>>,
 }
 
 /// Asks for a reload and waits for the outcome.
-pub async fn reload(State(app): State<Arc<App>>) -> Response {
+pub(crate) async fn reload(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Arc<Peer>>,
+    principal: Option<Extension<Principal>>,
+) -> Response {
     let Some(requests) = &app.reload else {
         return respond::text(StatusCode::NOT_IMPLEMENTED, "this pgmon cannot reload: restart it");
     };
+    let who = principal.map_or_else(|| "nobody known".to_owned(), |principal| principal.name.to_string());
+    let by = format!("{who} from {}", peer.address.ip().to_canonical());
     let (answer, outcome) = oneshot::channel();
-    match requests.try_send(ReloadRequest { answer }) {
+    match requests.try_send(ReloadRequest { by, answer }) {
         Ok(()) => {}
         Err(TrySendError::Full(_)) => {
             return respond::text(StatusCode::SERVICE_UNAVAILABLE, "a reload is under way; try again");

@@ -4,7 +4,7 @@ use crate::access::{self, Peer};
 use crate::app::App;
 use crate::health::{self, Status};
 use crate::pages::Variant;
-use crate::{configz, guard, landing, listener, login, reload, respond, sessions};
+use crate::{configz, guard, landing, listener, login, reload, sessions, ui};
 use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -19,10 +19,12 @@ use tokio::sync::watch;
 /// The largest form (bytes).
 const LARGEST_FORM: usize = 16 * 1024;
 
-/// All routes, behind the guard.
+/// All routes, behind the guard, and before both the path that a proxy serves them under.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/", get(index))
+    let routes = Router::new()
+        .route("/", get(ui::index))
+        .route("/assets/{*path}", get(ui::asset))
+        .route("/status", get(status))
         .route("/metrics", get(metrics))
         .route("/configz", get(configz::configz))
         .route("/healthz", get(healthz))
@@ -33,10 +35,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/-/reload", post(reload::reload).put(reload::reload))
         .route("/login", get(login::form).post(login::log_in))
         .route("/logout", post(login::log_out))
-        .fallback(not_found)
+        .merge(crate::api::routes())
+        .fallback(ui::fallback)
         .layer(DefaultBodyLimit::max(LARGEST_FORM))
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
-        .with_state(app)
+        .with_state(app.clone());
+    Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(app, ui::prefix::strip))
 }
 
 /// Serves until `stop` becomes true, then lets answers under way finish.
@@ -48,11 +52,7 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: watch::Receiver<b
     Ok(())
 }
 
-async fn not_found() -> Response {
-    respond::error(StatusCode::NOT_FOUND, "there is no such page", "see / for what there is")
-}
-
-async fn index(
+async fn status(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Arc<Peer>>,
     headers: HeaderMap,
@@ -80,7 +80,7 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
 }
 
 async fn healthz(State(app): State<Arc<App>>) -> Response {
-    let health = health::judge(&app.fleet, app.timer.mono(), app.version);
+    let health = health::judge(&app.fleet, app.timer.mono(), app.version).with(app.concerns());
     let code =
         if health.status == Status::Failing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (code, [(header::CACHE_CONTROL, "no-store")], Json(health)).into_response()
@@ -113,7 +113,7 @@ async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) {
 }
 
 /// Whether `Accept-Encoding` allows gzip: named (or `*`) with a quality above 0.
-fn accepts_gzip(accept: &str) -> bool {
+pub(crate) fn accepts_gzip(accept: &str) -> bool {
     let mut any = false;
     for part in accept.split(',') {
         let mut fields = part.split(';').map(str::trim);

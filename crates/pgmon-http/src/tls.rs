@@ -1,13 +1,15 @@
 //! TLS of the listener: rustls on ring, as for the databases.
 
 use pgmon_config::{
-    ClientAuth, ClientAuthType, Http, TlsServerConfig, TlsVersion, ToolkitVersion, WebConfig,
+    ClientAuth, ClientAuthType, Diagnostic, Http, Places, TlsServerConfig, TlsVersion, ToolkitVersion,
+    WebConfig,
 };
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion, version};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -76,7 +78,10 @@ impl Pem {
                 if !metadata.is_file() || metadata.len() > LARGEST {
                     return Err(failed(&"it is no regular file of at most 1 MiB"));
                 }
-                std::fs::read(path).map_err(|error| failed(&error))
+                let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
+                let mut bytes = Vec::new();
+                file.take(LARGEST).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+                Ok(bytes)
             }
         }
     }
@@ -106,6 +111,35 @@ pub(crate) struct Source {
     clients: ClientCertificates,
     toolkit: TlsServerConfig,
     min: ToolkitVersion,
+    /// Where the toolkit's file says so; `None`: it is `http.tls`.
+    web: Option<Places>,
+}
+
+/// What is wrong, by key.
+struct Faults<'s> {
+    source: &'s Source,
+    found: Vec<Diagnostic>,
+}
+
+impl Faults<'_> {
+    fn add(&mut self, key: &str, message: impl Into<String>) {
+        self.found.push(match &self.source.web {
+            Some(places) => places.says(&format!("/tls_server_config/{key}"), message),
+            None => Places::default().says(&format!("/http/tls/{key}"), message),
+        });
+    }
+
+    fn take<T>(&mut self, key: &str, result: Result<T, String>) -> Option<T> {
+        result.map_err(|message| self.add(key, message)).ok()
+    }
+
+    /// As [`Faults::take`], for what is in a file or beside it.
+    fn take_pem<T>(&mut self, key: &str, pem: &Pem, result: Result<T, String>) -> Option<T> {
+        match pem {
+            Pem::File(_) => self.take(&format!("{key}_file"), result),
+            Pem::Text(_) => self.take(key, result),
+        }
+    }
 }
 
 impl Source {
@@ -132,9 +166,11 @@ impl Source {
                 clients,
                 toolkit: TlsServerConfig::default(),
                 min,
+                web: None,
             });
         }
-        let toolkit = web?.tls_server_config.clone();
+        let web = web?;
+        let toolkit = web.tls_server_config.clone();
         let clients = match toolkit.client_auth_type {
             ClientAuthType::RequireAndVerifyClientCert => ClientCertificates::Required,
             ClientAuthType::VerifyClientCertIfGiven => ClientCertificates::Optional,
@@ -147,6 +183,7 @@ impl Source {
             clients,
             min: toolkit.min_version.unwrap_or(ToolkitVersion::TLS12),
             toolkit,
+            web: Some(web.places.clone()),
         })
     }
 
@@ -171,41 +208,63 @@ impl Source {
         all.into_iter().flatten().filter_map(file).collect()
     }
 
-    /// Reads everything and checks that it fits. The error never repeats what is in a file.
-    pub fn load(&self) -> Result<Tls, String> {
-        let provider = Arc::new(self.provider()?);
-        let certificates = self.certificate.certificates()?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key.read()?)
-            .map_err(|_| format!("{} has no private key (PEM)", key_name(&self.key)))?;
+    /// Reads everything and checks that it fits; says all that does not. No fault repeats what is in a file.
+    pub fn load(&self) -> Result<Tls, Vec<Diagnostic>> {
+        let mut faults = Faults { source: self, found: Vec::new() };
+        let provider = self.provider(&mut faults);
+        let names = self.names(&mut faults);
+        let certificates = faults.take_pem("cert", &self.certificate, self.certificate.certificates());
+        let key = self.key.read().and_then(|bytes| {
+            PrivateKeyDer::from_pem_slice(&bytes)
+                .map_err(|_| format!("{} has no private key (PEM)", key_name(&self.key)))
+        });
+        let key = faults.take_pem("key", &self.key, key);
+        let authority = self.authority.as_ref().filter(|_| self.clients != ClientCertificates::None);
+        let roots = authority.map(|authority| faults.take_pem("client_ca", authority, roots(authority)));
+        let (Some(certificates), Some(key), Some(provider)) = (certificates, key, provider) else {
+            return Err(faults.found);
+        };
+        if !faults.found.is_empty() {
+            return Err(faults.found);
+        }
+        let config = self.config(certificates, key, roots.flatten(), Arc::new(provider), &mut faults);
+        match config {
+            Some(config) => Ok(Tls { config: Arc::new(config), clients: self.clients, names }),
+            None => Err(faults.found),
+        }
+    }
+
+    fn config(
+        &self,
+        certificates: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        roots: Option<RootCertStore>,
+        provider: Arc<CryptoProvider>,
+        faults: &mut Faults<'_>,
+    ) -> Option<ServerConfig> {
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&self.versions())
-            .map_err(|error| {
-                format!("these versions of TLS and cipher suites do not fit together: {error}")
-            })?;
-        let builder = match &self.authority {
-            Some(authority) if self.clients != ClientCertificates::None => {
-                let mut roots = RootCertStore::empty();
-                for certificate in authority.certificates()? {
-                    roots.add(certificate).map_err(|error| {
-                        format!("{}: not an authority's certificate: {error}", authority.name())
-                    })?;
-                }
+            .map_err(|error| format!("these versions of TLS and cipher suites do not fit together: {error}"));
+        let builder = faults.take("min_version", builder)?;
+        let builder = match (roots, &self.authority) {
+            (Some(roots), Some(authority)) => {
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
                 let verifier = match self.clients {
                     ClientCertificates::Optional => verifier.allow_unauthenticated(),
                     _ => verifier,
                 };
-                let verifier = verifier.build().map_err(|error| format!("{}: {error}", authority.name()))?;
-                builder.with_client_cert_verifier(verifier)
+                let verifier = verifier.build().map_err(|error| format!("{}: {error}", authority.name()));
+                builder.with_client_cert_verifier(faults.take_pem("client_ca", authority, verifier)?)
             }
             _ => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_single_cert(certificates, key).map_err(|error| {
+        let config = builder.with_single_cert(certificates, key).map_err(|error| {
             format!("{} and {} do not fit together: {error}", self.certificate.name(), key_name(&self.key))
-        })?;
+        });
+        let mut config = faults.take_pem("cert", &self.certificate, config)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.ignore_client_order = self.toolkit.prefer_server_cipher_suites.unwrap_or(true);
-        Ok(Tls { config: Arc::new(config), clients: self.clients, names: self.names()? })
+        Some(config)
     }
 
     fn versions(&self) -> Vec<&'static SupportedProtocolVersion> {
@@ -214,42 +273,61 @@ impl Source {
         all.into_iter().filter(|(v, _)| (self.min..=max).contains(v)).map(|(_, version)| version).collect()
     }
 
-    fn provider(&self) -> Result<CryptoProvider, String> {
+    fn provider(&self, faults: &mut Faults<'_>) -> Option<CryptoProvider> {
+        let known = faults.found.len();
         let mut provider = ring::default_provider();
         if !self.toolkit.cipher_suites.is_empty() {
             // The names choose those of TLS 1.2 only, as in Go.
             provider.cipher_suites.retain(|suite| matches!(suite, SupportedCipherSuite::Tls13(_)));
-            for name in &self.toolkit.cipher_suites {
-                let suite = cipher_suite(name).ok_or_else(|| {
-                    format!("cipher_suites: {name} is not offered: use those of Go's list that begin with TLS_ECDHE and end in GCM or CHACHA20_POLY1305")
-                })?;
-                if let Some(suite) = suite {
-                    provider.cipher_suites.push(suite);
+            for (n, name) in self.toolkit.cipher_suites.iter().enumerate() {
+                match cipher_suite(name) {
+                    Some(suite) => provider.cipher_suites.extend(suite),
+                    None => faults.add(
+                        &format!("cipher_suites/{n}"),
+                        format!("{name} is not offered; use those of Go's list that begin with TLS_ECDHE and end in GCM or CHACHA20_POLY1305"),
+                    ),
                 }
             }
         }
         if !self.toolkit.curve_preferences.is_empty() {
             provider.kx_groups.clear();
-            for name in &self.toolkit.curve_preferences {
-                let group = kx_group(name).ok_or_else(|| {
-                    format!("curve_preferences: {name} is not offered: use X25519, CurveP256, CurveP384")
-                })?;
-                provider.kx_groups.push(group);
+            for (n, name) in self.toolkit.curve_preferences.iter().enumerate() {
+                match kx_group(name) {
+                    Some(group) => provider.kx_groups.push(group),
+                    None => faults.add(
+                        &format!("curve_preferences/{n}"),
+                        format!("{name} is not offered; use X25519, CurveP256, CurveP384"),
+                    ),
+                }
             }
         }
-        Ok(provider)
+        (faults.found.len() == known).then_some(provider)
     }
 
-    fn names(&self) -> Result<Vec<ServerName<'static>>, String> {
-        let names = self.toolkit.client_allowed_sans.iter();
+    fn names(&self, faults: &mut Faults<'_>) -> Vec<ServerName<'static>> {
+        let names = self.toolkit.client_allowed_sans.iter().enumerate();
         names
-            .map(|name| {
-                ServerName::try_from(name.clone()).map_err(|_| {
-                    format!("client_allowed_sans: {name} is neither a DNS name nor an IP address, which are those that pgmon compares")
-                })
+            .filter_map(|(n, name)| {
+                let name = ServerName::try_from(name.clone()).map_err(|_| {
+                    format!(
+                        "{name} is neither a DNS name nor an IP address, which are those that pgmon compares"
+                    )
+                });
+                faults.take(&format!("client_allowed_sans/{n}"), name)
             })
             .collect()
     }
+}
+
+/// The authorities of clients' certificates.
+fn roots(authority: &Pem) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in authority.certificates()? {
+        roots
+            .add(certificate)
+            .map_err(|error| format!("{}: not an authority's certificate: {error}", authority.name()))?;
+    }
+    Ok(roots)
 }
 
 fn key_name(key: &Pem) -> std::borrow::Cow<'_, str> {

@@ -56,6 +56,9 @@ impl Setting {
     }
 }
 
+/// How long to wait for more from a command that has ended, where its output is still open.
+const LINGER: Duration = Duration::from_millis(100);
+
 /// The logins of an entry with a `password_command`.
 pub(crate) struct Command {
     setting: std::sync::Arc<Setting>,
@@ -150,18 +153,39 @@ impl Command {
         let mut group = Group(child.id());
         let Some(out) = child.stdout.take() else { return Err("has no output".to_owned()) };
         let work = async {
-            let mut bytes = Vec::new();
-            let read = out.take(LARGEST + 1).read_to_end(&mut bytes).await;
-            read.map_err(|error| format!("cannot be read from: {error}"))?;
+            let (mut bytes, mut out) = (Vec::new(), out.take(LARGEST + 1));
+            let (mut ended, mut left_open) = (None, false);
+            loop {
+                let read = tokio::select! {
+                    read = out.read_buf(&mut bytes) => read,
+                    status = child.wait(), if ended.is_none() => {
+                        ended = Some(status.map_err(|error| format!("cannot be waited for: {error}"))?);
+                        continue;
+                    }
+                    // What it printed is there by then; who holds the pipe open is somebody that it left behind.
+                    () = tokio::time::sleep(LINGER), if ended.is_some() => {
+                        left_open = true;
+                        break;
+                    }
+                };
+                if read.map_err(|error| format!("cannot be read from: {error}"))? == 0 {
+                    break;
+                }
+            }
             if bytes.len() as u64 > LARGEST {
                 return Err(format!("printed more than {LARGEST} bytes"));
             }
-            let status = child.wait().await.map_err(|error| format!("cannot be waited for: {error}"))?;
-            Ok((bytes, status))
+            let status = match ended {
+                Some(status) => status,
+                None => child.wait().await.map_err(|error| format!("cannot be waited for: {error}"))?,
+            };
+            Ok((bytes, status, left_open))
         };
         let result = tokio::time::timeout(limit, work).await;
-        let (bytes, status) = result.map_err(|_| format!("did not end within {limit:?}"))??;
-        group.0 = None;
+        let (bytes, status, left_open) = result.map_err(|_| format!("did not end within {limit:?}"))??;
+        if !left_open {
+            group.0 = None;
+        }
         if !status.success() {
             return Err(format!("failed ({status}); run it by hand as pgmon's user to see why"));
         }

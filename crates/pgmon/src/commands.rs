@@ -7,13 +7,14 @@ mod hash;
 mod healthcheck;
 mod print;
 mod query;
+mod report;
 
 use crate::cli::{Cli, Command, QueryAction, SourceArgs};
 use crate::exit::Code;
 use pgmon_collect::postgres::custom::QuerySet;
 use pgmon_collect::postgres::{collectors, denylist};
 use pgmon_config::{Config, Diagnostic, LoadOptions, Loaded, Overrides, Secret};
-use pgmon_http::exposition;
+use pgmon_http::{Access, exposition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -25,13 +26,26 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
     match cli.command.unwrap_or(Command::Agent) {
         Command::CheckConfig { show, format } => match pgoptions() {
             Some(code) => Ok(code),
-            None => check_config::run(Config::load(&options(&cli.source)), show, format),
+            None => {
+                check_config::run(Config::examine(&options(&cli.source), &mut BTreeSet::new()), show, format)
+            }
         },
         Command::Agent => with_config(&cli.source, |loaded| agent::run(loaded, options(&cli.source))),
         Command::SetupSql { role, pg, databases, minimal } => {
             print::setup_sql(&role, pg, &databases, minimal)
         }
         Command::Doctor { format } => with_config(&cli.source, |loaded| doctor::run(loaded, format)),
+        Command::Report { format, dbs, output, watch, timeout } => {
+            // With a DSN it names the cluster; without, there may be several to choose from.
+            let names = cli.source.dsn.is_some() || environment().contains_key("PGMON_DSN");
+            let mut source = cli.source;
+            let cluster = if names { None } else { source.cluster.take() };
+            let options = report::Options { format, cluster, dbs, output, watch, timeout };
+            Ok(match with_config(&source, |loaded| report::run(loaded, &options))? {
+                Code::Usage => Code::Unusable,
+                code => code,
+            })
+        }
         Command::Sql { collector, pg } => print::sql(collector.as_deref(), pg),
         Command::Query { action: QueryAction::Test { file } } => {
             with_config(&SourceArgs { queries: Some(file), ..cli.source }, |loaded| query::test(&loaded))
@@ -61,14 +75,13 @@ fn pgoptions() -> Option<Code> {
 fn canary_fault(loaded: &Loaded) -> Option<Diagnostic> {
     let canary = loaded.config.canary.statement.as_deref().filter(|_| loaded.config.canary.enabled)?;
     let refusal = denylist::check(canary).err()?;
-    Some(Diagnostic {
-        file: String::new(),
-        line: None,
-        column: None,
-        pointer: "/canary/statement".to_owned(),
-        message: refusal.to_string(),
-        hint: None,
-    })
+    Some(loaded.places.says("/canary/statement", refusal.to_string()))
+}
+
+/// What is wrong with the files that the listener needs: keys, certificates, the toolkit's configuration.
+fn access_faults(loaded: &Loaded) -> Vec<Diagnostic> {
+    let Err(errors) = Access::build(&loaded.config.http) else { return Vec::new() };
+    errors.into_faults().into_iter().map(|fault| loaded.places.locate(fault)).collect()
 }
 
 /// The queries of the configuration, checked.
@@ -102,12 +115,13 @@ fn with_config(
 
 /// Reads the configuration and says everything that is wrong with it. `files` learns where it was read from.
 fn read(options: &LoadOptions, files: &mut BTreeSet<PathBuf>) -> Result<Loaded, Vec<String>> {
-    let loaded = Config::load_noting(options, files)
-        .map_err(|errors| errors.diagnostics().iter().map(ToString::to_string).collect::<Vec<_>>())?;
-    match canary_fault(&loaded) {
-        Some(fault) => Err(vec![fault.to_string()]),
-        None => Ok(loaded),
+    let mut examined = Config::examine(options, files);
+    examined.add(canary_fault(&examined.loaded));
+    if !examined.faults.is_empty() {
+        // Whoever mends it wants to know of everything; without other faults they are found where they are used.
+        examined.add(access_faults(&examined.loaded));
     }
+    examined.into_result().map_err(|errors| errors.diagnostics().iter().map(ToString::to_string).collect())
 }
 
 /// From where the configuration is read.

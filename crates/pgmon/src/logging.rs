@@ -1,6 +1,7 @@
 //! What pgmon writes to standard error.
 
 use pgmon_config::{Config, LogFormat};
+use std::io::IsTerminal as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
@@ -52,7 +53,11 @@ fn set(filter: reload::Layer<Targets, Registry>, format: LogFormat) -> Result<()
             registry.with(layer.with_writer(std::io::stderr)).try_init()
         }
         LogFormat::Text => {
-            registry.with(fmt::layer().with_target(false).with_writer(std::io::stderr)).try_init()
+            // Colours are for people, unless they want none (https://no-color.org).
+            let wanted = std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty());
+            let ansi = wanted && std::io::stderr().is_terminal();
+            let layer = fmt::layer().with_target(false).with_ansi(ansi);
+            registry.with(layer.with_writer(std::io::stderr)).try_init()
         }
     }
 }

@@ -4,14 +4,14 @@ use pgmon_core::history::Matcher;
 use pgmon_core::snapshot::{LoopState, Output};
 
 const S: fn(u64) -> Duration = Duration::from_secs;
-const CONNECTIONS: Desc = Desc::gauge("pg_connections", "Client connections.", &[]);
-const DEAD: Desc = Desc::gauge("pg_table_dead_tuples", "Dead rows.", &["relation"]);
+pub(super) const CONNECTIONS: Desc = Desc::gauge("pg_connections", "Client connections.", &[]);
+pub(super) const DEAD: Desc = Desc::gauge("pg_table_dead_tuples", "Dead rows.", &["relation"]);
 
-fn epoch() -> jiff::Timestamp {
+pub(super) fn epoch() -> jiff::Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
 }
 
-fn snapshot(db: &str) -> Snapshot {
+pub(super) fn snapshot(db: &str) -> Snapshot {
     Snapshot {
         cluster: "c".into(),
         db: db.into(),
@@ -26,13 +26,14 @@ fn snapshot(db: &str) -> Snapshot {
         warnings: Vec::new(),
         connects: 1,
         connect_errors: 0,
+        retained: Vec::new(),
         quarantined_until: None,
         dropped: 0,
     }
 }
 
 /// The state of a collector whose round at `at` brought `value`.
-fn state(collector: &'static str, server_wide: bool, at: Duration, value: f64) -> CollectorState {
+pub(super) fn state(collector: &'static str, server_wide: bool, at: Duration, value: f64) -> CollectorState {
     let mut families = Families::new();
     if server_wide {
         families.push(&CONNECTIONS, &[], value);
@@ -207,7 +208,7 @@ async fn what_is_published_is_recorded_until_the_stop() {
     }
     // What nobody renews ages out.
     for _ in 0..3 {
-        rig.clock.advance(KEEP);
+        rig.clock.advance(S(8 * 24 * 3600));
         while !rig.clock.is_idle(1) {
             tokio::task::yield_now().await;
         }

@@ -28,8 +28,8 @@ pub enum Refusal {
     /// It locks rows, makes a table or changes data.
     #[error("{0} is not read-only")]
     Keyword(String),
-    /// It names a function that acts outside of a read-only transaction.
-    #[error("function {0} acts outside of a read-only transaction")]
+    /// It names a function that acts outside of a read-only transaction, or holds it up.
+    #[error("function {0} is not allowed here: it acts outside of a read-only transaction, or waits")]
     Function(String),
     /// A string or comment has no end, or a part may be read in two ways.
     #[error("{0}")]

@@ -182,6 +182,12 @@ impl Engine {
             .collect()
     }
 
+    /// What was last found of the whole server.
+    pub fn known_of_server(&self) -> Vec<CollectorState> {
+        let known = |s: &&Slot| s.registered.spec.scope == Scope::Server && s.state.good.is_some();
+        self.slots.iter().filter(known).map(|s| s.state.clone()).collect()
+    }
+
     /// Notes that nothing could be collected at all: in one loop, or in any.
     pub fn fail(&mut self, error: &QueryError, only: Option<Loop>) {
         for slot in &mut self.slots {

@@ -227,6 +227,7 @@ impl Facts {
             system_identifier: self.system_identifier.clone(),
             database: self.database.clone(),
             tls: self.tls,
+            block_size: self.block_size,
         }
     }
 }

@@ -103,7 +103,7 @@ fn heading(out: &mut String, text: &str) {
 }
 
 /// Follow-ups stand in one list: a text whose floor is not above the one before begins a new statement.
-pub(crate) fn statements(queries: &[Query]) -> Vec<&[Query]> {
+pub fn statements(queries: &[Query]) -> Vec<&[Query]> {
     queries.chunk_by(|a, b| rises(a.floor, b.floor)).collect()
 }
 

@@ -11,6 +11,7 @@ use super::custom::{Custom, Defaults, Place};
 use super::driver::{Shared, admit, server_address};
 use super::engine::{Engine, Limits, Step};
 use super::facts::Facts;
+use super::plan::Plan;
 use super::run::panic_text;
 use super::session::{Guard, QueryError, Session};
 use crate::poller::fleet::Cell;
@@ -47,6 +48,8 @@ pub struct Roamer {
     troubles: BTreeMap<String, CollectorState>,
     /// Samples of visited databases left out so far.
     dropped: u64,
+    /// What the visits go by.
+    plan: Arc<Plan>,
 }
 
 /// What is kept of one database between two visits.
@@ -72,6 +75,7 @@ impl Roamer {
     pub fn new(shared: Arc<Shared>, entry: Entry, cell: Arc<Cell>, logins: Arc<dyn Logins>) -> Self {
         Self {
             route: Route::new(&entry.connect, logins),
+            plan: shared.plan(),
             shared,
             entry,
             cell,
@@ -115,8 +119,18 @@ impl Roamer {
                 let pause = plans.borrow_and_update().interval(Loop::Storage).mul_f64(jitter);
                 tokio::select! {
                     () = timer.sleep_until(started + pause) => break,
-                    // The sender is dropped when the process ends.
-                    changed = plans.changed() => if changed.is_err() { return },
+                    changed = plans.changed() => {
+                        // The sender is dropped when the process ends.
+                        if changed.is_err() {
+                            return;
+                        }
+                        let before = self.plan.queries.clone();
+                        self.publish();
+                        // Queries that are new are run soon, not in a storage interval.
+                        if before != self.plan.queries {
+                            break;
+                        }
+                    },
                 }
             }
         }
@@ -321,7 +335,21 @@ impl Roamer {
         Ok(Visited::Seen)
     }
 
-    fn publish(&self) {
+    /// Takes over other queries in all databases, so that none shows figures of one that is no more.
+    fn follow_plan(&mut self) {
+        let plan = self.shared.plan();
+        if Arc::ptr_eq(&plan, &self.plan) {
+            return;
+        }
+        let limits =
+            Defaults { longest: plan.budget(Loop::Storage), rhythm: Some(plan.interval(Loop::Storage)) };
+        let now = self.shared.timer.mono();
+        self.visits.values_mut().for_each(|visit| visit.custom.set(&plan.queries, limits, now));
+        self.plan = plan;
+    }
+
+    fn publish(&mut self) {
+        self.follow_plan();
         let of_one =
             |v: &Visit| v.engine.states(false).into_iter().chain(v.custom.states(false)).collect::<Vec<_>>();
         let visited = self.visits.values().flat_map(of_one);

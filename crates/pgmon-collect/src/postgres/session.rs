@@ -86,7 +86,7 @@ impl From<sqlx::Error> for QueryError {
         match error {
             sqlx::Error::Database(e) => {
                 let sqlstate: String = e.code().map(Into::into).unwrap_or_default();
-                let mut message = e.message().to_owned();
+                let mut message = shortened(e.message());
                 // invalid_sql_statement_name, duplicate_prepared_statement
                 if matches!(sqlstate.as_str(), "26000" | "42P05") {
                     message.push_str(" (behind a pooler in transaction mode? set pooled: true)");
@@ -107,6 +107,24 @@ impl From<sqlx::Error> for QueryError {
             }
             e => Self::Lost(e.to_string()),
         }
+    }
+}
+
+/// Characters of a server's message that are kept, from its beginning and from its end: a function may raise one
+/// of any length, and a value may stand in the middle.
+const KEPT_OF_A_MESSAGE: (usize, usize) = (200, 100);
+
+/// A message on one line, without the middle of a long one.
+fn shortened(message: &str) -> String {
+    let message = message.replace(char::is_control, " ");
+    let (first, last) = KEPT_OF_A_MESSAGE;
+    let beginning = message.char_indices().nth(first);
+    let end = message.char_indices().nth_back(last);
+    match (beginning, end) {
+        (Some((from, _)), Some((to, _))) if from < to => {
+            format!("{}...{}", message.get(..from).unwrap_or_default(), message.get(to..).unwrap_or_default())
+        }
+        _ => message,
     }
 }
 

@@ -17,6 +17,10 @@ pub struct Alerts {
     pub long_txn_warn_s: u64,
     /// Age of the oldest transaction (seconds).
     pub long_txn_crit_s: u64,
+    /// Longest wait of a session for a lock (seconds).
+    pub blocked_warn_s: u64,
+    /// Longest wait of a session for a lock (seconds).
+    pub blocked_crit_s: u64,
     /// Replay lag of a replica (seconds).
     pub repl_warn_s: u64,
     /// Replay lag of a replica (seconds).
@@ -62,6 +66,8 @@ impl Default for Alerts {
             connections_crit: 0.95,
             long_txn_warn_s: 300,
             long_txn_crit_s: 1_800,
+            blocked_warn_s: 30,
+            blocked_crit_s: 120,
             repl_warn_s: 30,
             repl_crit_s: 300,
             stats_stale_warn_hours: 12,

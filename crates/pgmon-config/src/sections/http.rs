@@ -4,6 +4,7 @@ mod auth;
 mod bind;
 mod check;
 mod formats;
+mod path_prefix;
 mod rate_limit;
 mod tls;
 
@@ -19,6 +20,8 @@ pub(crate) use bind::{BIND_FORMAT, split_bind};
 pub(crate) use check::check;
 pub(crate) use formats::{PASSWORD_HASH_FORMAT, SHA256_FORMAT, sha256_fault};
 pub use formats::{key_digest, password_hash_fault};
+pub(crate) use path_prefix::PATH_PREFIX_FORMAT;
+pub use path_prefix::path_prefix_fault;
 pub use rate_limit::RateLimit;
 pub use tls::{ClientAuth, Tls, TlsVersion};
 
@@ -44,6 +47,13 @@ pub struct Http {
     /// `--web.config.file`. It is read again when it changes.
     #[schemars(extend("format" = "path", "examples" = ["web-config.yml"]))]
     pub web_config_file: Option<PathBuf>,
+    /// Path that a reverse proxy serves pgmon under, such as `/pgmon`. Empty: the proxy's root, or no
+    /// proxy. Requests may come with the path or without it.
+    #[schemars(extend("format" = PATH_PREFIX_FORMAT))]
+    pub path_prefix: String,
+    /// Take the path from the header X-Forwarded-Prefix, if there is one. Only for a proxy that sets
+    /// that header itself: otherwise anybody could.
+    pub trust_forwarded_prefix: bool,
     /// Connections at the same time. When there are more, the one that has been silent for longest is
     /// closed. Never more than half of the files that the process may open.
     #[schemars(range(min = 4, max = 65_536))]
@@ -75,6 +85,8 @@ impl Default for Http {
             tls: Tls::default(),
             rate_limit: RateLimit::default(),
             web_config_file: None,
+            path_prefix: String::new(),
+            trust_forwarded_prefix: false,
             max_connections: 512,
             header_timeout: Span::from_secs(10),
             idle_timeout: Span::from_secs(120),

@@ -27,7 +27,7 @@ pub use database::Database;
 pub use history::History;
 pub use http::{
     ApiKey, Auth, BasicUser, ClientAuth, Http, RateLimit, Scope, Tls, TlsVersion, key_digest,
-    password_hash_fault,
+    password_hash_fault, path_prefix_fault,
 };
 pub use limits::Limits;
 pub use logging::{LogFormat, LogLevel, Logging};

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Span;
+use crate::{Span, Spot};
 
 /// What a metric of the configuration measures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -148,10 +148,10 @@ pub struct Query {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 63)), extend("examples" = [["app", "public"]]))]
     pub search_path: Option<Vec<String>>,
-    /// Where it was read: file and line, or variable.
+    /// Where it was read.
     #[serde(skip)]
     #[schemars(skip)]
-    pub at: String,
+    pub at: Spot,
 }
 
 /// One of several metrics of a statement.

@@ -80,7 +80,7 @@ fn sitreps_files_are_accepted_as_they_are() {
     assert!(queries.iter().all(|q| q.kind == MetricType::Gauge && q.scope == QueryScope::Database));
     assert!(queries[2].query.contains("$$x$$"), "SQL is left alone");
     assert_eq!(queries[2].specs()[0].shape, MetricShape::Number(Some("n".into())));
-    assert!(queries[1].at.ends_with("queries.json:9"), "{}", queries[1].at);
+    assert!(queries[1].at.to_string().ends_with("queries.json:9"), "{}", queries[1].at);
     let lists = loaded.files.iter().filter(|file| file.extension().is_some_and(|e| e == "json"));
     assert_eq!(lists.count(), 2);
 
@@ -201,4 +201,34 @@ proptest! {
             let _ = load_with(&main, &[]);
         }
     }
+}
+
+#[test]
+fn a_fault_names_the_key_as_the_file_has_it() {
+    let said = said(
+        "databases_file: databases.json\nqueries_file: queries.json\n",
+        &[
+            (
+                "databases.json",
+                "[{\"name\": \"a\", \"host\": \"localhost\", \"user\": \"u\", \"pass\": \"${NOWHERE}\"}]",
+            ),
+            (
+                "queries.json",
+                "[{\"name\": \"a\", \"help\": \"A.\", \"query\": \"SELECT 1\", \"valueField\": 5}]",
+            ),
+        ],
+    );
+    assert!(said.iter().any(|fault| fault.ends_with("[/0/pass]")), "{said:#?}");
+    assert!(said.iter().any(|fault| fault.ends_with("[/0/valueField]")), "{said:#?}");
+}
+
+#[test]
+fn a_port_in_quotes_is_taken_as_sitrep_takes_it() {
+    let file = |port: &str| {
+        format!("[{{\"name\": \"a\", \"host\": \"localhost\", \"user\": \"u\", \"port\": \"{port}\"}}]")
+    };
+    let load =
+        |port: &str| with_files("databases_file: databases.json\n", &[("databases.json", &file(port))], &[]);
+    assert_eq!(load("5433").unwrap().entries[0].connect.port, 5433);
+    assert!(load("many").unwrap_err().to_string().contains("whole number"));
 }

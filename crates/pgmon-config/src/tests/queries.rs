@@ -120,6 +120,17 @@ fn one_name_is_one_thing() {
         )
         .join("\n")
     );
+    let third = "- {name: a, help: X., query: SELECT 1, max_version: 13}\n- {name: a, help: X., query: SELECT 2, min_version: 14}\n- {name: a, help: X., query: SELECT 3, min_version: 14}\n";
+    assert!(
+        faults(third)[0].contains("queries[2].name: a is a metric of pgmon.yaml:4 as well"),
+        "{:?}",
+        faults(third)
+    );
+    // Both patterns fit the one database.
+    let overlap = "- {name: q, help: X., query: SELECT 1, databases: [b]}\n- {name: q, help: X., query: SELECT 2, databases: ['?']}\n";
+    assert!(faults(overlap)[0].contains("for the same databases"), "{:?}", faults(overlap));
+    let apart = overlap.replace("'?'", "'??'");
+    assert!(!faults(&apart).iter().any(|fault| fault.contains("as well")), "{:?}", faults(&apart));
     let by_version = "- {name: a, help: X., query: SELECT 1, max_version: 13}\n- {name: a, help: X., query: SELECT 2, min_version: 14}\n";
     assert_eq!(faults(by_version), [""; 0]);
 }

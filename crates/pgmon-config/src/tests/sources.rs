@@ -122,6 +122,23 @@ fn a_password_that_rotated_in_its_file_leaves_the_entry_as_it_is() {
 }
 
 #[test]
+fn a_password_command_that_is_not_there_is_warned_of() {
+    let warnings = |argv: &str| {
+        let text = format!("databases:\n- host: localhost\n  database: d\n  password_command: {argv}\n");
+        let loaded = load_with(&text, &[("USER", "me"), ("PATH", "/nowhere:/bin:/usr/bin")]).unwrap();
+        loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let said = warnings("[/nowhere/tool, hunter2]");
+    assert!(
+        said.len() == 1 && said[0].starts_with("pgmon.yaml:4:3: databases[0].password_command: its program"),
+        "{said:?}"
+    );
+    assert!(!said[0].contains("hunter2"));
+    assert_eq!(warnings("[no-such-tool]").len(), 1);
+    assert!(warnings("[/bin/sh]").is_empty() && warnings("[sh, -c, 'echo x']").is_empty());
+}
+
+#[test]
 fn files_for_tls_that_cannot_be_used_are_told_of_with_their_lines() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {

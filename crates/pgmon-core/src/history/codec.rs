@@ -81,8 +81,13 @@ impl Encoder {
     /// Begins a new block; keeps the memory that the last one needed, and no more.
     pub(super) fn restart(&mut self) {
         let used = self.bytes.len();
-        self.bytes.clear();
+        self.reuse();
         self.bytes.shrink_to(used);
+    }
+
+    /// Begins anew and keeps its memory.
+    pub(super) fn reuse(&mut self) {
+        self.bytes.clear();
         *self = Self { bytes: std::mem::take(&mut self.bytes), ..Self::default() };
     }
 

@@ -1,17 +1,41 @@
 //! The series of one watched database.
 
-use super::group::Group;
+use super::group::{Group, Keep, TIERS};
 use super::symbols::{Symbol, Symbols};
-use super::{OutOfOrder, Rank, Round, Source};
-use crate::metric::{Family, FamilyDesc, Kind, Sample, Value};
+use super::take::{count, take};
+use super::{OutOfOrder, Rank, Round, Source, Tier};
 
 /// What a group is the group of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Key {
-    collector: Symbol,
-    datname: Option<Symbol>,
-    server_wide: bool,
-    rank: Rank,
+pub(super) struct Key {
+    pub(super) collector: Symbol,
+    pub(super) datname: Option<Symbol>,
+    pub(super) server_wide: bool,
+    pub(super) rank: Rank,
+}
+
+/// How long figures stay, and in what room.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    /// At the interval of their loop, in milliseconds.
+    pub(super) keep: i64,
+    /// Folded, in steps that grow.
+    pub(super) tiers: [Option<Tier>; TIERS],
+    /// What a database's groups may grow to, in bytes, before they are sealed, and the folded figures of its
+    /// single objects.
+    pub(super) share: usize,
+}
+
+impl Plan {
+    /// For a group whose rounds need at least `least` milliseconds.
+    fn of(&self, rank: Rank, least: i64) -> Keep {
+        let mut tiers = self.tiers;
+        if rank == Rank::Object {
+            // There are many of them: in the coarsest steps the room that they have lasts longest.
+            tiers.iter_mut().rev().skip(1).for_each(|tier| *tier = None);
+        }
+        Keep { raw: self.keep.max(least), tiers }
+    }
 }
 
 /// A group and what is known of it.
@@ -19,13 +43,18 @@ struct Key {
 pub(super) struct Kept {
     key: Key,
     pub(super) group: Group,
-    /// How long its blocks stay.
+    /// Rounds are so far apart that its blocks must stay that long.
     keep: i64,
     /// It was given up for lack of room when it had so many series.
     refused: Option<usize>,
 }
 
 impl Kept {
+    /// What it is the group of.
+    pub(super) fn key(&self) -> Key {
+        self.key
+    }
+
     /// Whether its figures belong to the whole server.
     pub(super) fn is_server_wide(&self) -> bool {
         self.key.server_wide
@@ -55,14 +84,12 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Takes a round and returns how many of its values were not taken for lack of room. A group's head
-    /// may grow to about `share` bytes.
+    /// Takes a round and returns how many of its values were not taken for lack of room.
     pub(super) fn record(
         &mut self,
         symbols: &mut Symbols,
         round: Round<'_>,
-        keep: i64,
-        share: usize,
+        plan: &Plan,
     ) -> Result<u64, OutOfOrder> {
         // Both ranks or none.
         let last = self.last(symbols, round.source);
@@ -71,20 +98,14 @@ impl Database {
         }
         let mut dropped = 0;
         for rank in Rank::ALL {
-            dropped += self.record_rank(symbols, round, rank, keep, share);
+            dropped += self.record_rank(symbols, round, rank, plan);
         }
+        self.trim(symbols, plan.share);
         self.recount();
         Ok(dropped)
     }
 
-    fn record_rank(
-        &mut self,
-        symbols: &mut Symbols,
-        round: Round<'_>,
-        rank: Rank,
-        keep: i64,
-        share: usize,
-    ) -> u64 {
+    fn record_rank(&mut self, symbols: &mut Symbols, round: Round<'_>, rank: Rank, plan: &Plan) -> u64 {
         let series: usize = round.families.iter().map(|f| count(f, rank)).sum();
         let Some(kept) = self.group(symbols, round.source, rank, series > 0) else { return 0 };
         if let Some(then) = kept.refused {
@@ -93,10 +114,11 @@ impl Database {
             }
             kept.refused = None;
         }
-        kept.keep = keep.max(round.interval.saturating_mul(2));
+        kept.keep = round.interval.saturating_mul(2);
+        let keep = plan.of(rank, kept.keep);
         let group = &mut kept.group;
-        group.expire(symbols, round.at.saturating_sub(kept.keep));
-        group.begin(round.at, kept.keep / 4, share);
+        group.expire(symbols, round.at, &keep);
+        group.begin(round.at, keep.raw / 4, plan.share);
         for family in round.families {
             take(group, symbols, family, rank);
         }
@@ -125,18 +147,26 @@ impl Database {
     }
 
     /// Removes what is too old; returns whether anything is left.
-    pub(super) fn expire(&mut self, symbols: &mut Symbols, now: i64, keep: i64) -> bool {
+    pub(super) fn expire(&mut self, symbols: &mut Symbols, now: i64, plan: &Plan) -> bool {
         self.groups.retain_mut(|kept| {
             // A group that was refused stays empty, and must not be forgotten: it would be taken again.
             let last = kept.group.last().is_none() && kept.refused.is_some();
-            let stays = kept.group.expire(symbols, now.saturating_sub(kept.keep.max(keep))) || last;
+            let keep = plan.of(kept.key.rank, kept.keep);
+            let stays = kept.group.expire(symbols, now, &keep) || last;
             if !stays {
                 kept.forget(symbols);
             }
             stays
         });
+        self.trim(symbols, plan.share);
         self.recount();
         !self.groups.is_empty()
+    }
+
+    /// Keeps the folded figures of single objects within their room.
+    fn trim(&mut self, symbols: &mut Symbols, room: usize) {
+        let of = |k: &Kept| if k.key.rank == Rank::Object { k.group.folded_bytes() } else { 0 };
+        while self.groups.iter().map(of).sum::<usize>() > room && self.drop_folded(symbols, Rank::Object) {}
     }
 
     /// Removes everything.
@@ -152,28 +182,47 @@ impl Database {
 
     /// Gives up what can best be missed; nothing is left to give up if none.
     pub(super) fn give_way(&mut self, symbols: &mut Symbols) -> Option<GaveWay> {
-        let oldest = self.drop_oldest(symbols).map(GaveWay::Block);
-        let dropped = oldest.or_else(|| self.refuse_largest(symbols).map(GaveWay::Group));
+        let dropped = Rank::ALL.into_iter().rev().find_map(|rank| {
+            if self.drop_folded(symbols, rank) {
+                return Some(GaveWay::Block(0));
+            }
+            let oldest = self.drop_oldest(symbols, rank).map(GaveWay::Block);
+            oldest.or_else(|| self.refuse_largest(symbols, rank).map(GaveWay::Group))
+        });
         self.recount();
         dropped
     }
 
-    fn drop_oldest(&mut self, symbols: &mut Symbols) -> Option<u64> {
-        Rank::ALL.into_iter().rev().find_map(|rank| {
-            let of_rank = self.groups.iter_mut().filter(|k| k.key.rank == rank);
-            let with_blocks = of_rank.filter_map(|k| k.group.oldest_block().map(|start| (start, k)));
-            let (_, oldest) = with_blocks.min_by_key(|(start, _)| *start)?;
-            Some(oldest.group.drop_block(symbols))
-        })
+    fn drop_folded(&mut self, symbols: &mut Symbols, rank: Rank) -> bool {
+        let of_rank = self.groups.iter_mut().filter(|k| k.key.rank == rank);
+        let with_blocks = of_rank.filter_map(|k| k.group.oldest_folded().map(|start| (start, k)));
+        let oldest = with_blocks.min_by_key(|(start, _)| *start);
+        oldest.is_some_and(|(_, oldest)| oldest.group.drop_folded(symbols))
     }
 
-    fn refuse_largest(&mut self, symbols: &mut Symbols) -> Option<u64> {
-        Rank::ALL.into_iter().rev().find_map(|rank| {
-            let with_series = self.groups.iter_mut().filter(|k| k.key.rank == rank && k.group.len() > 0);
-            let largest = with_series.max_by_key(|k| k.group.bytes())?;
-            largest.refused = Some(largest.group.len());
-            Some(largest.group.clear(symbols))
-        })
+    fn drop_oldest(&mut self, symbols: &mut Symbols, rank: Rank) -> Option<u64> {
+        let of_rank = self.groups.iter_mut().filter(|k| k.key.rank == rank);
+        let with_blocks = of_rank.filter_map(|k| k.group.oldest_block().map(|start| (start, k)));
+        let (_, oldest) = with_blocks.min_by_key(|(start, _)| *start)?;
+        Some(oldest.group.drop_block(symbols))
+    }
+
+    fn refuse_largest(&mut self, symbols: &mut Symbols, rank: Rank) -> Option<u64> {
+        let with_series = self.groups.iter_mut().filter(|k| k.key.rank == rank && k.group.len() > 0);
+        let largest = with_series.max_by_key(|k| k.group.bytes())?;
+        largest.refused = Some(largest.group.len());
+        Some(largest.group.clear(symbols))
+    }
+
+    /// Takes a group that was read, with the uses of its key's texts; one that is there already stays.
+    pub(super) fn restore(&mut self, symbols: &mut Symbols, key: Key, group: Group) {
+        let mut kept = Kept { key, group, keep: 0, refused: None };
+        if self.groups.iter().any(|k| k.key == key) {
+            kept.forget(symbols);
+        } else {
+            self.groups.push(kept);
+        }
+        self.recount();
     }
 
     /// Series that are kept.
@@ -248,113 +297,4 @@ fn key(symbols: &Symbols, source: Source<'_>, rank: Rank) -> Option<Key> {
         server_wide: source.server_wide,
         rank,
     })
-}
-
-/// How many series of a family have this rank.
-fn count(family: &Family, rank: Rank) -> usize {
-    let own = Rank::of(&family.desc) == rank;
-    let of = |sample: &Sample| {
-        let (all, buckets) = match &sample.value {
-            Value::Histogram(h) => (sample.value.series(), h.counts.len()),
-            _ => (sample.value.series(), 0),
-        };
-        usize::from(own) * (all - buckets) + usize::from(rank == Rank::Object) * buckets
-    };
-    family.samples.iter().map(of).sum()
-}
-
-/// Gives a group those of a family's series that have its rank, each as it is on the page.
-fn take(group: &mut Group, symbols: &mut Symbols, family: &Family, rank: Rank) {
-    let own = Rank::of(&family.desc) == rank;
-    let histogram = family.desc.kind() == Kind::Histogram && rank == Rank::Object;
-    if !own && !histogram {
-        return;
-    }
-    let mut writer = Writer::new(group, symbols, &family.desc);
-    for sample in &family.samples {
-        let labels: Vec<&str> = sample.labels.iter().map(AsRef::as_ref).collect();
-        match &sample.value {
-            Value::Number(value) if own => writer.push(Part::Plain, &labels, *value),
-            Value::Number(_) => {}
-            Value::Summary(summary) if own => {
-                for (quantile, value) in &summary.quantiles {
-                    writer.push_with(Part::Quantile, &labels, &quantile.to_string(), *value);
-                }
-                writer.sum_and_count(&labels, summary.sum, summary.count);
-            }
-            Value::Summary(_) => {}
-            Value::Histogram(h) => {
-                if own {
-                    writer.sum_and_count(&labels, h.sum, Some(h.count()));
-                }
-                if histogram {
-                    let mut cumulative = 0;
-                    for (place, count) in h.counts.iter().enumerate() {
-                        cumulative += count;
-                        let le = h.bounds.get(place).map_or("+Inf".to_owned(), f64::to_string);
-                        writer.push_with(Part::Bucket, &labels, &le, cumulative as f64);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Which of a family's names.
-#[derive(Debug, Clone, Copy)]
-enum Part {
-    Plain,
-    Quantile,
-    Sum,
-    Count,
-    Bucket,
-}
-
-/// Gives a group the series of one family; names are looked up once a round, not once a sample.
-struct Writer<'w> {
-    group: &'w mut Group,
-    symbols: &'w mut Symbols,
-    desc: &'w FamilyDesc,
-    metrics: [Option<u32>; 5],
-}
-
-impl<'w> Writer<'w> {
-    fn new(group: &'w mut Group, symbols: &'w mut Symbols, desc: &'w FamilyDesc) -> Self {
-        Self { group, symbols, desc, metrics: [None; 5] }
-    }
-
-    fn push(&mut self, part: Part, labels: &[&str], value: f64) {
-        let metric = self.metric(part);
-        self.group.push(self.symbols, metric, labels, value);
-    }
-
-    fn push_with(&mut self, part: Part, labels: &[&str], last: &str, value: f64) {
-        let labels: Vec<&str> = labels.iter().copied().chain([last]).collect();
-        self.push(part, &labels, value);
-    }
-
-    fn sum_and_count(&mut self, labels: &[&str], sum: Option<f64>, count: Option<u64>) {
-        if let Some(sum) = sum {
-            self.push(Part::Sum, labels, sum);
-        }
-        if let Some(count) = count {
-            self.push(Part::Count, labels, count as f64);
-        }
-    }
-
-    fn metric(&mut self, part: Part) -> u32 {
-        let (place, suffix, kind, last) = match part {
-            Part::Plain => (0, "", self.desc.kind(), None),
-            Part::Quantile => (1, "", Kind::Gauge, Some("quantile")),
-            Part::Sum => (2, "_sum", Kind::Counter, None),
-            Part::Count => (3, "_count", Kind::Counter, None),
-            Part::Bucket => (4, "_bucket", Kind::Counter, Some("le")),
-        };
-        let Some(known) = self.metrics.get_mut(place) else { return u32::MAX };
-        *known.get_or_insert_with(|| {
-            let labels: Vec<&str> = self.desc.labels().chain(last).collect();
-            let name = format!("{}{suffix}", self.desc.name());
-            self.group.metric(self.symbols, &name, kind, &labels)
-        })
-    }
 }

@@ -1,16 +1,21 @@
 //! The series of one collector: they share their ticks.
 //!
 //! The latest ticks are in the head, where each series has a buffer of its own. After a quarter of the time
-//! that is kept the head is sealed: the buffers are packed into one block. Blocks are what goes when it is
-//! too old, or when there is no room.
+//! that is kept the head is sealed: the buffers are packed into one block. What is too old is folded into
+//! coarser blocks ([`super::fold`]). Blocks are what goes when it is too old for that, or when there is no
+//! room.
 
-use super::codec::{Decoder, Encoder};
+use super::block::{Block, DataWriter, Event, Grain, Values, decode};
+use super::codec::Encoder;
+use super::fold::{Tier, fold};
 use super::symbols::{Symbol, Symbols};
-use super::times::{self, Times, push_varint, take_varint, varint_len};
+use super::times::{self, Times};
 use crate::metric::Kind;
 use hashbrown::HashTable;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
+
+mod dump;
 
 /// A head with so many ticks is sealed, however short it is.
 const MOST_TICKS: u16 = 120;
@@ -30,24 +35,10 @@ pub(super) struct Metric {
 struct Series {
     /// The place of its name among the group's.
     metric: u32,
-    /// The number of the last block that it has a value in.
-    last_block: u32,
     labels: Box<[Symbol]>,
     head: Encoder,
     /// The last tick that it was given, plus one; 0 if there was none in this head.
     seen: u16,
-}
-
-#[derive(Debug)]
-struct Block {
-    start: i64,
-    end: i64,
-    /// Values in it.
-    samples: u32,
-    times: Box<[u8]>,
-    /// Of each series that has a value: its place, less that of the one before, the number of its bytes, its
-    /// bytes.
-    data: Box<[u8]>,
 }
 
 /// Series with common ticks.
@@ -61,8 +52,8 @@ pub(super) struct Group {
     hasher: RandomState,
     times: Times,
     blocks: VecDeque<Block>,
-    /// The number of the first block; the head's number follows that of the last one.
-    first_block: u32,
+    /// Coarser and older ones, by tier; none of them overlaps a finer one.
+    folded: [VecDeque<Block>; TIERS],
     /// Values in the head.
     head_samples: u32,
     /// Series with a value at the last tick.
@@ -75,8 +66,17 @@ pub(super) struct Group {
     series_bytes: usize,
 }
 
-/// What happened to a series: a value at a time, or a gap.
-pub(super) type Event = (i64, Option<f64>);
+/// Tiers beyond the first.
+pub(super) const TIERS: usize = 2;
+
+/// How long a group's figures stay.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keep {
+    /// At the interval of the loop.
+    pub(super) raw: i64,
+    /// Folded; a tier that is left out has none.
+    pub(super) tiers: [Option<Tier>; TIERS],
+}
 
 impl Group {
     /// The last tick or gap.
@@ -172,20 +172,77 @@ impl Group {
     /// Removes the first block and returns how many values went with it.
     pub(super) fn drop_block(&mut self, symbols: &mut Symbols) -> u64 {
         let Some(block) = self.blocks.pop_front() else { return 0 };
-        self.first_block = self.first_block.wrapping_add(1);
         self.retire(symbols);
         u64::from(block.samples)
     }
 
-    /// Removes what ended before `until`; returns whether anything is left.
-    pub(super) fn expire(&mut self, symbols: &mut Symbols, until: i64) -> bool {
-        let old = self.blocks.iter().take_while(|b| b.end < until).count();
-        if old > 0 {
-            self.blocks.drain(..old);
-            self.first_block = self.first_block.wrapping_add(u32::try_from(old).unwrap_or(u32::MAX));
+    /// When the first of the folded blocks began, if there is one.
+    pub(super) fn oldest_folded(&self) -> Option<i64> {
+        self.folded.iter().rev().find_map(|blocks| blocks.front()).map(|b| b.start)
+    }
+
+    /// Removes the first of the folded blocks; returns whether there was one.
+    pub(super) fn drop_folded(&mut self, symbols: &mut Symbols) -> bool {
+        let dropped = self.folded.iter_mut().rev().find_map(VecDeque::pop_front).is_some();
+        if dropped {
             self.retire(symbols);
         }
-        self.last().is_some_and(|last| last >= until)
+        dropped
+    }
+
+    /// Folds what is too old at `now`, or removes it if it is too old for every tier; returns whether anything
+    /// is left.
+    pub(super) fn expire(&mut self, symbols: &mut Symbols, now: i64, keep: &Keep) -> bool {
+        let mut gone = false;
+        let is_old = |b: Option<&Block>, keep: i64| b.is_some_and(|b| b.end < now.saturating_sub(keep));
+        if !self.times.is_empty() && self.times.end < now.saturating_sub(keep.raw) {
+            // Nobody writes it any more.
+            self.seal();
+        }
+        while is_old(self.blocks.front(), keep.raw) {
+            gone = true;
+            if let Some(block) = self.blocks.pop_front() {
+                self.fold(0, (&block, Grain::Raw), &keep.tiers);
+            }
+        }
+        for (place, tier) in (0..).zip(&keep.tiers) {
+            let until = tier.map_or(i64::MIN, |t| t.keep);
+            while self.folded.get(place).is_some_and(|blocks| is_old(blocks.front(), until)) {
+                gone = true;
+                if let Some(block) = self.folded.get_mut(place).and_then(VecDeque::pop_front) {
+                    self.fold(place + 1, (&block, Grain::Folded), &keep.tiers);
+                }
+            }
+        }
+        if gone {
+            self.retire(symbols);
+        }
+        !self.times.is_empty() || self.all_blocks().next().is_some()
+    }
+
+    /// Adds a block to the first tier from `from` on that there is.
+    fn fold(&mut self, from: usize, block: (&Block, Grain), tiers: &[Option<Tier>; TIERS]) {
+        let mut all = self.folded.iter_mut().zip(tiers).skip(from);
+        let Some((blocks, tier)) = all.find_map(|(blocks, tier)| tier.map(|tier| (blocks, tier))) else {
+            return;
+        };
+        let (series, metrics) = (&self.series, &self.metrics);
+        let kind = |place: u32| {
+            let series = usize::try_from(place).ok().and_then(|p| series.get(p)?.as_ref());
+            let metric = series.and_then(|s| metrics.get(usize::try_from(s.metric).ok()?));
+            metric.map_or(Kind::Gauge, |m| m.kind)
+        };
+        let (folded, is_new) = fold(blocks.back(), block, tier.step, kind);
+        match blocks.back_mut().filter(|_| !is_new) {
+            Some(last) => *last = folded,
+            None => blocks.push_back(folded),
+        }
+    }
+
+    /// All blocks, in the order of time.
+    pub(super) fn all_blocks(&self) -> impl Iterator<Item = (Grain, &Block)> {
+        let folded = self.folded.iter().rev().flatten().map(|b| (Grain::Folded, b));
+        folded.chain(self.blocks.iter().map(|b| (Grain::Raw, b)))
     }
 
     /// Removes everything and returns how many values went.
@@ -206,7 +263,7 @@ impl Group {
     /// Bytes that it holds beyond itself.
     pub(super) fn bytes(&self) -> usize {
         let metrics = self.metrics.iter().map(|m| m.labels.len() * size_of::<Symbol>()).sum::<usize>();
-        let blocks = self.blocks.iter().map(|b| b.times.len() + b.data.len()).sum::<usize>();
+        let blocks = self.all_blocks().map(|(_, b)| b.bytes()).sum::<usize>();
         self.series_bytes
             + metrics
             + blocks
@@ -215,7 +272,16 @@ impl Group {
             + self.free.capacity() * size_of::<u32>()
             + self.index.allocation_size()
             + self.times.capacity()
-            + self.blocks.capacity() * size_of::<Block>()
+            + self.block_room() * size_of::<Block>()
+    }
+
+    /// Bytes of the folded blocks.
+    pub(super) fn folded_bytes(&self) -> usize {
+        self.folded.iter().flatten().map(|b| b.bytes() + size_of::<Block>()).sum()
+    }
+
+    fn block_room(&self) -> usize {
+        self.blocks.capacity() + self.folded.iter().map(VecDeque::capacity).sum::<usize>()
     }
 
     /// The bytes of [`Self::push`]'s running count, counted anew.
@@ -240,20 +306,14 @@ impl Group {
     /// What happened between two times to the series at these places, which rise.
     pub(super) fn read(&self, places: &[u32], from: i64, to: i64) -> Vec<Vec<Event>> {
         let mut out = vec![Vec::new(); places.len()];
-        for block in self.blocks.iter().filter(|b| b.end >= from && b.start <= to) {
-            let ticks: Vec<_> = times::read(block.start, &block.times).collect();
-            let mut streams = streams(&block.data).peekable();
-            for (place, events) in places.iter().zip(&mut out) {
-                while streams.next_if(|(p, _)| p < place).is_some() {}
-                let bytes = streams.next_if(|(p, _)| p == place).map_or(&[][..], |(_, bytes)| bytes);
-                decode(&ticks, bytes, from, to, events);
-            }
+        for (grain, block) in self.all_blocks().filter(|(_, b)| b.end >= from && b.start <= to) {
+            block.read(grain, places, from, to, &mut out);
         }
         let ticks: Vec<_> = times::read(self.times.start, self.times.bytes()).collect();
         for (place, events) in places.iter().zip(&mut out) {
             let series = usize::try_from(*place).ok().and_then(|p| self.series.get(p)?.as_ref());
             if let Some(series) = series {
-                decode(&ticks, series.head.bytes(), from, to, events);
+                decode(&ticks, Values::new(Grain::Raw, series.head.bytes()), from, to, events);
             }
         }
         out
@@ -277,8 +337,7 @@ impl Group {
         let labels: Box<[Symbol]> = labels.iter().map(|l| symbols.take(l)).collect();
         self.series_bytes += labels.len() * size_of::<Symbol>();
         let hash = self.hasher.hash_one((metric, &*labels));
-        let series =
-            Series { metric, last_block: self.head_number(), labels, head: Encoder::default(), seen: 0 };
+        let series = Series { metric, labels, head: Encoder::default(), seen: 0 };
         let place = match self.free.pop() {
             Some(place) => {
                 if let Some(slot) = usize::try_from(place).ok().and_then(|p| self.series.get_mut(p)) {
@@ -296,54 +355,48 @@ impl Group {
         place
     }
 
-    fn head_number(&self) -> u32 {
-        self.first_block.wrapping_add(u32::try_from(self.blocks.len()).unwrap_or(u32::MAX))
+    /// The head as a block; none if nothing is in it.
+    fn head(&self) -> Option<Block> {
+        if self.times.is_empty() {
+            return None;
+        }
+        let mut data = DataWriter::default();
+        for (place, series) in (0..).zip(&self.series) {
+            if let Some(series) = series
+                && !series.head.bytes().is_empty()
+            {
+                data.push(place, series.head.bytes());
+            }
+        }
+        let (start, end, samples) = (self.times.start, self.times.end, self.head_samples);
+        Some(Block { start, end, samples, times: self.times.bytes().into(), data: data.finish() })
     }
 
     /// Packs the head into a block and begins another one.
     fn seal(&mut self) {
-        let number = self.head_number();
-        let written = || {
-            let all = (0_u64..).zip(&self.series);
-            all.filter_map(|(p, s)| s.as_ref().map(|s| (p, s.head.bytes()))).filter(|(_, b)| !b.is_empty())
-        };
-        let (mut size, mut last) = (0, 0);
-        for (place, bytes) in written() {
-            size += varint_len(place - last) + varint_len(bytes.len() as u64) + bytes.len();
-            last = place;
-        }
-        let mut data = Vec::with_capacity(size);
-        last = 0;
-        for (place, bytes) in written() {
-            push_varint(&mut data, place - last);
-            push_varint(&mut data, bytes.len() as u64);
-            data.extend_from_slice(bytes);
-            last = place;
-        }
+        self.blocks.extend(self.head());
         for series in self.series.iter_mut().flatten() {
-            if !series.head.bytes().is_empty() {
-                series.last_block = number;
-            }
             let capacity = series.head.capacity();
             series.head.restart();
             series.seen = 0;
             // Restarting never grows.
             self.series_bytes -= capacity - series.head.capacity();
         }
-        let (start, end) = (self.times.start, self.times.end);
-        let times = self.times.bytes().into();
-        self.blocks.push_back(Block { start, end, samples: self.head_samples, times, data: data.into() });
         self.times.restart();
         (self.head_samples, self.live, self.head_bytes) = (0, 0, 0);
     }
 
     /// Removes series that are in no block and not in the head.
     fn retire(&mut self, symbols: &mut Symbols) {
-        let Self { series, index, hasher, free, series_bytes, first_block, .. } = self;
-        for (place, slot) in (0..).zip(series.iter_mut()) {
-            let gone = slot.take_if(|s| {
-                s.head.bytes().is_empty() && s.last_block.wrapping_sub(*first_block) > u32::MAX / 2
-            });
+        let mut used = vec![false; self.series.len()];
+        for (place, _) in self.all_blocks().flat_map(|(_, b)| b.streams()) {
+            if let Some(used) = usize::try_from(place).ok().and_then(|p| used.get_mut(p)) {
+                *used = true;
+            }
+        }
+        let Self { series, index, hasher, free, series_bytes, .. } = self;
+        for ((place, slot), used) in (0..).zip(series.iter_mut()).zip(used) {
+            let gone = slot.take_if(|s| !used && s.head.bytes().is_empty());
             let Some(gone) = gone else { continue };
             let hash = hasher.hash_one((gone.metric, &*gone.labels));
             if let Ok(entry) = index.find_entry(hash, |p| *p == place) {
@@ -360,27 +413,4 @@ impl Group {
 fn named(series: &[Option<Series>], place: u32) -> Option<(u32, &[Symbol])> {
     let series = usize::try_from(place).ok().and_then(|p| series.get(p)?.as_ref())?;
     Some((series.metric, &series.labels))
-}
-
-/// The series of a block's data: places, which rise, and bytes.
-fn streams(data: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
-    let (mut rest, mut place) = (data, 0_u32);
-    std::iter::from_fn(move || {
-        let step = take_varint(&mut rest)?;
-        let len = usize::try_from(take_varint(&mut rest)?).ok()?;
-        place = place.checked_add(u32::try_from(step).ok()?)?;
-        let (bytes, after) = rest.split_at_checked(len)?;
-        rest = after;
-        Some((place, bytes))
-    })
-}
-
-fn decode(ticks: &[(i64, bool)], bytes: &[u8], from: i64, to: i64, events: &mut Vec<Event>) {
-    let mut values = Decoder::new(bytes);
-    for (at, gap) in ticks {
-        let value = if *gap { None } else { values.tick() };
-        if *at >= from && *at <= to {
-            events.push((*at, value));
-        }
-    }
 }

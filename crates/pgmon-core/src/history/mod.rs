@@ -1,4 +1,4 @@
-//! The last hour of all series, compressed, in memory.
+//! The last hours and days of all series, compressed, in memory.
 //!
 //! A [`History`] takes the families of each finished round ([`History::record`]) and notes where nothing
 //! is known ([`History::gap`]). It answers what a series did between two times, in as few points as a
@@ -6,31 +6,45 @@
 //!
 //! **Layout.** A database has a group of series for each collector. The series of a group share their
 //! ticks, so that a time is kept once for all of them, and a value that did not change costs nothing
-//! (`codec`, `times`, `group`). Names and label values are kept once for all databases (`symbols`).
+//! (`codec`, `times`, `block`, `group`). Names and label values are kept once for all databases (`symbols`).
+//!
+//! **Tiers.** What is older than the time of [`History::new`] is folded into coarser ticks
+//! ([`History::with_tiers`], `fold`): figures of the whole into each tier, those of single objects into the
+//! coarsest alone, and within a share of the room. A reading has one place: an answer is read from all tiers.
 //!
 //! **Room.** What is held is counted in the bytes of its buffers, and never exceeds the limit after a
-//! round was taken. When there is too much, the database that holds most gives way, in this order:
+//! round was taken. When there is too much, the database that holds most gives way, first with its figures
+//! of single objects (tables, indexes, statements and the like, and buckets of histograms: [`Rank::Object`]),
+//! then with the others, those that charts and rules read first ([`Rank::Whole`]); of each
 //!
-//! 1. the oldest blocks (a quarter of the time that is kept) of its figures of single objects: tables,
-//!    indexes, statements and the like, and buckets of histograms ([`Rank::Object`]);
-//! 2. the oldest blocks of its other figures, those that charts and rules read first ([`Rank::Whole`]);
-//! 3. whole groups, the largest first, figures of single objects before others. Such a group is not taken
-//!    any more until it has halved or the limit is raised, so that it does not come and go.
+//! 1. the oldest folded blocks;
+//! 2. the oldest blocks (a quarter of the time that is kept);
+//! 3. whole groups, the largest first. Such a group is not taken any more until it has halved or the limit is
+//!    raised, so that it does not come and go.
 //!
-//! Every value that went before its time is counted ([`Stats::dropped`]).
+//! Every value that went before its time at the interval of its loop is counted ([`Stats::dropped`]).
 //!
 //! **Time** is in milliseconds on the caller's own line, which must not go back: a round that is not after
 //! the last one of its group is refused. A reader of the monotonic clock adds the calendar when it shows it.
+//!
+//! **Over a restart** groups are written one by one ([`History::export`]) and read back ([`History::import`]);
+//! the end of what is read is a gap.
 
+mod block;
 mod codec;
 mod database;
+mod dump;
+mod fold;
 mod group;
 mod query;
 mod symbols;
+mod take;
 mod times;
 
 use crate::metric::{Family, FamilyDesc};
-use database::{Database, GaveWay};
+use database::{Database, GaveWay, Plan};
+pub use dump::{Cursor, ImportError};
+pub use fold::Tier;
 pub use query::{Answer, Curve, Matcher, Point, Query};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,7 +55,8 @@ use symbols::Symbols;
 pub enum Rank {
     /// A figure of the whole database or server: what charts and rules read first.
     Whole,
-    /// A figure of a table, an index, a statement or the like, or a histogram's bucket.
+    /// A figure of a table, an index, a statement or the like, of a configured query with labels, or a
+    /// histogram's bucket.
     Object,
 }
 
@@ -54,7 +69,9 @@ impl Rank {
 
     /// A family's rank.
     pub fn of(desc: &FamilyDesc) -> Self {
-        if desc.labels().any(|l| Self::OF_OBJECTS.contains(&l)) { Self::Object } else { Self::Whole }
+        // How many values the labels of a configured query have nobody knows.
+        let own = matches!(desc, FamilyDesc::Own(_)) && desc.labels().next().is_some();
+        if own || desc.labels().any(|l| Self::OF_OBJECTS.contains(&l)) { Self::Object } else { Self::Whole }
     }
 }
 
@@ -114,6 +131,8 @@ pub struct OutOfOrder {
 pub struct Stats {
     /// Bytes of all buffers.
     pub bytes: usize,
+    /// Bytes of them that are folded: older than the first tier.
+    pub folded: usize,
     /// Series.
     pub series: usize,
     /// Values that went, or were not taken, for lack of room, since the start.
@@ -127,13 +146,33 @@ pub struct History {
     symbols: Symbols,
     max_bytes: usize,
     keep: i64,
+    tiers: [Option<Tier>; 2],
     dropped: u64,
 }
 
 impl History {
     /// Keeps `keep` milliseconds in at most `max_bytes`.
     pub fn new(max_bytes: usize, keep: i64) -> Self {
-        Self { databases: BTreeMap::new(), symbols: Symbols::default(), max_bytes, keep, dropped: 0 }
+        let databases = BTreeMap::new();
+        Self { databases, symbols: Symbols::default(), max_bytes, keep, tiers: [None; 2], dropped: 0 }
+    }
+
+    /// Folds what is older, the finer tier first.
+    pub fn with_tiers(mut self, tiers: [Tier; 2]) -> Self {
+        self.tiers = tiers.map(Some);
+        self
+    }
+
+    /// The limit in bytes.
+    pub fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    fn plan(&self) -> Plan {
+        // What goes at once, and what single objects may have beyond their hour, is a small part of what a
+        // database may hold.
+        let share = self.max_bytes / self.databases.len().max(1) / 16;
+        Plan { keep: self.keep, tiers: self.tiers, share }
     }
 
     /// Sets the limit; what is too much goes at once.
@@ -151,13 +190,12 @@ impl History {
     ///
     /// It is not after the last one of its source: nothing is taken.
     pub fn record(&mut self, id: &Id, round: Round<'_>) -> Result<(), OutOfOrder> {
-        // What goes at once is a small part of what a database may hold.
-        let share = self.max_bytes / self.databases.len().max(1) / 16;
+        let plan = self.plan();
         let database = match self.databases.get_mut(id) {
             Some(database) => database,
             None => self.databases.entry(id.clone()).or_default(),
         };
-        self.dropped += database.record(&mut self.symbols, round, self.keep, share)?;
+        self.dropped += database.record(&mut self.symbols, round, &plan)?;
         self.make_room();
         Ok(())
     }
@@ -177,8 +215,10 @@ impl History {
 
     /// Removes what is too old at `now`.
     pub fn expire(&mut self, now: i64) {
-        let Self { databases, symbols, keep, .. } = self;
-        databases.retain(|_, database| database.expire(symbols, now, *keep));
+        let plan = self.plan();
+        let Self { databases, symbols, .. } = self;
+        databases.retain(|_, database| database.expire(symbols, now, &plan));
+        self.make_room();
     }
 
     /// Removes the databases that `keep` says no to.
@@ -196,7 +236,9 @@ impl History {
     /// What is held.
     pub fn stats(&self) -> Stats {
         let series = self.databases.values().map(Database::series).sum();
-        Stats { bytes: self.bytes(), series, dropped: self.dropped }
+        let groups = self.databases.values().flat_map(Database::groups);
+        let folded = groups.map(|k| k.group.folded_bytes()).sum();
+        Stats { bytes: self.bytes(), folded, series, dropped: self.dropped }
     }
 
     /// What a query's series did.
@@ -232,3 +274,5 @@ impl History {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_tiers;

@@ -1,7 +1,8 @@
 //! Reading: which series, and in how many points.
 
+use super::block::{Event, Reading};
 use super::database::Database;
-use super::group::{Event, Group};
+use super::group::Group;
 use super::symbols::{Symbol, Symbols};
 use crate::metric::Kind;
 use std::collections::BTreeMap;
@@ -66,8 +67,11 @@ pub struct Point {
     pub max: f64,
     /// The mean of the values.
     pub mean: f64,
-    /// How many values there were.
+    /// How many values there were; of older ones, how many steps of a tier.
     pub count: u32,
+    /// Of a counter: how much it grew a second, from the point before to this one. `None` if that is not known:
+    /// at the first point, after a gap, and where it went down because it was set to zero.
+    pub rate: Option<f64>,
     /// Whether, since the point before, there was a time in which the series is not known.
     pub after_gap: bool,
 }
@@ -106,7 +110,7 @@ pub(super) fn answer<'d>(
     let events = read(&found, query);
     let mut curves = Vec::with_capacity(found.len());
     for ((labels, (kind, _)), parts) in found.into_iter().zip(events) {
-        let (points, ends_in_gap) = Sampler::new(query).sample(join(parts));
+        let (points, ends_in_gap) = Sampler::new(query, kind).sample(join(parts));
         if !points.is_empty() {
             let labels = labels.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
             curves.push(Curve { kind, labels, points, ends_in_gap });
@@ -148,7 +152,7 @@ fn join(mut parts: Vec<Vec<Event>>) -> Vec<Event> {
     if parts.len() < 2 {
         return parts.pop().unwrap_or_default();
     }
-    let mut all: Vec<(i64, usize, Option<f64>)> = Vec::new();
+    let mut all: Vec<(i64, usize, Option<Reading>)> = Vec::new();
     for (part, events) in parts.iter().enumerate() {
         all.extend(events.iter().map(|(at, value)| (*at, part, *value)));
     }
@@ -170,14 +174,28 @@ struct Sampler {
     points: Vec<Point>,
     sum: f64,
     part: i64,
+    is_counter: bool,
+    /// The counter's last reading, if it is known until now.
+    last: Option<(i64, f64)>,
+    /// What the counter grew by in this point, and in how many milliseconds.
+    growth: (f64, i64),
 }
 
 impl Sampler {
-    fn new(query: &Query<'_>) -> Self {
+    fn new(query: &Query<'_>, kind: Kind) -> Self {
         let points = i64::try_from(query.points.max(1)).unwrap_or(i64::MAX);
         let span = query.to.saturating_sub(query.from).saturating_add(1).max(1);
         let width = span / points + i64::from(span % points != 0);
-        Self { from: query.from, width, points: Vec::new(), sum: 0.0, part: -1 }
+        Self {
+            from: query.from,
+            width,
+            points: Vec::new(),
+            sum: 0.0,
+            part: -1,
+            is_counter: kind == Kind::Counter,
+            last: None,
+            growth: (0.0, 0),
+        }
     }
 
     fn sample(mut self, events: Vec<Event>) -> (Vec<Point>, bool) {
@@ -188,30 +206,50 @@ impl Sampler {
                     self.add(at, value, gap);
                     gap = false;
                 }
-                None => gap = true,
+                None => {
+                    gap = true;
+                    self.last = None;
+                }
             }
         }
         (self.points, gap)
     }
 
-    fn add(&mut self, at: i64, value: f64, after_gap: bool) {
+    fn add(&mut self, at: i64, value: Reading, after_gap: bool) {
         let part = at.saturating_sub(self.from) / self.width;
+        let Reading { min, max, mean } = value;
         let first = self.points.is_empty();
-        match self.points.last_mut().filter(|_| part == self.part) {
-            Some(p) => {
-                self.sum += value;
-                p.at = at;
-                p.min = p.min.min(value);
-                p.max = p.max.max(value);
-                p.count += 1;
-                p.mean = self.sum / f64::from(p.count);
-                p.after_gap |= after_gap;
-            }
-            None => {
-                (self.part, self.sum) = (part, value);
-                let after_gap = after_gap && !first;
-                self.points.push(Point { at, min: value, max: value, mean: value, count: 1, after_gap });
-            }
+        if first || part != self.part {
+            (self.part, self.sum, self.growth) = (part, 0.0, (0.0, 0));
+            let after_gap = after_gap && !first;
+            self.points.push(Point { at, min, max, mean, count: 0, rate: None, after_gap });
+        }
+        self.grow(at, mean);
+        self.sum += mean;
+        let Some(p) = self.points.last_mut() else { return };
+        p.at = at;
+        p.count += 1;
+        // One value stays what it is, to the bit.
+        if p.count > 1 {
+            p.min = p.min.min(min);
+            p.max = p.max.max(max);
+            p.mean = self.sum / f64::from(p.count);
+            p.after_gap |= after_gap;
+        }
+        let (by, ms) = self.growth;
+        p.rate = (ms > 0).then(|| by / (ms as f64 / 1000.0));
+    }
+
+    /// Counts what a counter grew by since its last reading.
+    fn grow(&mut self, at: i64, value: f64) {
+        if !self.is_counter {
+            return;
+        }
+        if let Some((then, before)) = self.last.replace((at, value))
+            && value >= before
+        {
+            self.growth.0 += value - before;
+            self.growth.1 += at.saturating_sub(then);
         }
     }
 }

@@ -65,6 +65,24 @@ fn accept_headers_of_real_clients() {
     }
 }
 
+#[test]
+fn a_page_that_is_given_away_piece_by_piece_is_the_same() {
+    let names: Vec<String> = (0..100).map(|n| format!("table {n}")).collect();
+    let mut f = Families::new();
+    (0_u32..).zip(&names).for_each(|(n, name)| f.push(&GAUGE, &[name], f64::from(n)));
+    let f = f.into_vec();
+    let write = |mut w: Writer<'_>| {
+        w.family(&f[0].desc, f[0].samples.iter().map(|s| ([("db", "d")], s)));
+        (w.counts(), w.finish())
+    };
+    let (counts, whole) = write(Writer::new(Format::OpenMetrics, 0));
+    let mut pieces = Vec::new();
+    let mut drain = |text: &str| pieces.push(text.to_owned());
+    let (same, rest) = write(Writer::draining(Format::OpenMetrics, 500, &mut drain));
+    assert_eq!((same, rest.as_str(), pieces.concat()), (counts, "", whole));
+    assert!(pieces.len() > 5 && pieces.iter().all(|p| p.len() < 700));
+}
+
 proptest! {
     #[test]
     fn numbers_read_back_as_they_were(v in proptest::num::f64::ANY) {

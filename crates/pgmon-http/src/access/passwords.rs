@@ -105,7 +105,9 @@ impl Passwords {
     /// Verifies. An unknown name takes as long as a known one.
     pub async fn verify(&self, users: &[User], name: &str, password: &str, client: Client) -> Checked {
         let user = users.iter().find(|user| *user.name == *name);
-        let Some(hash) = user.or(users.first()).map(|user| user.hash.clone()) else { return Checked::Wrong };
+        let Some(hash) = user.or_else(|| self.stand_in(users, name)).map(|user| user.hash.clone()) else {
+            return Checked::Wrong;
+        };
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Checked::Busy;
@@ -134,6 +136,17 @@ impl Passwords {
         }
     }
 
+    /// Whose hash an unknown name is verified against: always the same user's for one name, and nobody can tell
+    /// whose. Hashes may differ in what they cost, and the time would tell unknown names from known ones.
+    fn stand_in<'u>(&self, users: &'u [User], name: &str) -> Option<&'u User> {
+        let number = self.key.get_or_init(new_key).as_ref().map_or(0, |key| {
+            let bytes = hmac::sign(key, name.as_bytes());
+            bytes.as_ref().iter().take(8).fold(0, |sum: u64, byte| (sum << 8) | u64::from(*byte))
+        });
+        let count = u64::try_from(users.len()).ok()?;
+        users.get(usize::try_from(number.checked_rem(count)?).ok()?)
+    }
+
     fn remember(&self, user: &User, password: &str, client: Client) {
         let Some(code) = self.code(user, password) else { return };
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,13 +157,16 @@ impl Passwords {
 
     /// Binds the password to the hash: another hash, and it is verified anew.
     fn code(&self, user: &User, password: &str) -> Option<[u8; 32]> {
-        // Without random numbers nothing is remembered, which is slow and not wrong.
-        let make = || hmac::Key::generate(hmac::HMAC_SHA256, &ring::rand::SystemRandom::new()).ok();
-        let mut context = hmac::Context::with_key(self.key.get_or_init(make).as_ref()?);
+        let mut context = hmac::Context::with_key(self.key.get_or_init(new_key).as_ref()?);
         context.update(&user.credential);
         context.update(password.as_bytes());
         context.sign().as_ref().try_into().ok()
     }
+}
+
+/// Without random numbers nothing is remembered, which is slow and not wrong.
+fn new_key() -> Option<hmac::Key> {
+    hmac::Key::generate(hmac::HMAC_SHA256, &ring::rand::SystemRandom::new()).ok()
 }
 
 struct Waiting<'a>(&'a AtomicUsize);

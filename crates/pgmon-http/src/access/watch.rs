@@ -44,7 +44,17 @@ pub(crate) async fn watch(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             }
             () = pause => {}
         }
-        look(&app, &access, &mut refused);
+        // A file system may hang: not on a thread that answers others.
+        let (looker, seen) = (app.clone(), access.clone());
+        let mut known = refused.take();
+        let look = tokio::task::spawn_blocking(move || {
+            look(&looker, &seen, &mut known);
+            known
+        });
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            known = look => refused = known.unwrap_or_default(),
+        }
     }
 }
 
@@ -53,6 +63,7 @@ fn look(app: &App, access: &Arc<Access>, refused: &mut Option<Vec<Print>>) {
     if access.files.iter().map(|(_, print)| print).eq(&now) {
         // Back to what is in use.
         if refused.take().is_some() {
+            app.unusable.store(None);
             app.telemetry.reloaded(true);
         }
         return;
@@ -63,14 +74,19 @@ fn look(app: &App, access: &Arc<Access>, refused: &mut Option<Vec<Print>>) {
     match Access::build(&access.settings) {
         Ok(new) => {
             app.renew_access(access, new);
+            app.unusable.store(None);
             app.telemetry.reloaded(true);
             *refused = None;
             tracing::info!("keys, users or certificates changed and were read again");
         }
         Err(error) => {
             app.telemetry.reloaded(false);
+            app.unusable.store(Some(Arc::new(error.to_string().replace('\n', "; "))));
             *refused = Some(now);
-            tracing::error!(%error, "keys, users or certificates changed and are not usable; those before stay in use");
+            tracing::error!(
+                error = error.to_string().replace('\n', "; "),
+                "keys, users or certificates changed and are not usable; those before stay in use"
+            );
         }
     }
 }

@@ -160,6 +160,36 @@ async fn rules_are_replaced_while_pgmon_runs() {
     assert_eq!(served.get(HERE, "/metrics", "").await.status(), 200);
 }
 
+async fn health(served: &Served) -> String {
+    let response = served.get(ELSEWHERE, "/healthz", "").await;
+    assert_eq!(response.status(), 200);
+    String::from_utf8(to_bytes(response.into_body(), 100_000).await.unwrap().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn doors_that_open_while_pgmon_runs_are_named_in_health() {
+    let served = Served::new(&keys(open_to_all(), &["old"]));
+    let open = || Access::build(&open_to_all()).unwrap();
+    assert!(served.app.would_open(&open()) && !health(&served).await.contains("http:"));
+    served.app.set_access(open());
+    let said = health(&served).await;
+    assert!(
+        said.contains("degraded")
+            && said.contains("authentication was taken away while pgmon listens on 0.0.0.0"),
+        "{said}"
+    );
+    // Another reload changes nothing about it; keys do.
+    served.app.set_access(open());
+    assert!(health(&served).await.contains("taken away"));
+    served.app.set_access(Access::build(&keys(open_to_all(), &["new"])).unwrap());
+    assert!(!health(&served).await.contains("taken away"));
+
+    let here = Served::new(&keys(Http::default(), &["old"]));
+    assert!(!here.app.would_open(&Access::build(&Http::default()).unwrap()));
+    here.app.set_access(Access::build(&Http::default()).unwrap());
+    assert!(!health(&here).await.contains("taken away"));
+}
+
 #[tokio::test]
 async fn a_session_ends_with_the_key_it_was_begun_with() {
     let served = Served::new(&keys(open_to_all(), &["old"]));
@@ -201,6 +231,7 @@ async fn a_reload_is_asked_for_and_its_outcome_told() {
     tokio::spawn(async move {
         for outcome in [Ok("1 database added".to_owned()), Err("pgmon.yaml:3: unknown key".to_owned())] {
             let request = requests.recv().await.unwrap();
+            assert_eq!(request.by, "nobody known from 127.0.0.1");
             request.answer.send(outcome).unwrap();
         }
     });
@@ -227,4 +258,28 @@ fn a_name_that_somebody_else_can_point_here_is_not_local() {
     {
         assert!(!host(other), "{other}");
     }
+}
+
+#[tokio::test]
+async fn who_asks_for_a_reload_is_noted() {
+    let mut http = keys(open_to_all(), &["key"]);
+    http.auth.api_keys[0].name = Some("ops".to_owned());
+    http.auth.api_keys[0].scope = Scope::Admin;
+    let clock = Arc::new(ManualClock::new(jiff::Timestamp::UNIX_EPOCH));
+    let (fleet, access) = (Arc::new(Fleet::new(Vec::new())), Access::build(&http).unwrap());
+    let listen = http.bind.parse().unwrap();
+    let mut app = App::new(fleet, clock, "1.2.3", Look::default(), access, listen);
+    let (sender, mut requests) = tokio::sync::mpsc::channel::<crate::reload::ReloadRequest>(1);
+    app.reload = Some(sender);
+    let noted = tokio::spawn(async move {
+        let request = requests.recv().await.unwrap();
+        request.answer.send(Ok("done".to_owned())).unwrap();
+        request.by
+    });
+    let peer = Peer { address: ELSEWHERE.parse().unwrap(), tls: false, certificate: None };
+    let request =
+        Request::post("/-/reload").extension(Arc::new(peer)).header(header::AUTHORIZATION, "Bearer key");
+    let response = router(Arc::new(app)).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(noted.await.unwrap(), "ops from 192.0.2.1");
 }

@@ -19,6 +19,9 @@ const SERVING: Duration = Duration::from_secs(60);
 /// A head that has taken this long is not on its way any more.
 const SLOW_HEAD: Duration = Duration::from_secs(2);
 
+/// An answer that has not been made in this time waits for a body that does not come.
+const SLOW_BODY: Duration = Duration::from_secs(5);
+
 /// Fewer connections than this are always allowed.
 const LEAST: usize = 4;
 
@@ -75,7 +78,7 @@ impl Connections {
         Self { app, open: Mutex::default(), next: AtomicU64::new(0), opened: Notify::new(), files }
     }
 
-    /// Takes up a new connection. If there are too many, another one goes.
+    /// Takes up a new connection. If there are too many, another one goes; if none can, the new one does.
     pub fn open(self: &Arc<Self>) -> Connection {
         let limits = self.app.access().limits;
         let now = self.app.timer.mono();
@@ -85,8 +88,9 @@ impl Connections {
         let full = {
             let mut open = self.table();
             let full = open.len() >= limits.connections.min(self.files).max(LEAST);
-            if full {
-                self.evict(&mut open);
+            if full && !self.evict(&mut open) {
+                state.close.notify_one();
+                self.app.telemetry.closed(Closed::Evicted);
             }
             open.insert(number, state.clone());
             self.app.telemetry.connections(open.len());
@@ -104,21 +108,27 @@ impl Connections {
     }
 
     /// Closes whoever has kept a connection for longest without an answer being made: first those who
-    /// dawdle over a head, as nobody does who means well.
-    fn evict(&self, open: &mut HashMap<u64, Arc<State>>) {
+    /// dawdle over a head, as nobody does who means well, and last those who dawdle over a body. Answers whether
+    /// there was one.
+    fn evict(&self, open: &mut HashMap<u64, Arc<State>>) -> bool {
         let now = self.app.timer.mono();
         let candidates = open.iter().map(|(number, state)| (*number, state.at()));
         let first = candidates
-            .filter(|(_, at)| at.phase != Phase::Serving)
-            .min_by_key(|(_, at)| {
-                let dawdles = at.phase == Phase::Head && now.saturating_sub(at.since) >= SLOW_HEAD;
-                (!dawdles, at.since)
+            .filter_map(|(number, at)| {
+                let passed = now.saturating_sub(at.since);
+                let turn = match at.phase {
+                    Phase::Head if passed >= SLOW_HEAD => 0,
+                    Phase::Serving if passed >= SLOW_BODY => 2,
+                    Phase::Serving => return None,
+                    _ => 1,
+                };
+                Some((turn, at.since, number))
             })
-            .map(|(number, _)| number);
-        if let Some(state) = first.and_then(|number| open.remove(&number)) {
-            state.close.notify_one();
-            self.app.telemetry.closed(Closed::Evicted);
-        }
+            .min();
+        let Some(state) = first.and_then(|(.., number)| open.remove(&number)) else { return false };
+        state.close.notify_one();
+        self.app.telemetry.closed(Closed::Evicted);
+        true
     }
 
     /// Closes connections that are over their time, for ever.
@@ -212,5 +222,41 @@ impl Drop for Connection {
         let mut open = self.table.table();
         open.remove(&self.number);
         self.table.app.telemetry.connections(open.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Access;
+    use crate::exposition::Look;
+    use pgmon_collect::poller::fleet::Fleet;
+    use pgmon_collect::poller::timer::ManualClock;
+    use pgmon_config::Http;
+
+    #[tokio::test]
+    async fn bodies_that_do_not_come_never_take_more_than_the_cap() {
+        let clock = Arc::new(ManualClock::new(jiff::Timestamp::UNIX_EPOCH));
+        let http = Http { max_connections: 4, ..Http::default() };
+        let (fleet, access) = (Arc::new(Fleet::new(Vec::new())), Access::build(&http).unwrap());
+        let listen = "127.0.0.1:1".parse().unwrap();
+        let app = App::new(fleet, clock.clone(), "1", Look::default(), access, listen);
+        let connections = Arc::new(Connections::new(Arc::new(app)));
+        let is_closed =
+            async |c: &Connection| tokio::time::timeout(Duration::from_millis(20), c.closed()).await.is_ok();
+        let first: Vec<Connection> = (0..4).map(|_| connections.open()).collect();
+        first.iter().for_each(Connection::serving);
+        // Answers are being made: who comes now goes.
+        let refused = connections.open();
+        assert!(is_closed(&refused).await);
+        drop(refused);
+        clock.advance(Duration::from_secs(6));
+        let taken = connections.open();
+        assert!(!is_closed(&taken).await);
+        let mut gone = 0;
+        for connection in &first {
+            gone += usize::from(is_closed(connection).await);
+        }
+        assert_eq!((gone, connections.table().len()), (1, 4));
     }
 }

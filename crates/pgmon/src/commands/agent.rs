@@ -10,12 +10,12 @@ use anyhow::Context as _;
 use pgmon_collect::history::Recorder;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
-use pgmon_config::{Entry, LoadOptions, Loaded, SslMode};
+use pgmon_config::{Entry, LoadOptions, Loaded, Places, SslMode};
 use pgmon_core::clock::SystemClock;
 use pgmon_core::snapshot::Up;
 use pgmon_http::reload::ReloadRequest;
 use pgmon_http::{Access, App, server};
-use reload::{Cause, Reloader};
+use reload::{Cause, Reading, Reloader};
 use roster::Roster;
 use std::pin::pin;
 use std::sync::Arc;
@@ -50,21 +50,24 @@ const RELOADS_WAITING: usize = 4;
 enum Event {
     Stop,
     Reload(Cause, Option<ReloadRequest>),
+    Read(Box<reload::Outcome>),
     AllRefused(String),
     DriverEnded(String),
     ServerEnded(Result<std::io::Result<()>, tokio::task::JoinError>),
 }
 
-async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -> anyhow::Result<Code> {
+async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Levels) -> anyhow::Result<Code> {
     let access = match Access::build(&loaded.config.http) {
         Ok(access) => access,
         Err(error) => {
-            for line in error.to_string().lines() {
-                eprintln!("error: {line}");
+            for fault in error.into_faults() {
+                eprintln!("error: {}", loaded.places.locate(fault));
             }
             return Ok(Code::Usage);
         }
     };
+    // They take memory, and are for faults alone.
+    loaded.places = Places::default();
     let bind = loaded.config.http.bind.clone();
     let listener = TcpListener::bind(&bind).await.with_context(|| {
         format!("cannot listen on {bind} (http.bind, --bind, PGMON_HTTP_BIND): is another pgmon running?")
@@ -86,34 +89,36 @@ async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -
     let mut app = App::new(fleet.clone(), timer.clone(), crate::cli::VERSION, look, access, address);
     app.reload = Some(requests);
     app.set_queries(loaded.config.shown_queries());
+    app.set_rules(&loaded.config);
     let app = Arc::new(app);
     let mut reloader = Reloader::new(options, &loaded, levels, app.clone());
-    let kept = loaded.config.history.max_bytes.bytes();
+    let kept = loaded.config.history.clone();
     roster.apply(&loaded.config, loaded.entries);
-    tokio::spawn(Recorder::new(fleet.clone(), timer.clone(), kept).run(stopped.clone()));
+    let recorder = Recorder::new(fleet.clone(), timer.clone(), kept.max_bytes.bytes())
+        .keeping_in(kept.directory().map(Into::into));
+    let recorder = tokio::spawn(recorder.run(stopped.clone()));
     let mut server = tokio::spawn(server::serve(listener, app, stopped));
 
     let mut refused = pin!(all_refused(&fleet));
+    // One at a time; whoever wishes for another one meanwhile waits. What else there is to do does not.
+    let mut reading: Option<Reading> = None;
     let code = loop {
+        let idle = reading.is_none();
         let event = tokio::select! {
             _ = terminate.recv() => Event::Stop,
             _ = interrupt.recv() => Event::Stop,
-            _ = hangup.recv() => Event::Reload(Cause::Signal, None),
-            Some(request) = requested.recv() => Event::Reload(Cause::Request, Some(request)),
-            () = files::changed(&reloader.files, &*timer) => Event::Reload(Cause::File, None),
+            read = reload::done(&mut reading, &*timer) => Event::Read(Box::new(read)),
+            _ = hangup.recv(), if idle => Event::Reload(Cause::Signal, None),
+            Some(request) = requested.recv(), if idle => Event::Reload(Cause::Request, Some(request)),
+            () = reloader.changed(&*timer), if idle => Event::Reload(Cause::File, None),
             refusals = &mut refused => Event::AllRefused(refusals),
             how = roster.ended() => Event::DriverEnded(how),
             served = &mut server => Event::ServerEnded(served),
         };
         match event {
             Event::Stop => break Code::Ok,
-            Event::Reload(cause, request) => {
-                let result = reloader.reload(cause, &mut roster).await;
-                if let Some(request) = request {
-                    // Who asked may have gone.
-                    let _ = request.answer.send(result);
-                }
-            }
+            Event::Reload(cause, request) => reading = reloader.begin(cause, request, &*timer),
+            Event::Read(outcome) => reloader.finish(*outcome, &mut roster),
             Event::AllRefused(refusals) => {
                 eprintln!(
                     "pgmon: every configured role can write; pgmon only runs with roles that cannot:\n{refusals}"
@@ -137,6 +142,8 @@ async fn watch_and_serve(loaded: Loaded, options: LoadOptions, levels: Levels) -
     let _ = stop.send(true);
     let rest = async {
         roster.stop().await;
+        // It writes the history, if it is to be kept.
+        let _ = recorder.await;
         if !server.is_finished() {
             let _ = server.await;
         }

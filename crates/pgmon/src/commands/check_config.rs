@@ -3,21 +3,20 @@
 use crate::cli::Format;
 use crate::exit::Code;
 use pgmon_collect::postgres::wording::count;
-use pgmon_config::{ConfigErrors, Diagnostic, Loaded, Source};
-use pgmon_http::Access;
+use pgmon_config::{Diagnostic, Examined, Loaded, Source};
 use serde_json::{Value, json};
 
 /// Says everything that is wrong with the configuration, or what it comes to.
-pub fn run(loaded: Result<Loaded, ConfigErrors>, show: bool, format: Format) -> anyhow::Result<Code> {
-    let (faults, warnings) = match &loaded {
-        Ok(loaded) => {
-            let mut faults = of_access(loaded);
-            faults.extend(of_statements(loaded));
-            faults.extend(loaded.unready.iter().cloned());
-            (faults, loaded.warnings.clone())
-        }
-        Err(errors) => (errors.diagnostics().to_vec(), Vec::new()),
-    };
+pub fn run(mut examined: Examined, show: bool, format: Format) -> anyhow::Result<Code> {
+    let loaded = &examined.loaded;
+    let mut found = super::access_faults(loaded);
+    found.extend(super::canary_fault(loaded));
+    found.extend(of_queries(loaded));
+    found.extend(loaded.unready.iter().cloned());
+    examined.add(found);
+    let Examined { loaded, faults } = examined;
+    // What is hardly meant may follow from what is wrong.
+    let warnings = if faults.is_empty() { loaded.warnings.as_slice() } else { &[] };
     let code = if faults.is_empty() { Code::Ok } else { Code::Usage };
     if format == Format::Json {
         let listed =
@@ -27,8 +26,8 @@ pub fn run(loaded: Result<Loaded, ConfigErrors>, show: bool, format: Format) -> 
     }
     warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     faults.iter().for_each(|fault| eprintln!("error: {fault}"));
-    if let (Code::Ok, Ok(loaded)) = (code, &loaded) {
-        summary(loaded);
+    if code == Code::Ok {
+        summary(&loaded);
         if show {
             println!("{}", serde_json::to_string_pretty(&loaded.config.redacted())?);
         }
@@ -36,42 +35,16 @@ pub fn run(loaded: Result<Loaded, ConfigErrors>, show: bool, format: Format) -> 
     Ok(code)
 }
 
-/// What is wrong with the files that the listener needs: keys, certificates, the toolkit's configuration.
-fn of_access(loaded: &Loaded) -> Vec<Diagnostic> {
-    let Err(errors) = Access::build(&loaded.config.http) else { return Vec::new() };
-    let file = match &loaded.source {
-        Source::File(path) => path.display().to_string(),
-        Source::NoFile => String::new(),
-    };
-    let fault = |message: &str| Diagnostic {
-        file: file.clone(),
-        line: None,
-        column: None,
-        pointer: "/http".to_owned(),
-        message: message.to_owned(),
-        hint: None,
-    };
-    errors.to_string().lines().map(fault).collect()
-}
-
-/// What is wrong with statements of the configuration. The agent starts without a query that is refused;
-/// who asks whether the configuration is right wants to know.
-fn of_statements(loaded: &Loaded) -> Vec<Diagnostic> {
+/// The queries that are refused. The agent starts without them; who asks whether the configuration is right
+/// wants to know.
+fn of_queries(loaded: &Loaded) -> Vec<Diagnostic> {
     let refused = super::queries(&loaded.config).refused.into_iter().map(|refused| {
-        let (file, line) = match refused.at.rsplit_once(':') {
-            Some((file, line)) => (file.to_owned(), line.parse().ok()),
-            None => (refused.at.clone(), None),
-        };
-        Diagnostic {
-            file,
-            line,
-            column: None,
-            pointer: String::new(),
-            message: format!("query {}: {}", refused.name, refused.reason),
-            hint: Some("pgmon starts without it".to_owned()),
-        }
+        let mut fault =
+            refused.at.says_of("query", format!("query {} is refused: {}", refused.name, refused.reason));
+        fault.hint = Some("change or remove it: pgmon starts without it".to_owned());
+        fault
     });
-    super::canary_fault(loaded).into_iter().chain(refused).collect()
+    refused.collect()
 }
 
 fn summary(loaded: &Loaded) {
@@ -107,6 +80,6 @@ fn object(severity: &str, d: &Diagnostic) -> Value {
         "column": d.column,
         "pointer": d.pointer,
         "message": d.message,
-        "mend": d.hint,
+        "mend": d.mend(),
     })
 }

@@ -67,14 +67,14 @@ pub fn test(loaded: &Loaded) -> anyhow::Result<Code> {
 }
 
 /// Where each query was read, by its name.
-fn places(loaded: &Loaded) -> BTreeMap<&str, &str> {
-    loaded.config.queries.iter().rev().map(|query| (query.name.as_str(), query.at.as_str())).collect()
+fn places(loaded: &Loaded) -> BTreeMap<&str, String> {
+    loaded.config.queries.iter().rev().map(|query| (query.name.as_str(), query.at.to_string())).collect()
 }
 
 async fn run(
     loaded: &Loaded,
     set: &QuerySet,
-    places: &BTreeMap<&str, &str>,
+    places: &BTreeMap<&str, String>,
     verdict: &mut Verdict,
 ) -> Vec<Results> {
     let plan = Plan::new(&loaded.config);
@@ -148,8 +148,8 @@ async fn one(
 }
 
 /// Says what somebody should know of a query's run, and whether it failed.
-fn tell(who: &str, places: &BTreeMap<&str, &str>, definition: &Definition, state: &CollectorState) -> bool {
-    let at = places.get(&*definition.name).copied().unwrap_or_default();
+fn tell(who: &str, places: &BTreeMap<&str, String>, definition: &Definition, state: &CollectorState) -> bool {
+    let at = places.get(&*definition.name).map_or("", String::as_str);
     let say = |what: &str| eprintln!("{who}: {at}: query {}: {what}", definition.name);
     match &state.outcome {
         // Said once for all databases.

@@ -175,12 +175,26 @@ async fn plant(server: &Server) -> Result<Planted> {
 fn look_everywhere(planted: &Planted, agent: &Agent, key: &str) {
     let canaries = &planted.canaries;
     let head = format!("Authorization: Bearer {key}\r\n");
-    for path in
-        ["/metrics", "/healthz", "/readyz", "/livez", "/", "/configz", "/api/v1/databases", "/nowhere"]
-    {
+    for path in [
+        "/metrics",
+        "/healthz",
+        "/readyz",
+        "/livez",
+        "/",
+        "/status",
+        "/configz",
+        "/api/v1/databases",
+        "/nowhere",
+    ] {
         let answer = agent.get_with(path, &head);
         canaries.absent(path, &format!("{}\n{}", answer.head, String::from_utf8_lossy(&answer.body)));
     }
+    for path in crate::api::PATHS {
+        let answer = agent.get_with(&format!("{path}?db=password"), &head);
+        canaries.absent(path, &answer.text());
+    }
+    let targets = agent.get_with("/api/v1/targets", &head);
+    canaries.absent("targets", &targets.text());
     let open = agent.get_with("/metrics", &format!("{head}Accept: application/openmetrics-text\r\n"));
     canaries.absent("OpenMetrics", &open.text());
     canaries.absent("the log", &agent.log());

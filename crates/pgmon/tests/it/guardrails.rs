@@ -152,7 +152,7 @@ on_each_major! { [pg15 15]
         assert_eq!(agent.get("/livez").status, 200);
         assert_eq!(agent.get("/readyz").status, 200);
         assert_eq!(agent.get("/nowhere").status, 404);
-        let index = agent.get("/").text();
+        let index = agent.get("/status").text();
         assert!(index.contains("/metrics") && index.contains("PostgreSQL 15"), "{index}");
         let bind = plain_bind(&agent);
         let check = pgmon().args(["--healthcheck", "--bind", &bind]).output()?;

@@ -9,8 +9,11 @@
 )]
 
 mod agent;
+mod api;
+mod browser;
 mod canary;
 mod command_line;
+mod configuration;
 mod doctor;
 mod documentation;
 mod endpoint;
@@ -18,6 +21,7 @@ mod engine;
 mod examples;
 mod faults;
 mod guardrails;
+mod history;
 mod hour;
 mod many;
 mod page;
@@ -26,6 +30,7 @@ mod pooler;
 mod promtool;
 mod queries;
 mod reload;
+mod report;
 mod rig;
 mod rotation;
 mod scale;

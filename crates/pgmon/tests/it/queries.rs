@@ -111,8 +111,8 @@ on_each_major! { [pg12 12, pg15 15, pg18 18]
         let health = agent.get("/healthz");
         assert_eq!(health.status, 200);
         for said in [
-            "query disc_golf_writes fails: refused: it must begin with SELECT",
-            "query disc_golf_evil fails: refused: function pg_cancel_backend",
+            "query disc_golf_writes is refused: it must begin with SELECT",
+            "query disc_golf_evil is refused: function pg_cancel_backend",
             "local/two: query disc_golf_huge fails: left out: the result has more than 1000 series; label n has 1001 values or more",
             "query disc_golf_wrong fails: ",
         ] {
@@ -300,7 +300,7 @@ async fn query_test_runs_them_once_and_says_what_is_wrong() {
     for wanted in [
         "refused: ",
         "queries.json:10: query disc_golf_writes: it must begin with SELECT",
-        "query disc_golf_evil: function pg_cancel_backend acts outside",
+        "query disc_golf_evil: function pg_cancel_backend is not allowed here: it acts outside",
         "local/postgres: ",
         "queries.json:9: query disc_golf_wrong: column \"nothing\" does not exist",
         "query disc_golf_huge: left out: the result has more than 1000 series; label n",
@@ -396,7 +396,7 @@ fn check_config_lists_all_that_is_wrong_for_programs_too() {
     let out = run(&[]);
     let said = String::from_utf8(out.stderr).unwrap();
     assert_eq!(out.status.code(), Some(2));
-    assert!(said.contains("queries.json:1: query a: it must begin with SELECT, WITH, VALUES or TABLE, not TRUNCATE; pgmon starts without it"), "{said}");
+    assert!(said.contains("queries.json:1:2: [0].query: query a is refused: it must begin with SELECT, WITH, VALUES or TABLE, not TRUNCATE; change or remove it: pgmon starts without it"), "{said}");
 }
 
 #[test]

@@ -315,3 +315,33 @@ on_each_major! { [pg18 18]
         Ok(())
     }
 }
+
+on_each_major! { [pg18 18]
+    async fn visited_databases_follow_the_queries_without_waiting_for_their_turn(major: Major) -> Result<()> {
+        let (server, password) = server(major, &["a", "b"]).await?;
+        let of = |queries: &str| {
+            let slow = FAST.replace("storage: 3s, hourly: 4s", "storage: 1h, hourly: 2h");
+            let dsn = server.dsn_as("pgmon", &password, "a");
+            format!("{slow}databases: [{{name: a, dsn: '{dsn}', discover: true}}]\nqueries:\n{queries}")
+        };
+        let config = Configured::start(&of(
+            "- {name: gone, help: G., query: SELECT 1}\n- {name: stays, help: S., query: SELECT 1}\n\
+             - {name: morph, help: M., labels: [x], query: \"SELECT 'old' AS x, 1 AS v\"}\n",
+        ));
+        let of_b = |page: &crate::page::Page, name: &str| page.value(name, &[("datname", "b")]);
+        config.agent.wait("both are seen", SOON, |p| {
+            ["gone", "stays", "morph"].iter().all(|name| of_b(p, name) == Some(1.0))
+        });
+        config.write(&of(
+            "- {name: stays, help: S., query: SELECT 5}\n- {name: fresh, help: F., query: SELECT 6}\n\
+             - {name: morph, help: M., labels: [y, z], query: \"SELECT 'new' AS y, 'z' AS z, 2 AS v\"}\n",
+        ));
+        config.reload();
+        let page = config.agent.wait("the new ones are there", SOON, |p| {
+            of_b(p, "stays") == Some(5.0) && of_b(p, "fresh") == Some(6.0) && of_b(p, "morph") == Some(2.0)
+        });
+        assert_eq!(of_b(&page, "gone"), None, "{}", page.text);
+        assert!(!page.text.contains("y=\"old\""), "{}", page.text);
+        Ok(())
+    }
+}

@@ -28,8 +28,17 @@ on_each_major! { [pg12 12, pg18 18]
         };
         let before = backends().await?;
         assert!(!before.contains(','), "one connection: {before}");
-        for _ in 0..100 {
-            for path in ["/metrics", "/healthz", "/readyz", "/livez", "/"] {
+        // As often as pages that are open for an hour ask.
+        let paths = every_path();
+        assert!(paths.len() > 20, "{paths:?}");
+        for _ in 0..240 {
+            for path in &paths {
+                let status = agent.get(path).status;
+                assert_eq!(status, if path.contains("/statements/") { 404 } else { 200 }, "{path}");
+            }
+        }
+        for _ in 0..5 {
+            for path in crate::api::PATHS {
                 assert_eq!(agent.get(path).status, 200, "{path}");
             }
         }
@@ -77,4 +86,18 @@ on_each_major! { [pg12 12, pg18 18]
         }
         Ok(())
     }
+}
+
+/// Every path that reads something: those of the API by its document.
+fn every_path() -> Vec<String> {
+    let document: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../docs/openapi.json")).unwrap();
+    let api = document["paths"].as_object().unwrap().keys().map(|path| {
+        path.replace("{queryid}", "1")
+            .replace("{metric}", "pg_connections")
+            .replace("{collector}", "locks")
+            .replace("{name}", "locks")
+    });
+    let others = ["/metrics", "/healthz", "/readyz", "/livez", "/configz", "/status", "/"].map(str::to_owned);
+    api.chain(others).collect()
 }

@@ -10,6 +10,7 @@ mod tests;
 
 /// The archiver's figures; counters run since `stats_reset`.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ArchiverRow")]
 pub struct Row {
     /// `archive_mode`: `off`, `on`, `always`.
     pub mode: String,

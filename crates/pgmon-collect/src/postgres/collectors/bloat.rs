@@ -14,7 +14,7 @@ use estimate::Column;
 use pgmon_core::label;
 use pgmon_core::metric::{Desc, Families};
 use pgmon_core::snapshot::{Blind, Loop};
-use relation::{Candidate, Fate, IndexMeasure, Measure, Row, TableMeasure, describe};
+use relation::{Candidate, Fate, IndexMeasure, Measure, TableMeasure, describe};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments as _, FromRow as _};
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +22,8 @@ use std::sync::Arc;
 
 mod estimate;
 mod relation;
+
+pub use relation::Row;
 
 const TABLE_BYTES: Desc = Desc::gauge(
     "pg_table_bloat_bytes",

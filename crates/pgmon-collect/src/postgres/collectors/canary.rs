@@ -24,6 +24,7 @@ mod tests;
 
 /// What a probe met.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "CanaryProbe")]
 pub struct Probe {
     /// `select_1` or `explain`.
     pub probe: &'static str,
@@ -46,6 +47,7 @@ pub struct Probe {
 
 /// Pages, by where they were.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "CanaryBuffers")]
 pub struct Buffers {
     /// In shared buffers.
     pub shared_hit: f64,

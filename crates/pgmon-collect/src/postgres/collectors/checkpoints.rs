@@ -11,6 +11,7 @@ mod tests;
 
 /// The server's checkpoint figures; counters run since their `*_stats_reset`.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "CheckpointsRow")]
 pub struct Row {
     /// Checkpoints due by `checkpoint_timeout`; up to 16 on a standby: restartpoints.
     pub timed: i64,

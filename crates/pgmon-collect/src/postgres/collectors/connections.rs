@@ -5,6 +5,7 @@
 //! statement ask whose it is.
 
 use crate::postgres::collector::{Cx, Need, Outcome, Registered, Scope, Spec, Statement, Steps, pg};
+use crate::postgres::redact::redact;
 use crate::postgres::session::QueryError;
 use pgmon_core::label;
 use pgmon_core::metric::{Desc, Families};
@@ -26,6 +27,7 @@ const WAIT_EVENTS: usize = 50;
 
 /// Processes that are alike.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SessionGroup")]
 pub struct Group {
     /// `client backend`, `autovacuum worker`, `walsender`, ...; absent if the role may not see it.
     pub backend_type: Option<String>,
@@ -80,7 +82,7 @@ pub struct Session {
     pub state_seconds: Option<f64>,
     /// Its query's `queryid` as a decimal string, where the server computes it (14+).
     pub queryid: Option<String>,
-    /// The query's first 1,000 characters; absent if texts are redacted.
+    /// The query's first 1,000 characters, without its literals unless `security.redact_sql_text` is off.
     pub query: Option<String>,
 }
 
@@ -216,14 +218,15 @@ impl Steps for Connections {
         let Some(sql) = cx.facts.pick(SPEC.follow_ups) else { return Ok(None) };
         self.listing = true;
         let mut args = PgArguments::default();
-        args.add(LIST_FROM_SECONDS)
-            .and_then(|()| args.add(!cx.settings.redact_sql_text))
-            .map_err(|e| QueryError::Decode(e.to_string()))?;
+        args.add(LIST_FROM_SECONDS).map_err(|e| QueryError::Decode(e.to_string()))?;
         Ok(Some(Statement::with(sql, args)))
     }
 
     fn finish(&mut self, cx: &Cx) -> Outcome {
-        let activity = std::mem::take(&mut self.now);
+        let mut activity = std::mem::take(&mut self.now);
+        if cx.settings.redact_sql_text {
+            activity.sessions.iter_mut().for_each(|s| s.query = s.query.take().map(|q| redact(&q)));
+        }
         let mut families = Families::new();
         let blind = activity.samples(cx, &mut families);
         Outcome { families: families.into_vec(), data: Some(Arc::new(activity)), blind }

@@ -9,6 +9,7 @@ use pgmon_core::snapshot::{Blind, Loop};
 /// A database's counters since their last reset.
 #[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[sqlx(default)]
+#[schemars(rename = "DatabaseRow")]
 pub struct Row {
     /// Its name; `null` for the catalogs that all databases share.
     pub datname: Option<String>,

@@ -24,6 +24,7 @@ const SINGLY: usize = 500;
 
 /// A database.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "DatabaseSize")]
 pub struct Database {
     /// Its oid.
     pub oid: i64,
@@ -41,6 +42,7 @@ pub struct Database {
 
 /// A tablespace.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "TablespaceSize")]
 pub struct Tablespace {
     /// Its oid.
     pub oid: i64,
@@ -56,6 +58,7 @@ pub struct Tablespace {
 
 /// What the API gets.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "DatabaseSizes")]
 pub struct Sizes {
     /// The databases.
     pub databases: Vec<Database>,

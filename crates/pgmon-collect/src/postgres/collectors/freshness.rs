@@ -15,6 +15,7 @@ mod tests;
 
 /// A table; ages are absent if it never happened since the statistics began, and on a standby.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "FreshnessRow")]
 pub struct Row {
     /// Its oid.
     pub oid: i64,

@@ -20,6 +20,7 @@ mod tests;
 
 /// An index.
 #[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "IndexesRow")]
 pub struct Row {
     /// Its oid.
     pub oid: i64,

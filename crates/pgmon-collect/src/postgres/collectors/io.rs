@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 /// What one kind of process did to one kind of object in one context since the last reset;
 /// `null` where it never does such a thing.
 #[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "IoRow")]
 pub struct Row {
     /// `client backend`, `autovacuum worker`, `checkpointer`, ...
     pub backend_type: String,

@@ -4,12 +4,12 @@
 //! about the waiting sessions, which also knows of queues: a SELECT behind an ALTER that waits itself.
 
 use crate::postgres::collector::{Cx, Need, Outcome, Registered, Scope, Spec, Statement, Steps, pg};
+use crate::postgres::redact::redact;
 use crate::postgres::session::QueryError;
 use pgmon_core::metric::{Desc, Families};
 use pgmon_core::snapshot::{Blind, Loop};
-use sqlx::Arguments as _;
 use sqlx::FromRow as _;
-use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::postgres::PgRow;
 use std::sync::Arc;
 
 mod edge;
@@ -22,6 +22,7 @@ pub use tree::Edge;
 
 /// Locks of one mode.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "LockMode")]
 pub struct Mode {
     /// The mode as `pg_locks` writes it: `AccessShareLock`, ...
     pub mode: String,
@@ -147,13 +148,17 @@ impl Steps for Reading {
         }
         let Some(sql) = cx.facts.pick(SPEC.follow_ups) else { return Ok(None) };
         self.asked_who = true;
-        let mut args = PgArguments::default();
-        args.add(!cx.settings.redact_sql_text).map_err(|e| QueryError::Decode(e.to_string()))?;
-        Ok(Some(Statement::with(sql, args)))
+        Ok(Some(Statement::plain(sql)))
     }
 
     fn finish(&mut self, cx: &Cx) -> Outcome {
-        let locks = Locks::of(std::mem::take(&mut self.modes), std::mem::take(&mut self.edges));
+        let mut edges = std::mem::take(&mut self.edges);
+        if cx.settings.redact_sql_text {
+            for query in edges.iter_mut().flat_map(|e| [&mut e.query, &mut e.blocker_query]) {
+                *query = query.take().map(|q| redact(&q));
+            }
+        }
+        let locks = Locks::of(std::mem::take(&mut self.modes), edges);
         let mut families = Families::new();
         locks.samples(&mut families);
         let mut blind = Vec::new();

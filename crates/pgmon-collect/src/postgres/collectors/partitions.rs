@@ -10,7 +10,7 @@ use crate::postgres::decode::Time;
 use crate::postgres::session::QueryError;
 use crate::postgres::topn::TopN;
 use bound::Bound;
-use coverage::{Gap, Partition, Summary, TimeRanges};
+use coverage::{Partition, Summary, TimeRanges};
 use jiff::Timestamp;
 use pgmon_core::label;
 use pgmon_core::metric::{Desc, Families};
@@ -25,6 +25,8 @@ mod bound;
 mod calendar;
 mod coverage;
 mod listed;
+
+pub use coverage::Gap;
 #[cfg(test)]
 mod tests;
 
@@ -55,6 +57,7 @@ struct Row {
 
 /// A partitioned table or an inheritance parent.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "PartitionedTable")]
 pub struct Parent {
     /// Its oid.
     pub oid: i64,

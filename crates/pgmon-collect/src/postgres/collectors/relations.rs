@@ -23,6 +23,7 @@ const REMEMBER_INTERVALS: u32 = 6;
 
 /// A table or materialised view.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "RelationsRow")]
 pub struct Row {
     /// Its oid.
     pub oid: i64,

@@ -18,6 +18,7 @@ mod tests;
 
 /// A WAL sender. Positions are bytes since the cluster was made.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ReplicationRow")]
 pub struct Row {
     /// Its process id.
     pub pid: i32,

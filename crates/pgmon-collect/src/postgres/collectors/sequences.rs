@@ -29,6 +29,7 @@ const FIRST_PORTIONS: u32 = 40;
 
 /// A sequence.
 #[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SequencesRow")]
 pub struct Row {
     /// Its oid.
     pub oid: i64,

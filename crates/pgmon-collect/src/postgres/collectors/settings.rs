@@ -10,6 +10,7 @@ mod exported;
 
 /// One setting.
 #[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SettingsRow")]
 pub struct Row {
     /// Its name.
     pub name: String,

@@ -11,6 +11,7 @@ mod tests;
 
 /// A slot; the counters of decoding run since `stats_reset` (14+, logical slots).
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SlotsRow")]
 pub struct Row {
     /// Its name.
     pub slot_name: String,

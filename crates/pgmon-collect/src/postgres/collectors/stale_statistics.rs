@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 /// One table.
 #[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "StaleStatisticsRow")]
 pub struct Row {
     /// Its schema.
     pub schema_name: String,

@@ -16,6 +16,7 @@ mod tests;
 
 /// A standby. Positions are bytes since the cluster was made.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "StandbyRow")]
 pub struct Row {
     /// Time since the last replayed transaction committed, by both servers' clocks, seconds.
     pub replay_age_seconds: Option<f64>,

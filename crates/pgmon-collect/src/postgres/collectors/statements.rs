@@ -14,6 +14,8 @@ mod percentile;
 mod ranking;
 mod texts;
 
+pub use percentile::Method;
+
 use crate::postgres::collector::{
     Cx, Need, Outcome, Query, Registered, Scope, Settings, Spec, Statement, Steps, ext,
 };
@@ -25,7 +27,6 @@ use entry::{Entry, Figures};
 use jiff::Timestamp;
 use latency::Moments;
 use monitor::Monitor;
-use percentile::Method;
 use pgmon_core::metric::Families;
 use pgmon_core::snapshot::{Blind, Loop};
 use ranking::{Candidate, Ranking};
@@ -51,6 +52,7 @@ const COUNT_EVERY: u64 = 10;
 
 /// A top statement, summed over users and nesting levels.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "StatementsRow")]
 pub struct Row {
     /// Its `queryid`; a decimal string because it exceeds what JavaScript counts exactly.
     pub queryid: String,

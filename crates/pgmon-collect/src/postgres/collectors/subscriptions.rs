@@ -12,6 +12,7 @@ mod tests;
 
 /// A subscription. Positions are the publisher's, bytes; counters run since `stats_reset` (15+).
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SubscriptionsRow")]
 pub struct Row {
     /// Its database; absent before 14 where two databases have a subscription of this name.
     pub datname: Option<String>,

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 /// One table.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "TableAgeRow")]
 pub struct Row {
     /// Its schema.
     pub schema_name: String,

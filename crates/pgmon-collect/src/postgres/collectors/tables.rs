@@ -20,6 +20,7 @@ mod trigger;
 ///
 /// A standby counts its own scans and nothing else: there all that tells of changes and vacuums is absent.
 #[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "TablesRow")]
 pub struct Row {
     /// Its oid.
     pub oid: i64,

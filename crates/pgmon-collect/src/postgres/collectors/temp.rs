@@ -11,6 +11,7 @@ mod tests;
 
 /// The database's temporary files.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "TempRow")]
 pub struct Row {
     /// Files since the statistics were reset.
     pub temp_files: i64,

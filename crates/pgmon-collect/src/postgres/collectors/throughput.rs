@@ -11,6 +11,7 @@ use std::time::Duration;
 
 /// This database's counters since their last reset.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ThroughputRow")]
 pub struct Row {
     /// Transactions committed.
     pub xact_commit: i64,

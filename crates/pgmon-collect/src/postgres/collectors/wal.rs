@@ -12,6 +12,7 @@ mod tests;
 
 /// The server's WAL figures; counters run since `stats_reset`.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "WalRow")]
 pub struct Row {
     /// Whether the server is a standby, which writes no WAL of its own.
     pub in_recovery: bool,

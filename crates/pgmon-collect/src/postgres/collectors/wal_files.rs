@@ -8,6 +8,7 @@ use pgmon_core::snapshot::{Blind, Loop};
 
 /// The directory's figures.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "WalFilesRow")]
 pub struct Row {
     /// Files in `pg_wal`.
     pub files: i64,

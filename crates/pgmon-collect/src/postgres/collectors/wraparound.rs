@@ -12,6 +12,7 @@ const WRAPAROUND: f64 = 2_147_483_648.0;
 
 /// One database.
 #[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "WraparoundRow")]
 pub struct Row {
     /// The database; `template0` counts like any other.
     pub datname: String,

@@ -9,6 +9,9 @@ use std::fmt::Write as _;
 /// Characters of a label's value at most: longer ones are cut on the server.
 const LONGEST_LABEL: u32 = 1024;
 
+/// Characters of a number in words at most. One more is brought, so that what is longer is seen to be.
+pub(super) const LONGEST_NUMBER: usize = 128;
+
 /// A column of the query's own result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Column {
@@ -276,7 +279,9 @@ impl Builder<'_> {
                 (Read::Label, _) => {
                     write!(sql, "pg_catalog.left({column}::pg_catalog.text, {LONGEST_LABEL})")
                 }
-                (Read::Spelled, _) => write!(sql, "{column}::pg_catalog.text"),
+                (Read::Spelled, _) => {
+                    write!(sql, "pg_catalog.left({column}::pg_catalog.text, {})", LONGEST_NUMBER + 1)
+                }
                 (Read::Number, Class::Epoch) => write!(sql, "pg_catalog.date_part('epoch', {column})"),
                 (Read::Number, Class::Bool) => write!(sql, "{column}::pg_catalog.int4::pg_catalog.float8"),
                 (Read::Number, Class::Via(other)) => write!(sql, "{column}::{other}::pg_catalog.float8"),

@@ -1,7 +1,7 @@
 //! From a query of the configuration to one that can be run.
 
 use crate::postgres::{denylist, quote_ident};
-use pgmon_config::{Config, MetricShape, MetricSpec, MetricType, Patterns, Query, QueryScope};
+use pgmon_config::{Config, MetricShape, MetricSpec, MetricType, Patterns, Query, QueryScope, Spot};
 use pgmon_core::metric::{Kind, OwnDesc};
 use pgmon_core::name::Name;
 use pgmon_core::snapshot::Custom as State;
@@ -56,7 +56,7 @@ pub struct Refused {
     /// Its name.
     pub name: String,
     /// Where it was read.
-    pub at: String,
+    pub at: Spot,
     /// Why.
     pub reason: String,
 }

@@ -262,7 +262,8 @@ fn histograms_and_summaries_from_a_table() {
 fn one_that_fails_does_not_spoil_the_rest() {
     on_all_majors(|major| async move {
         let server = Server::start(major).await.unwrap();
-        let setup = "CREATE TABLE t (n int); CREATE FUNCTION w() RETURNS int LANGUAGE sql AS 'INSERT INTO t VALUES (1) RETURNING n'";
+        let setup = "CREATE TABLE t (n int); CREATE FUNCTION w() RETURNS int LANGUAGE sql AS 'INSERT INTO t VALUES (1) RETURNING n'; \
+             CREATE FUNCTION tells() RETURNS int LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''customer hunter owes %'', repeat(''y'', 1000000); END'";
         server.exec("postgres", setup).await.unwrap();
         let set = queries(
             "- {name: good, help: G., query: SELECT 1}\n\
@@ -274,6 +275,10 @@ fn one_that_fails_does_not_spoil_the_rest() {
              - {name: unlabelled, help: G., labels: [nothing], query: SELECT 1 AS one}\n\
              - {name: wordy, help: G., value_field: x, query: \"SELECT 'abc' AS x\"}\n\
              - {name: leaky, help: G., query: \"SELECT ('hunter' || n)::int AS n FROM generate_series(1, 2) AS n\"}\n\
+             - {name: tells, help: G., query: SELECT tells()}\n\
+             - {name: endless, help: G., query: \"SELECT * FROM \\\"n\\\".nowhere\"}\n\
+             - {name: vast, help: G., query: \"SELECT '1e400'::numeric AS n\"}\n\
+             - {name: longer, help: G., value_field: n, query: \"SELECT repeat('1', 200) AS n\"}\n\
              - {name: nothing, help: G., query: SELECT 1 AS n WHERE false}\n\
              - {name: also_good, help: G., query: SELECT 2}\n",
         );
@@ -294,9 +299,14 @@ fn one_that_fails_does_not_spoil_the_rest() {
                 "leaky",
                 "invalid input syntax for type integer (SQLSTATE 22P02; the value is not repeated here)",
             ),
+            ("tells", "a function raised an error (SQLSTATE P0001; its text may hold data"),
+            ("endless", "relation \"n.nowhere\" does not exist"),
+            ("vast", "out of range for type double precision (SQLSTATE 22003"),
+            ("longer", "column n has a text that is no number"),
         ] {
             let message = failure(&states[name]);
             assert!(message.contains(wanted), "{major} {name}: {message}");
+            assert!(!message.contains("hunter") && message.len() < 1000, "{name}: {message}");
             assert_eq!((states[name].errors, states[name].good.is_some()), (1, false), "{name}");
         }
         assert!(states["slow"].stride > 1, "what does not fit its limit is run less often");
@@ -387,6 +397,7 @@ async fn a_result_of_a_million_rows_is_left_out_without_memory() {
     let server = Server::start(Major::NEWEST).await.unwrap();
     let set = queries(
         "- {name: small, help: S., labels: [n], query: 'SELECT n, 1 AS v FROM generate_series(1, 1000) AS n'}\n\
+         - {name: wide, help: W., labels: [n], value_field: t, query: \"SELECT n, t FROM generate_series(1, 200) AS n, (SELECT repeat('7', 100000) AS t OFFSET 0) AS x\"}\n\
          - {name: huge, help: H., labels: [even, n], query: \"SELECT n % 2 = 0 AS even, n, repeat('x', 100), 1 AS v FROM generate_series(1, 1000000) AS n\"}\n",
     );
     let mut bench = Bench::new(&server, "postgres", &set).await;
@@ -401,6 +412,7 @@ async fn a_result_of_a_million_rows_is_left_out_without_memory() {
             "left out: the result has more than 1000 series; label n has 1001 values or more"
         );
         assert!(states["huge"].good.is_none() && states["huge"].errors == 0);
+        assert_eq!(failure(&states["wide"]), "column t has a text that is no number");
     }
     let (grown, took) = (resident_kib().saturating_sub(before), bench.clock.mono() - started);
     assert!(grown < 4096, "{grown} KiB more");

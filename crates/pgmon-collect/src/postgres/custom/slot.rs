@@ -207,15 +207,16 @@ impl Slot {
     }
 
     fn took(&mut self, taken: Taken, at: Timestamp, at_mono: Duration, executed: Vec<Executed>) {
-        let query = &*self.definition.name;
+        let (query, datname) = (&*self.definition.name, self.state.datname.clone());
+        let datname = datname.as_deref();
         let Some(custom) = &mut self.state.custom else { return };
         match taken {
             Taken::Families(families, note) => {
                 if custom.dropped.take().is_some() {
-                    tracing::info!(query, series = sample_count(&families), "the result fits again");
+                    tracing::info!(query, datname, series = sample_count(&families), "the result fits again");
                 }
                 if let Some(note) = note.as_deref().filter(|note| custom.note.as_deref() != Some(*note)) {
-                    tracing::info!(query, "{note}");
+                    tracing::info!(query, datname, "{note}");
                 }
                 custom.note = note.map(Into::into);
                 self.state.outcome = Outcome::Ok;
@@ -226,7 +227,7 @@ impl Slot {
                 custom.results_dropped += 1;
                 let message = dropped.to_string();
                 if custom.dropped.is_none() {
-                    tracing::warn!(query, "{message}");
+                    tracing::warn!(query, datname, "{message}");
                 }
                 custom.dropped = Some(Arc::new(dropped));
                 self.state.outcome = Outcome::Failed { sqlstate: None, message };
@@ -241,21 +242,36 @@ impl Slot {
         if self.state.outcome != outcome
             && let Outcome::Failed { message, .. } = &outcome
         {
-            tracing::warn!(query = &*self.definition.name, "failed: {message}");
+            let (query, datname) = (&*self.definition.name, self.state.datname.as_deref());
+            tracing::warn!(query, datname, "failed: {message}");
         }
         self.state.outcome = outcome;
     }
 }
 
-/// What a server says of a value that does not fit repeats the value; that is data, and no page's business.
+/// Classes of errors in which the server speaks of itself, of names and of rights: connections (08, 57), the
+/// transaction (25, 40), prepared statements (26), missing databases and schemas (3D, 3F), names and rights (42),
+/// limits (53, 54), locks (55), files (58).
+const SPEAKS_OF_ITSELF: [&str; 13] =
+    ["08", "0A", "25", "26", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"];
+
+/// What a server says may repeat values, and what a function raises may be any text at all; that is data, and no
+/// page's business.
 fn without_values(error: &QueryError) -> String {
-    match error {
-        QueryError::Server { sqlstate, message } if sqlstate.starts_with("22") => {
-            let what = message.split([':', '"']).next().unwrap_or_default().trim_end();
-            format!("{what} (SQLSTATE {sqlstate}; the value is not repeated here)")
-        }
-        error => error.to_string(),
+    let QueryError::Server { sqlstate, message } = error else { return error.to_string() };
+    if SPEAKS_OF_ITSELF.iter().any(|class| sqlstate.starts_with(class)) {
+        return error.to_string();
     }
+    if !sqlstate.starts_with("22") {
+        let what =
+            if sqlstate.starts_with("P0") { "a function raised an error" } else { "the server refused it" };
+        return format!("{what} (SQLSTATE {sqlstate}; its text may hold data: see the server's log)");
+    }
+    let what = match message.strip_prefix('"').and_then(|rest| rest.rsplit_once('"')) {
+        Some((_, said)) => format!("a value{said}"),
+        None => message.split([':', '"']).next().unwrap_or_default().trim_end().to_owned(),
+    };
+    format!("{what} (SQLSTATE {sqlstate}; the value is not repeated here)")
 }
 
 /// Sends statements of one run, and notes them.
@@ -303,5 +319,34 @@ impl Sender<'_> {
             rows: *result.as_ref().unwrap_or(&0),
         });
         result.map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_says_of_names_is_repeated_and_what_may_be_data_is_not() {
+        let said = |sqlstate: &str, message: &str| {
+            without_values(&QueryError::Server { sqlstate: sqlstate.into(), message: message.into() })
+        };
+        assert_eq!(
+            said("42P01", "relation \"orders\" does not exist"),
+            "relation \"orders\" does not exist (SQLSTATE 42P01)"
+        );
+        assert!(
+            said("22P02", "invalid input syntax for type integer: \"canary\"")
+                .starts_with("invalid input syntax for type integer (")
+        );
+        let range = said("22003", "\"1canary\"2\" is out of range for type double precision");
+        assert!(
+            range.starts_with("a value is out of range for type double precision (SQLSTATE 22003"),
+            "{range}"
+        );
+        for sqlstate in ["P0001", "23514", "38000", "XX000", "Z1234", ""] {
+            let text = said(sqlstate, "customer canary owes 42 EUR");
+            assert!(!text.contains("canary") && text.contains(sqlstate), "{text}");
+        }
     }
 }

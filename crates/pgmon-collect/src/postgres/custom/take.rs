@@ -1,6 +1,6 @@
 //! From the rows of a query to samples.
 
-use super::columns::{Index, Read, Shape, Where};
+use super::columns::{Index, LONGEST_NUMBER, Read, Shape, Where};
 use super::definition::{Definition, Metric};
 use pgmon_config::bound_of;
 use pgmon_core::metric::{Family, FamilyDesc, Histogram, Sample, Summary, Value};
@@ -147,10 +147,13 @@ impl Taking<'_> {
     fn number(&self, row: &[Cell], at: Index) -> Result<Option<f64>, String> {
         match row.get(at) {
             Some(Cell::Number(number)) => Ok(Some(*number).filter(|n| !n.is_nan())),
-            Some(Cell::Text(text)) => match spelled(text) {
-                Some(number) => Ok(Some(number).filter(|n| !n.is_nan())),
-                None => Err(format!("column {} has a text that is no number", self.name(at))),
-            },
+            // One that was cut would be another number.
+            Some(Cell::Text(text)) => {
+                match spelled(text).filter(|_| text.chars().count() <= LONGEST_NUMBER) {
+                    Some(number) => Ok(Some(number).filter(|n| !n.is_nan())),
+                    None => Err(format!("column {} has a text that is no number", self.name(at))),
+                }
+            }
             _ => Ok(None),
         }
     }

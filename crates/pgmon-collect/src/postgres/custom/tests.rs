@@ -60,7 +60,7 @@ fn refused_by_name_and_the_others_stay() {
         refused,
         [
             "b (pgmon.yaml:4): it must begin with SELECT, WITH, VALUES or TABLE, not DELETE",
-            "c (pgmon.yaml:5): function pg_terminate_backend acts outside of a read-only transaction",
+            "c (pgmon.yaml:5): function pg_terminate_backend is not allowed here: it acts outside of a read-only transaction, or waits",
             "pg_up (pgmon.yaml:6): pg_up is a metric of pgmon's own: give it another name",
             "e (pgmon.yaml:7): it must be one statement",
         ]
@@ -87,7 +87,7 @@ fn the_statement_names_casts_and_limits() {
     assert_eq!(
         shape.sql,
         "SELECT pg_catalog.left(q.c1::pg_catalog.text, 1024), q.c2::pg_catalog.float8, \
-         pg_catalog.date_part('epoch', q.c4), q.c5::pg_catalog.int4::pg_catalog.float8, q.c6::pg_catalog.text\n\
+         pg_catalog.date_part('epoch', q.c4), q.c5::pg_catalog.int4::pg_catalog.float8, pg_catalog.left(q.c6::pg_catalog.text, 129)\n\
          FROM (\nSELECT 1 -- why\n) AS q (c1, c2, c3, c4, c5, c6)\nLIMIT 3"
     );
     assert!(

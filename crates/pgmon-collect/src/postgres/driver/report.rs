@@ -125,8 +125,13 @@ impl Driver {
             self.snapshot.collectors = engine.states(self.snapshot.leads);
             self.snapshot.collectors.extend(self.custom.states(self.snapshot.leads));
             self.snapshot.dropped = engine.dropped;
+            self.snapshot.retained = match self.snapshot.up {
+                Up::Down { .. } => engine.known_of_server(),
+                _ => Vec::new(),
+            };
         } else {
             self.snapshot.collectors = Vec::new();
+            self.snapshot.retained = Vec::new();
         }
         self.cell.publish(self.snapshot.clone());
     }

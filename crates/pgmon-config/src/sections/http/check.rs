@@ -21,9 +21,15 @@ pub(crate) fn check(http: &Http, root: &Node, faults: &mut Vec<Diagnostic>, warn
         says("/http/allow_anonymous", "has no effect: http.auth or http.tls says who may see API and UI");
     }
     if let Some(path) = &http.web_config_file {
-        match WebConfig::load(path) {
-            Ok(web) => web_config(http, &web, root, faults),
-            Err(errors) => faults.extend(errors.0),
+        match WebConfig::examine(path) {
+            Ok((web, mut found)) => {
+                faults.append(&mut found);
+                web_config(http, &web, root, faults);
+            }
+            Err(message) => {
+                let pointer = "/http/web_config_file";
+                faults.push(root.locate(pointer).0.says(pointer, message));
+            }
         }
     }
 }

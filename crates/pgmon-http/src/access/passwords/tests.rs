@@ -29,6 +29,18 @@ async fn hashes_of_both_kinds_are_verified() {
     assert!(User::new("x", "hunter2".into(), Scope::Read).is_none());
 }
 
+#[test]
+fn unknown_names_stand_for_all_users_each_for_one() {
+    let users = [user("a", "x"), user("b", "x"), user("c", "x")];
+    let passwords = Passwords::new();
+    let of = |name: &str| passwords.stand_in(&users, name).unwrap().name.clone();
+    let names: Vec<String> = (0..60).map(|n| format!("nobody{n}")).collect();
+    let taken: std::collections::BTreeSet<_> = names.iter().map(|name| of(name)).collect();
+    assert_eq!(taken.len(), 3, "whatever the hashes cost, an unknown name may cost the same");
+    assert!(names.iter().all(|name| of(name) == of(name)), "asked twice, it costs the same again");
+    assert!(passwords.stand_in(&[], "x").is_none());
+}
+
 #[tokio::test]
 async fn what_was_right_is_remembered_until_the_hash_changes() {
     let users = [user("alice", "correct")];

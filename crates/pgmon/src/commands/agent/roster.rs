@@ -6,13 +6,14 @@ use pgmon_collect::poller::timer::Timer;
 use pgmon_collect::postgres::driver::{Driver, Shared};
 use pgmon_collect::postgres::plan::Plan;
 use pgmon_collect::postgres::roamer::Roamer;
-use pgmon_config::{Config, ConnectSpec, Entry, PasswordSource, Secrets};
+use pgmon_config::{Config, ConnectSpec, Entry, PasswordSource, Query, Secrets, Spot};
 use pgmon_secrets::Keyring;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tracing::Instrument as _;
 
 /// A change names so many databases at most.
 const NAMED: usize = 20;
@@ -40,19 +41,43 @@ struct Watched {
     tasks: Vec<AbortHandle>,
 }
 
-/// What another configuration changed, by name.
+/// What another configuration changed, by name: databases, or queries.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Databases that are watched from now on.
+    /// Those that are new.
     pub added: Vec<String>,
-    /// Databases that are watched no more.
+    /// Those that are no more.
     pub removed: Vec<String>,
-    /// Databases that are watched in another way, with what is other.
+    /// Those that are other than before; of databases with what is other.
     pub changed: Vec<String>,
 }
 
 impl Changes {
-    /// Whether the same databases are watched in the same way.
+    /// What is other in the queries of a configuration, by name. Where they were read does not count.
+    pub fn of_queries(before: &[Query], now: &[Query]) -> Self {
+        let by_name = |queries: &[Query]| {
+            let mut named: BTreeMap<String, Vec<Query>> = BTreeMap::new();
+            for query in queries {
+                named
+                    .entry(query.name.clone())
+                    .or_default()
+                    .push(Query { at: Spot::default(), ..query.clone() });
+            }
+            named
+        };
+        let (mut changes, mut before) = (Self::default(), by_name(before));
+        for (name, now) in by_name(now) {
+            match before.remove(&name) {
+                None => changes.added.push(name),
+                Some(before) if before != now => changes.changed.push(name),
+                Some(_) => {}
+            }
+        }
+        changes.removed = before.into_keys().collect();
+        changes
+    }
+
+    /// Whether nothing is other.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
     }
@@ -108,7 +133,7 @@ impl Roster {
         let plan = Arc::new(plan(config));
         if plan.queries.refused != self.plans.borrow().queries.refused || self.watched.is_empty() {
             for refused in &plan.queries.refused {
-                tracing::error!(query = refused.name, at = refused.at, "refused: {}", refused.reason);
+                tracing::error!(query = refused.name, at = %refused.at, "refused: {}", refused.reason);
             }
         }
         let before = std::mem::replace(&mut self.secrets, config.secrets.clone());
@@ -176,7 +201,8 @@ impl Roster {
         let mut tasks = Vec::new();
         if entry.discover {
             let roamer = Roamer::new(shared.clone(), entry.clone(), cell.clone(), logins.clone());
-            tasks.push(self.tasks.spawn(roamer.run()));
+            let span = tracing::error_span!("database", cluster = %entry.cluster, db = %entry.db);
+            tasks.push(self.tasks.spawn(roamer.run().instrument(span)));
         }
         let driver = Driver::new(shared, entry.clone(), cell.clone(), logins);
         tasks.push(self.tasks.spawn(driver.run()));
@@ -272,5 +298,25 @@ mod tests {
         assert_eq!(changes.to_string(), "added a/b; changed a/c (host), a/d (pooled)");
         let many: Vec<String> = (0..25).map(|n| n.to_string()).collect();
         assert!(list(&many).ends_with("19 and 5 more"));
+    }
+
+    #[test]
+    fn queries_that_are_new_gone_or_other_are_named_and_their_lines_do_not_count() {
+        let read = |text: &str| {
+            let text = format!("dsn: postgres://u@localhost/d\nqueries:\n{text}");
+            let options = pgmon_config::LoadOptions::default();
+            Config::load_text("pgmon.yaml".as_ref(), &text, &options).unwrap().config.queries
+        };
+        let before = read(
+            "- {name: gone, help: G., query: SELECT 1}\n- {name: stays, help: S., query: SELECT 2}\n\
+             - {name: other, help: O., query: SELECT 3}\n",
+        );
+        let now = read(
+            "- {name: other, help: O., query: SELECT 33}\n\n\n- {name: stays, help: S., query: SELECT 2}\n\
+             - {name: fresh, help: F., query: SELECT 4}\n",
+        );
+        let changes = Changes::of_queries(&before, &now);
+        assert_eq!(changes.to_string(), "added fresh; removed gone; changed other");
+        assert!(Changes::of_queries(&now, &now).is_empty());
     }
 }

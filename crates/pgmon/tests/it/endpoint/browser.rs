@@ -40,10 +40,10 @@ fn a_session_is_begun_used_and_ended() {
         "{cookie}"
     );
     let cookie = format!("Cookie: theme=dark; {}\r\n", logged_in.cookie.unwrap());
-    for path in ["/", "/metrics", "/configz"] {
+    for path in ["/", "/status", "/metrics", "/configz"] {
         assert_eq!(agent.get_with(path, &cookie).status, 200, "{path}");
     }
-    assert!(agent.get_with("/", &cookie).text().contains("Log out"));
+    assert!(agent.get_with("/status", &cookie).text().contains("Log out"));
 
     // The key works in the form, too, and nobody is sent to another host.
     let by_key = agent.post("/login", own, "key=form-key-canary-1234&next=%2F%2Fevil");

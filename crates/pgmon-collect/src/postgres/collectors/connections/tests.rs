@@ -100,37 +100,33 @@ on_each_major! {
 }
 
 on_each_major! {
-    async fn old_transactions_are_listed_and_their_text_only_if_wanted(major: Major) -> anyhow::Result<()> {
+    async fn old_transactions_are_listed_with_what_they_did_last(major: Major) -> anyhow::Result<()> {
         let server = Server::start(major).await?;
         let idle = workload::idle_in_transaction(&server, "postgres").await?;
         let password = server.create_monitor("pgmon", Tier::T0).await?;
         let dsn = server.dsn_as("pgmon", &password, "postgres");
-        let open = crate::postgres::collector::Settings { redact_sql_text: false, ..Default::default() };
-        let mut redacted = Probe::new(&dsn, REGISTERED).await;
-        let mut plain = Probe::with(&dsn, REGISTERED, open).await;
-        assert_eq!(redacted.round().await.executed.len(), 1, "too young");
+        let mut probe = Probe::new(&dsn, REGISTERED).await;
+        assert_eq!(probe.round().await.executed.len(), 1, "too young");
         // Nothing but time makes a transaction old: ask for younger ones by hand.
-        let sql = redacted.facts.pick(SPEC.follow_ups).unwrap();
-        for (probe, text) in [(&mut redacted, false), (&mut plain, true)] {
-            let mut args = PgArguments::default();
-            args.add(0.0).and_then(|()| args.add(text)).unwrap();
-            let mut sessions = Vec::new();
-            let limit = std::time::Duration::from_secs(5);
-            probe
-                .session
-                .run(Statement::with(sql, args), limit, |row| {
-                    sessions.push(Session::from_row(&row)?);
-                    Ok(())
-                })
-                .await?;
-            assert_eq!(sessions.len(), 1);
-            let session = &sessions[0];
-            assert_eq!(session.pid, idle.pids()[0]);
-            assert_eq!(session.state.as_deref(), Some("idle in transaction"));
-            assert_eq!(session.application_name.as_deref(), Some("idle-in-transaction"));
-            assert!(session.has_written && !session.blocked && session.transaction_seconds > 0.0);
-            assert_eq!(session.query.as_deref().is_some_and(|q| q.contains("CREATE TABLE")), text);
-        }
+        let sql = probe.facts.pick(SPEC.follow_ups).unwrap();
+        let mut args = PgArguments::default();
+        args.add(0.0).unwrap();
+        let mut sessions = Vec::new();
+        let limit = std::time::Duration::from_secs(5);
+        probe
+            .session
+            .run(Statement::with(sql, args), limit, |row| {
+                sessions.push(Session::from_row(&row)?);
+                Ok(())
+            })
+            .await?;
+        assert_eq!(sessions.len(), 1);
+        let session = &sessions[0];
+        assert_eq!(session.pid, idle.pids()[0]);
+        assert_eq!(session.state.as_deref(), Some("idle in transaction"));
+        assert_eq!(session.application_name.as_deref(), Some("idle-in-transaction"));
+        assert!(session.has_written && !session.blocked && session.transaction_seconds > 0.0);
+        assert!(session.query.as_deref().is_some_and(|q| q.contains("CREATE TABLE")));
         idle.stop().await
     }
 }
@@ -209,4 +205,34 @@ async fn rare_waits_are_added_up_and_hidden_ages_are_not_0() {
     let (round, blind) = samples(vec![old, untracked, group("checkpointer", None, 1)]);
     assert_eq!(round.samples("pg_longest_query_seconds"), []);
     assert_eq!(blind[0].needs, "track_activities");
+}
+
+#[test]
+fn texts_lose_their_literals_unless_that_is_turned_off() {
+    let shown = |redact_sql_text| {
+        let cx = crate::postgres::testing::cx(18, std::time::Duration::ZERO);
+        let settings = crate::postgres::collector::Settings { redact_sql_text, ..Default::default() };
+        let session = Session {
+            pid: 1,
+            datname: None,
+            usename: None,
+            application_name: None,
+            client_addr: None,
+            state: None,
+            wait_event_type: None,
+            wait_event: None,
+            blocked: false,
+            has_written: false,
+            transaction_seconds: 20.0,
+            query_seconds: None,
+            state_seconds: None,
+            queryid: None,
+            query: Some("SELECT 'secret', 4711".into()),
+        };
+        let now = Activity { groups: Vec::new(), sessions: vec![session] };
+        let mut steps = Connections { now, listing: true };
+        let outcome = steps.finish(&Cx { settings: Arc::new(settings), ..cx });
+        serde_json::to_value(outcome.data.unwrap().as_ref()).unwrap()["sessions"][0]["query"].clone()
+    };
+    assert_eq!((shown(true), shown(false)), ("SELECT ?, ?".into(), "SELECT 'secret', 4711".into()));
 }

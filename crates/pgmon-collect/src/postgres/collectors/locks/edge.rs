@@ -42,6 +42,7 @@ pub(super) struct Row {
 
 /// A session or a prepared transaction.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "LockParty")]
 pub struct Party {
     /// Process id; absent for a prepared transaction.
     pub pid: Option<i32>,
@@ -63,7 +64,7 @@ pub struct Party {
     pub state_seconds: Option<f64>,
     /// Its query's `queryid` as a decimal string, where the server computes it (14+).
     pub queryid: Option<String>,
-    /// Its query's first 1,000 characters; absent if texts are redacted.
+    /// Its query's first 1,000 characters, without its literals unless `security.redact_sql_text` is off.
     pub query: Option<String>,
 }
 

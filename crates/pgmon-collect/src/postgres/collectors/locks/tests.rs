@@ -63,7 +63,8 @@ on_each_major! {
         assert_eq!((&first["locktype"], &first["mode"]), (&"transactionid".into(), &"ShareLock".into()));
         assert_eq!((&first["blocker_mode"], &first["blocker_holds"]), (&"ExclusiveLock".into(), &true.into()));
         assert_eq!((&first["schema"], &first["relation"]), (&"public".into(), &"lock_chain".into()));
-        assert_eq!(first["blocked"]["query"], serde_json::Value::Null, "redacted");
+        let query = first["blocked"]["query"].as_str().unwrap();
+        assert!(query.contains("lock_chain") && query.contains('?'), "without literals: {query}");
         assert_eq!(round.executed.len(), 2);
         chain.stop().await?;
         assert_eq!(probe.round().await.value("pg_blocked_sessions_total", &[]), Some(0.0));

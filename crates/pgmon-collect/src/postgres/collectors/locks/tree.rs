@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A session that waits, and one that it waits for.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "LockEdge")]
 pub struct Edge {
     /// Process id of the root that this hangs below; absent for a prepared transaction.
     pub root_pid: Option<i32>,

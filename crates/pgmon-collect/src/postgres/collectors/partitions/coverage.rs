@@ -21,6 +21,7 @@ pub struct Partition {
 
 /// Something missing between two partitions.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "PartitionGap")]
 pub struct Gap {
     /// Where it begins: the upper bound of the partition before.
     pub from: String,

@@ -10,6 +10,7 @@ const ENOUGH: f64 = 0.9;
 /// How a percentile was got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "PercentileMethod")]
 pub enum Method {
     /// From the histograms of `pg_stat_monitor`: the bucket is exact, the place in it is estimated.
     Histogram,

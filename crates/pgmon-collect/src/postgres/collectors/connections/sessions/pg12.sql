@@ -1,4 +1,4 @@
--- The client sessions whose transactions have been open longest, oldest first; $1: since how many seconds, $2: with query text.
+-- The client sessions whose transactions have been open longest, oldest first; $1: since how many seconds.
 SELECT a.pid::int4 AS pid,
        a.datname::text AS datname,
        a.usename::text AS usename,
@@ -13,7 +13,7 @@ SELECT a.pid::int4 AS pid,
        EXTRACT(epoch FROM pg_catalog.clock_timestamp() - a.query_start)::float8 AS query_seconds,
        EXTRACT(epoch FROM pg_catalog.clock_timestamp() - a.state_change)::float8 AS state_seconds,
        NULL::text AS queryid,
-       CASE WHEN $2::bool THEN pg_catalog."left"(a.query, 1000) END::text AS query
+       pg_catalog."left"(a.query, 1000)::text AS query
   FROM pg_catalog.pg_stat_activity AS a
  WHERE a.backend_type = 'client backend'
    AND a.pid <> pg_catalog.pg_backend_pid()

@@ -1,4 +1,4 @@
--- Who waits for whom: one row per waiting session, blocker (pid 0: a prepared transaction) and lock that it has there; $1: with query text.
+-- Who waits for whom: one row per waiting session, blocker (pid 0: a prepared transaction) and lock that it has there.
 WITH l AS MATERIALIZED (
     SELECT l.locktype, l.database, l.relation, l.page, l.tuple, l.virtualxid, l.transactionid, l.classid, l.objid,
            l.objsubid, l.virtualtransaction, l.pid, l.mode, l.granted, NULL::timestamptz AS waitstart
@@ -6,7 +6,7 @@ WITH l AS MATERIALIZED (
 ), a AS MATERIALIZED (
     SELECT a.pid, NULL::int4 AS leader_pid, a.backend_type, a.state, a.datname, a.usename, a.application_name,
            a.xact_start, a.query_start, a.state_change, NULL::int8 AS queryid,
-           CASE WHEN $1::bool THEN pg_catalog."left"(a.query, 1000) END AS query
+           pg_catalog."left"(a.query, 1000) AS query
       FROM pg_catalog.pg_stat_activity AS a
 ), waiting AS (
     -- A parallel query waits as one: its workers count as their leader.

@@ -1,0 +1,129 @@
+//! `history/{metric}`: what series did.
+
+use super::params::Asked;
+use super::refusal::Refusal;
+use super::respond;
+use super::select::pick;
+use crate::app::App;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use jiff::Timestamp;
+use pgmon_core::history::{Id, Matcher, Query};
+use pgmon_views::{Answer, history};
+use std::sync::Arc;
+
+const PARAMS: &[&str] = &["cluster", "db", "from", "to", "points", "step", "series", "rate"];
+const POINTS: usize = 240;
+const SERIES: usize = 50;
+const MOST_POINTS: usize = 2_000;
+const MOST_SERIES: usize = 500;
+const HOUR_MS: i64 = 3_600_000;
+
+/// `GET /api/v1/history/{metric}`.
+pub async fn history(
+    State(app): State<Arc<App>>,
+    Path(metric): Path<String>,
+    asked: Asked,
+) -> Result<Response, Refusal> {
+    let picked = pick(&app, &asked.without("datname"))?;
+    let now = picked.now.wall.as_millisecond();
+    let to = asked.get("to").map_or(Ok(now), |text| moment("to", text, now))?;
+    let from = asked.get("from").map_or(Ok(to.saturating_sub(HOUR_MS)), |text| moment("from", text, now))?;
+    if from >= to {
+        return Err(Refusal::bad(
+            "from is not before to",
+            "times are RFC 3339, Unix seconds, or seconds before now: -3600",
+        ));
+    }
+    let points = match asked.get("step").map(str::parse::<f64>) {
+        None => asked.count("points")?.unwrap_or(POINTS),
+        Some(Ok(step)) if step.is_finite() && step >= 0.001 => steps(to - from, step),
+        Some(_) => return Err(Refusal::bad("step is not a number of seconds", "write step=60")),
+    };
+    let points = points.min(MOST_POINTS);
+    let series = asked.count("series")?.unwrap_or(SERIES).min(MOST_SERIES);
+    let rate = asked.flag("rate")?;
+    let matchers = matchers(&asked);
+    let step = width(from, to, points);
+    let id = Id { cluster: picked.own.cluster.clone(), db: picked.own.db.clone() };
+    // One step more, so that the first rate has something to compare with.
+    let query = Query {
+        name: &metric,
+        matchers: &matchers,
+        from: from.saturating_sub(step),
+        to,
+        points: points + 1,
+        series,
+    };
+    let found = app.fleet.history().range(&app.fleet, &*app.timer, &id, &query);
+    let found =
+        found.ok_or_else(|| Refusal::not_found("no such database is watched", "see /api/v1/targets"))?;
+    let window = history::Window { from, to, step, points };
+    let data = history::History::new(&metric, window, found, rate);
+    respond::fresh(&asked, &Answer::plain(picked.now.wall, data))
+}
+
+fn matchers(asked: &Asked) -> Vec<Matcher<'_>> {
+    let labels = asked.pairs.iter().filter(|(name, _)| !PARAMS.contains(&name.as_str()));
+    labels
+        .map(|(name, value)| match name.strip_suffix('!') {
+            Some(name) => Matcher::IsNot(name, value),
+            None => Matcher::Is(name, value),
+        })
+        .collect()
+}
+
+/// Milliseconds of a time that is RFC 3339, Unix seconds, or seconds before now.
+fn moment(name: &str, text: &str, now: i64) -> Result<i64, Refusal> {
+    let wrong = || {
+        Refusal::bad(
+            format!("{name} is not a time"),
+            "times are RFC 3339, Unix seconds, or seconds before now: -3600",
+        )
+    };
+    if let Ok(seconds) = text.parse::<f64>() {
+        let ago = text.starts_with('-');
+        let span = jiff::SignedDuration::try_from_secs_f64(seconds).map_err(|_| wrong())?;
+        let millis = i64::try_from(span.as_millis()).map_err(|_| wrong())?;
+        return Ok(if ago { now.saturating_add(millis) } else { millis });
+    }
+    // A `+` in a query is a space unless it is written as %2B.
+    let text = text.replace(' ', "+");
+    text.parse::<Timestamp>().map(|at| at.as_millisecond()).map_err(|_| wrong())
+}
+
+fn steps(span_ms: i64, step_seconds: f64) -> usize {
+    let span = std::time::Duration::from_millis(u64::try_from(span_ms).unwrap_or(0)).as_secs_f64();
+    let steps = (span / step_seconds).ceil();
+    (1..=MOST_POINTS).find(|n| *n as f64 >= steps).unwrap_or(MOST_POINTS)
+}
+
+/// Milliseconds of a step.
+fn width(from: i64, to: i64, points: usize) -> i64 {
+    let points = i64::try_from(points.max(1)).unwrap_or(i64::MAX);
+    let span = to.saturating_sub(from).saturating_add(1).max(1);
+    span / points + i64::from(span % points != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_in_three_ways() {
+        let now = 1_767_323_045_000;
+        for text in ["2026-01-02T03:04:05Z", "2026-01-02T04:04:05 01:00", "1767323045", "-0"] {
+            assert_eq!(moment("to", text, now).unwrap(), now, "{text}");
+        }
+        assert_eq!(moment("to", "-60", now).unwrap(), now - 60_000);
+        assert!(moment("to", "yesterday", now).is_err() && moment("to", "NaN", now).is_err());
+    }
+
+    #[test]
+    fn steps_fill_the_time() {
+        assert_eq!(steps(3_600_000, 60.0), 60);
+        assert_eq!(steps(3_600_001, 60.0), 61);
+        assert_eq!(steps(3_600_000, 0.001), MOST_POINTS);
+        assert_eq!((width(0, 3_599_999, 240), width(0, 10, 3)), (15_000, 4));
+    }
+}

@@ -1,0 +1,465 @@
+//! Is monitoring itself working?
+
+use crate::answer::State;
+use crate::judge::{Judgement, problem};
+use crate::page::{Figure, Level, Page, PageName, Panel, Remedy, Unit};
+use crate::source::{Found, Source};
+use crate::words;
+use jiff::Timestamp;
+use pgmon_collect::postgres::collectors::ALL;
+use pgmon_core::snapshot::{Blind, CollectorState, LoopState, Outcome, Snapshot, query_name};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Panels of `collectors`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Collectors")]
+pub struct Panels {
+    /// pgmon itself.
+    pub agent: Panel<Agent>,
+    /// The loops on this database.
+    pub loops: Panel<LoopRow>,
+    /// The collectors and custom queries on this database.
+    pub collectors: Panel<CollectorRow>,
+    /// What the role may, and what it would have to be granted.
+    pub grants: Panel<Grant>,
+    /// Rights that all roles have through PUBLIC and should not.
+    pub warnings: Panel<PublicRight>,
+    /// Families of `/metrics` that have too many series and are left out.
+    pub left_out: Panel<LeftOutFamily>,
+}
+
+/// pgmon itself.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Agent {
+    /// Its version.
+    pub version: &'static str,
+    /// When the configuration that is in force was read.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub configuration_read_at: Option<Timestamp>,
+    /// Why a newer one is not in force, if that is so.
+    pub configuration_failure: Option<String>,
+    /// Whether literals are left out of SQL texts.
+    pub redacts_sql_text: bool,
+    /// Connections to this database opened so far.
+    pub connects: u64,
+    /// Attempts to connect to it that failed so far.
+    pub connect_errors: u64,
+    /// Seconds until the next attempt, while it is left alone.
+    pub next_attempt_seconds: Option<f64>,
+    /// Whether this entry collects what belongs to the whole server.
+    pub leads: bool,
+    /// Whether the connection is encrypted.
+    pub tls: Option<bool>,
+    /// Samples left out so far because a family had too many series.
+    pub samples_dropped: u64,
+    /// Bytes that the history takes up.
+    pub history_bytes: usize,
+    /// Series in the history.
+    pub history_series: usize,
+    /// Values that left the history early for lack of room.
+    pub history_dropped: u64,
+    /// Why the history would not outlive a restart, though it should.
+    pub history_trouble: Option<String>,
+}
+
+/// A loop.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct LoopRow {
+    /// `hot_path`, `workload`, `storage` or `hourly`.
+    #[serde(rename = "loop")]
+    pub name: &'static str,
+    /// How bad it is.
+    pub level: Level,
+    /// How often it runs, seconds.
+    pub interval_seconds: f64,
+    /// How long a round may take, seconds.
+    pub budget_seconds: f64,
+    /// When the last round began.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub last_at: Option<Timestamp>,
+    /// How long it took, seconds.
+    pub last_duration_seconds: Option<f64>,
+    /// Seconds since the last round ended.
+    pub age_seconds: Option<f64>,
+    /// Seconds since the last round ended in which every statement ran.
+    pub success_age_seconds: Option<f64>,
+    /// Whether every statement of the last round ran.
+    pub success: bool,
+    /// Whether it should have run by now.
+    pub late: bool,
+    /// Rounds so far.
+    pub rounds: u64,
+    /// Collectors that failed so far.
+    pub errors: u64,
+    /// Rounds left out so far because the loop was late.
+    pub missed: u64,
+    /// Mean duration of all rounds, seconds.
+    pub mean_duration_seconds: Option<f64>,
+    /// Why it does not fit its budget, if it does not.
+    pub degraded: Option<String>,
+}
+
+/// A collector, or a query of the configuration.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CollectorRow {
+    /// Its name, for `collectors/{name}`.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// The loop that it runs in.
+    #[serde(rename = "loop")]
+    pub in_loop: &'static str,
+    /// Whether it is a query of the configuration.
+    pub custom: bool,
+    /// Whether its figures belong to the whole server.
+    pub server_wide: bool,
+    /// The database that it looked at, where that is another one than the entry's.
+    pub datname: Option<Arc<str>>,
+    /// How bad it is.
+    pub level: Level,
+    /// `ok`, `failed`, `blind`, `unsupported` or `skipped`.
+    pub outcome: &'static str,
+    /// Why it is not `ok`.
+    pub message: Option<String>,
+    /// The server's code of the error.
+    pub sqlstate: Option<String>,
+    /// When the last attempt began.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub last_at: Timestamp,
+    /// How long it took, milliseconds.
+    pub duration_ms: f64,
+    /// Age of its last good figures, seconds; absent if there are none.
+    pub age_seconds: Option<f64>,
+    /// Statements that it sent for them.
+    pub statements: usize,
+    /// Rows that they returned.
+    pub rows: u64,
+    /// Failed attempts so far.
+    pub errors: u64,
+    /// It runs in every so many rounds: more than 1 while it does not fit its loop's budget.
+    pub stride: u32,
+    /// What it cannot see.
+    pub blind: Vec<String>,
+}
+
+/// A right, an extension or a library that collectors need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Grant {
+    /// Its name: `pg_monitor`, `extension pg_stat_statements`, ...
+    pub needs: String,
+    /// Whether it is there; absent if that is not known yet.
+    pub met: Option<bool>,
+    /// The collectors that need it.
+    pub collectors: Vec<String>,
+    /// What is not seen without it.
+    pub effects: Vec<String>,
+    /// What to run, if it is missing and SQL can bring it.
+    pub remedy: Option<String>,
+}
+
+/// A right that all roles have through PUBLIC and should not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PublicRight {
+    /// The right.
+    pub right: String,
+    /// What it allows.
+    pub effect: String,
+    /// The REVOKE to run.
+    pub remedy: Option<String>,
+}
+
+/// A family of `/metrics` that is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LeftOutFamily {
+    /// What is left out and why, in words.
+    pub text: String,
+}
+
+/// What only the running program knows of itself.
+#[derive(Debug, Clone)]
+pub struct Process<'a> {
+    /// pgmon's version.
+    pub version: &'static str,
+    /// When the configuration was read.
+    pub configuration_read_at: Option<Timestamp>,
+    /// Why a newer one is not in force.
+    pub configuration_failure: Option<String>,
+    /// Size of the history.
+    pub history: pgmon_core::history::Stats,
+    /// Why the history would not outlive a restart, though it should.
+    pub history_trouble: Option<String>,
+    /// What is left out of `/metrics`.
+    pub left_out: &'a [String],
+}
+
+/// The page.
+pub fn page(s: &Source<'_>, process: &Process<'_>) -> Page<Panels> {
+    let loops: Vec<LoopRow> = s.own.loops.iter().map(|l| loop_row(s, l)).collect();
+    let collectors: Vec<CollectorRow> = states(s).map(|(state, of)| collector_row(s, state, of)).collect();
+    let grants = grants(s);
+    let judgement = judge(s, process, &loops, &collectors, &grants);
+    let figures = figures(s, &collectors);
+    let panels = Panels {
+        agent: known("pgmon", "", vec![agent(s, process)]),
+        loops: known("Loops", "", loops),
+        collectors: known("Collectors", "None runs here yet.", collectors),
+        grants: known("Grants", "Nothing is needed.", grants),
+        warnings: known(
+            "Rights of PUBLIC",
+            "PUBLIC has no right that it should not have.",
+            s.own.warnings.iter().map(public_right).collect(),
+        ),
+        left_out: known(
+            "Left out of /metrics",
+            "Nothing is left out.",
+            process.left_out.iter().map(|text| LeftOutFamily { text: text.clone() }).collect(),
+        ),
+    };
+    judgement.page(s, figures, panels)
+}
+
+/// pgmon knows its own state at any time.
+fn known<R>(title: &'static str, empty: &'static str, rows: Vec<R>) -> Panel<R> {
+    Panel {
+        title,
+        state: State::Ok,
+        reason: None,
+        needs: Vec::new(),
+        age_seconds: Some(0.0),
+        collectors: Vec::new(),
+        stats_reset_age_seconds: None,
+        note: None,
+        empty: Some(empty).filter(|text| !text.is_empty()),
+        rows: Some(rows),
+    }
+}
+
+/// The collectors' states here, each with the snapshot that it is from.
+fn states<'a>(s: &Source<'a>) -> impl Iterator<Item = (&'a CollectorState, &'a Snapshot)> + use<'a> {
+    let own = s.own;
+    let led =
+        s.leader.into_iter().flat_map(|l| l.collectors.iter().filter(|c| c.server_wide).map(move |c| (c, l)));
+    let mine = own.collectors.iter().chain(&own.retained).map(move |c| (c, own));
+    mine.chain(led).chain(s.roamed.iter().map(move |c| (c, own)))
+}
+
+fn judge(
+    s: &Source<'_>,
+    process: &Process<'_>,
+    loops: &[LoopRow],
+    collectors: &[CollectorRow],
+    grants: &[Grant],
+) -> Judgement {
+    let mut found = Judgement::new(format!(
+        "Monitoring works: {} in {} loops, all on time.",
+        words::counted(collectors.len(), "collector", "collectors"),
+        loops.len()
+    ));
+    let page = PageName::Collectors;
+    if let Some(failure) = &process.configuration_failure {
+        let title = "The new configuration is not in force";
+        found.push(problem("configuration", Level::Warn, page, title, failure.clone()));
+    }
+    if let Some(trouble) = &process.history_trouble {
+        let title = "The history would not outlive a restart";
+        found.push(problem("history", Level::Warn, page, title, trouble.clone()));
+    }
+    for l in loops {
+        if l.late {
+            let evidence =
+                format!("its last round ended {} ago", words::seconds(l.age_seconds.unwrap_or(0.0)));
+            let title = format!("The loop {} is late", l.name);
+            found.push(problem(format!("late:{}", l.name), Level::Crit, page, title, evidence).about(l.name));
+        }
+        if let Some(degraded) = &l.degraded {
+            let title = format!("The loop {} does not fit its budget", l.name);
+            found.push(
+                problem(format!("budget:{}", l.name), Level::Warn, page, title, degraded.clone())
+                    .about(l.name),
+            );
+        }
+    }
+    for c in collectors.iter().filter(|c| c.outcome == "failed") {
+        let what = if c.custom { "The query" } else { "The collector" };
+        let title = format!("{what} {} fails", c.name);
+        let evidence = c.message.clone().unwrap_or_default();
+        found.push(
+            problem(format!("failing:{}", c.name), Level::Warn, page, title, evidence).about(c.name.clone()),
+        );
+    }
+    for grant in grants.iter().filter(|g| g.met == Some(false)) {
+        let title = format!("pgmon is blind without {}", grant.needs);
+        let evidence = format!("not seen: {}", grant.effects.join("; "));
+        let remedy = grant.remedy.clone().map(|sql| Remedy {
+            sql,
+            lock: "none that others wait for".to_owned(),
+            risk: "The role sees more, and can change nothing. What an extension or a library needs besides is said beside it.".to_owned(),
+        });
+        found.push(
+            problem(format!("blind:{}", grant.needs), Level::Warn, page, title, evidence)
+                .about(grant.needs.clone())
+                .remedy(remedy),
+        );
+    }
+    if s.own.alive_mono.is_none() {
+        found.unknown = Some("nothing was collected yet".into());
+    }
+    found
+}
+
+fn figures(s: &Source<'_>, collectors: &[CollectorRow]) -> Vec<Figure> {
+    let count = |outcome: &str| collectors.iter().filter(|c| c.outcome == outcome).count() as f64;
+    let failing = count("failed");
+    vec![
+        Figure::new("age", "Since the last answer", Unit::Seconds, s.own.alive_mono.map(|at| s.now.age(at))),
+        Figure::new("collectors", "Collectors that work", Unit::Count, Some(count("ok")))
+            .of(Some(collectors.len() as f64)),
+        Figure::new("failing", "Collectors that fail", Unit::Count, Some(failing)).warns(1.0),
+        Figure::new("blind", "Collectors that are blind", Unit::Count, Some(count("blind"))).warns(1.0),
+    ]
+}
+
+fn agent(s: &Source<'_>, process: &Process<'_>) -> Agent {
+    let own = s.own;
+    Agent {
+        version: process.version,
+        configuration_read_at: process.configuration_read_at,
+        configuration_failure: process.configuration_failure.clone(),
+        redacts_sql_text: s.rules.redacts_sql_text,
+        connects: own.connects,
+        connect_errors: own.connect_errors,
+        next_attempt_seconds: own.quarantined_until.map(|at| at.saturating_sub(s.now.mono).as_secs_f64()),
+        leads: own.leads,
+        tls: own.server.as_ref().map(|server| server.tls),
+        samples_dropped: own.dropped,
+        history_bytes: process.history.bytes,
+        history_series: process.history.series,
+        history_dropped: process.history.dropped,
+        history_trouble: process.history_trouble.clone(),
+    }
+}
+
+fn loop_row(s: &Source<'_>, l: &LoopState) -> LoopRow {
+    let since = l.ended_mono.map_or(s.own.up_since_mono, |at| at.max(s.own.up_since_mono));
+    let late = s.own.up.is_up() && s.now.mono.saturating_sub(since) > l.interval * 2 + l.budget;
+    let level = match (late, l.degraded.is_some() || (l.rounds > 0 && !l.success), l.ended_mono) {
+        (true, ..) => Level::Crit,
+        (_, true, _) => Level::Warn,
+        (_, _, None) => Level::Unknown,
+        _ => Level::Ok,
+    };
+    let rounds = l.durations.count();
+    LoopRow {
+        name: l.name.name(),
+        level,
+        interval_seconds: l.interval.as_secs_f64(),
+        budget_seconds: l.budget.as_secs_f64(),
+        last_at: l.last.map(|(at, _)| at),
+        last_duration_seconds: l.last.map(|(_, took)| took.as_secs_f64()),
+        age_seconds: l.ended_mono.map(|at| s.now.age(at)),
+        success_age_seconds: l.success_mono.map(|at| s.now.age(at)),
+        success: l.success,
+        late,
+        rounds: l.rounds,
+        errors: l.errors,
+        missed: l.missed,
+        mean_duration_seconds: l.durations.sum.filter(|_| rounds > 0).map(|sum| sum / rounds as f64),
+        degraded: l.degraded.clone(),
+    }
+}
+
+fn collector_row(s: &Source<'_>, state: &CollectorState, snapshot: &Snapshot) -> CollectorRow {
+    let found = Found { state, snapshot };
+    let standing = found.standing(s.now);
+    let (message, sqlstate) = match &state.outcome {
+        Outcome::Failed { message, sqlstate } => (Some(message.clone()), sqlstate.clone()),
+        Outcome::Skipped { reason } => (Some(reason.clone()), None),
+        _ => (standing.reason, None),
+    };
+    let level = match (&state.outcome, standing.state) {
+        (Outcome::Failed { .. } | Outcome::Blind, _) => Level::Warn,
+        (Outcome::Unsupported, _) | (_, State::Ok) => Level::Ok,
+        (_, State::Degraded) => Level::Warn,
+        _ => Level::Unknown,
+    };
+    let good = state.good.as_ref();
+    let title = ALL.iter().find(|r| *r.spec.name == *state.collector).map(|r| r.spec.title);
+    let name = state.collector.to_string();
+    CollectorRow {
+        title: title.map_or_else(|| query_name(&name).unwrap_or(&name).to_owned(), str::to_owned),
+        name,
+        in_loop: state.in_loop.name(),
+        custom: state.custom.is_some(),
+        server_wide: state.server_wide,
+        datname: state.datname.clone(),
+        level,
+        outcome: state.outcome.name(),
+        message,
+        sqlstate,
+        last_at: state.at,
+        duration_ms: state.duration.as_secs_f64() * 1000.0,
+        age_seconds: standing.age_seconds,
+        statements: good.map_or(0, |good| good.executed.len()),
+        rows: good.map_or(0, |good| good.executed.iter().map(|e| e.rows).sum()),
+        errors: state.errors,
+        stride: state.stride,
+        blind: state.blind.iter().map(|b| b.needs.clone()).collect(),
+    }
+}
+
+/// What collectors need, whether it is there, and what to run if not.
+fn grants(s: &Source<'_>) -> Vec<Grant> {
+    let mut all: BTreeMap<String, Grant> = BTreeMap::new();
+    let entry = |all: &mut BTreeMap<String, Grant>, needs: String| {
+        all.entry(needs.clone())
+            .or_insert_with(|| Grant {
+                needs,
+                met: None,
+                collectors: Vec::new(),
+                effects: Vec::new(),
+                remedy: None,
+            })
+            .clone()
+    };
+    for (state, _) in states(s) {
+        let spec = ALL.iter().find(|r| *r.spec.name == *state.collector).map(|r| r.spec);
+        // What it needs and does not miss is there.
+        for need in spec.map_or(&[][..], |spec| spec.needs) {
+            let mut grant = entry(&mut all, need.label());
+            let missing = state.blind.iter().any(|b| b.needs == grant.needs);
+            if !missing && state.outcome != Outcome::Unsupported {
+                grant.met.get_or_insert(true);
+            }
+            add(&mut grant.collectors, &state.collector);
+            all.insert(grant.needs.clone(), grant);
+        }
+        for blind in &state.blind {
+            // What a standby cannot count is nobody's to grant.
+            if blind.needs == "primary" {
+                continue;
+            }
+            let mut grant = entry(&mut all, blind.needs.clone());
+            grant.met = Some(false);
+            add(&mut grant.collectors, &state.collector);
+            add(&mut grant.effects, &blind.effect);
+            grant.remedy = grant.remedy.or_else(|| blind.remedy.clone());
+            all.insert(grant.needs.clone(), grant);
+        }
+    }
+    let mut all: Vec<Grant> = all.into_values().collect();
+    all.sort_by_key(|grant| grant.met.unwrap_or(true));
+    all
+}
+
+fn add(list: &mut Vec<String>, text: &str) {
+    if !list.iter().any(|known| known == text) {
+        list.push(text.to_owned());
+    }
+}
+
+fn public_right(blind: &Blind) -> PublicRight {
+    PublicRight { right: blind.needs.clone(), effect: blind.effect.clone(), remedy: blind.remedy.clone() }
+}

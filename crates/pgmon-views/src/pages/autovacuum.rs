@@ -1,0 +1,308 @@
+//! Is vacuum keeping up, and if not, why?
+
+use crate::judge::{Judgement, level, problem};
+use crate::page::{Figure, Level, Page, PageName, Panel, Remedy, Unit};
+use crate::source::Source;
+use crate::{remedy, words};
+use pgmon_collect::postgres::collectors::{
+    progress, settings, stale_statistics, table_age, tables, xmin_horizon,
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Panels of `autovacuum`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Autovacuum")]
+pub struct Panels {
+    /// Tables, those under the greatest pressure first.
+    pub tables: Panel<VacuumTable>,
+    /// What vacuums and analyzes are doing now.
+    pub workers: Panel<progress::Row>,
+    /// Who keeps dead rows from being removed, worst first.
+    pub xmin_holders: Panel<xmin_horizon::Row>,
+    /// Tables whose statistics are old.
+    pub stale_statistics: Panel<stale_statistics::Row>,
+    /// The server's settings of autovacuum.
+    pub settings: Panel<settings::Row>,
+}
+
+/// A table as autovacuum sees it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct VacuumTable {
+    /// How bad it is.
+    pub level: Level,
+    /// The greatest of its pressures: dead rows, inserted rows, changed rows, each in relation to what brings
+    /// a vacuum or analyze. 1 = due.
+    pub pressure: Option<f64>,
+    /// Dead rows of all rows, 0-1.
+    pub dead_ratio: Option<f64>,
+    /// What its dead rows take up, bytes, about: by the mean width of a row.
+    pub dead_bytes_estimate: Option<f64>,
+    /// Seconds since the last vacuum, by hand or by autovacuum; absent if there was none.
+    pub last_vacuum_seconds_ago: Option<f64>,
+    /// Seconds since the last analyze, by hand or by autovacuum; absent if there was none.
+    pub last_analyze_seconds_ago: Option<f64>,
+    /// Age of its oldest transaction id in relation to what forces a vacuum, 0-1 and above.
+    pub freeze_ratio: Option<f64>,
+    /// Its own settings of autovacuum, each `name=value`.
+    pub overrides: Vec<String>,
+    /// What is to be said of it.
+    pub hint: Option<String>,
+    /// What may be done.
+    pub remedy: Option<Remedy>,
+    /// All that was read.
+    #[serde(flatten)]
+    pub row: tables::Row,
+}
+
+/// The collectors behind it.
+pub const ON: &[&str] =
+    &["tables", "progress", "xmin_horizon", "table_age", "stale_statistics", "settings", "connections"];
+
+/// Dead rows that nobody has to care about, however large their share.
+const FEW_ROWS: i64 = 10_000;
+/// Dead rows from which on a large share is a problem, and that share (seeds/002, section 6).
+const DEAD_ROWS: i64 = 100_000;
+const DEAD_RATIO: f64 = 0.2;
+/// Past its trigger by so much, autovacuum does not keep up.
+const BEHIND: f64 = 2.0;
+/// Transactions that somebody may hold the horizon back by.
+const HORIZON_WARN: i64 = 10_000_000;
+
+/// What is wrong with vacuum.
+pub fn judge(s: &Source<'_>) -> Judgement {
+    let rows = s.list::<tables::Row>("tables");
+    let due = rows.iter().filter(|r| pressure(r).is_some_and(|p| p >= 1.0)).count();
+    let good = match due {
+        0 => "No table waits for a vacuum.".to_owned(),
+        due => format!("Autovacuum keeps up: {} due.", words::counted(due, "table is", "tables are")),
+    };
+    let mut found = Judgement::new(good).rests_on(s, &["tables"]);
+    if setting(s, "autovacuum").is_some_and(|v| v == "off") {
+        let evidence = "the setting autovacuum is off: dead rows pile up in all tables, until wraparound";
+        found.push(problem(
+            "autovacuum_off",
+            Level::Crit,
+            PageName::Autovacuum,
+            "Autovacuum is off",
+            evidence,
+        ));
+    }
+    found.extend(rows.iter().filter_map(|row| {
+        let (level, hint) = look(s, row);
+        let hint = hint.filter(|_| level > Level::Ok)?;
+        let name = remedy::shown(&row.schema, &row.name);
+        let problem = problem(
+            format!("vacuum:{name}"),
+            level,
+            PageName::Autovacuum,
+            "Vacuum does not keep up",
+            format!("{name}: {hint}"),
+        );
+        Some(problem.about(name).remedy(mend(row)))
+    }));
+    found.extend(horizon(s));
+    found.extend(stale(s));
+    found
+}
+
+fn stale(s: &Source<'_>) -> Option<crate::page::Problem> {
+    let alerts = &s.rules.alerts;
+    let (warn, crit) =
+        (alerts.stats_stale_warn_hours as f64 * 3600.0, alerts.stats_stale_crit_hours as f64 * 3600.0);
+    let rows = s.list::<stale_statistics::Row>("stale_statistics").iter();
+    let mut bad: Vec<(Level, &stale_statistics::Row)> = rows
+        .filter(|r| r.ratio.is_some_and(|ratio| ratio >= 1.0) && r.live_rows.is_some_and(|n| n >= FEW_ROWS))
+        .filter_map(|r| {
+            let age = r.analyzed_seconds?;
+            Some((level(age, warn, crit), r)).filter(|(level, _)| *level > Level::Ok)
+        })
+        .collect();
+    bad.sort_by_key(|b| std::cmp::Reverse(b.0));
+    let (worst, row) = bad.first()?;
+    let name = remedy::shown(&row.schema_name, &row.table_name);
+    let more = match bad.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {}", words::counted(more, "other table", "other tables")),
+    };
+    let evidence = format!(
+        "{name} was analyzed {} ago and has changed by {} of what brings an analyze{more}",
+        words::seconds(row.analyzed_seconds.unwrap_or_default()),
+        words::percent(row.ratio.unwrap_or_default()),
+    );
+    Some(
+        problem("stale_statistics", *worst, PageName::Autovacuum, "Statistics are old", evidence)
+            .about(name)
+            .remedy(Some(remedy::analyze(&row.schema_name, &row.table_name))),
+    )
+}
+
+/// Who holds the horizon back, if far enough to say so.
+pub fn horizon(s: &Source<'_>) -> Option<crate::page::Problem> {
+    let rows = s.list::<xmin_horizon::Row>("xmin_horizon");
+    let worst = rows.iter().max_by_key(|r| r.xid_age).filter(|r| r.xid_age >= HORIZON_WARN)?;
+    let name = worst.name.as_deref().unwrap_or("");
+    let (what, mend) = match (worst.holder.as_str(), worst.pid) {
+        ("backend", Some(pid)) => (
+            format!("pid {pid} ({name})"),
+            Some(remedy::end_session(pid, worst.state.as_deref().is_some_and(|s| s.starts_with("idle")))),
+        ),
+        ("standby", _) => (format!("the standby {name} (hot_standby_feedback)"), None),
+        ("prepared", _) => (format!("the prepared transaction {name}"), Some(remedy::end_prepared(name))),
+        ("slot" | "slot_catalog", _) => (format!("the slot {name}"), Some(remedy::drop_slot(name))),
+        (other, _) => (format!("{other} {name}"), None),
+    };
+    let evidence = format!(
+        "{what} keeps rows of the last {} transactions from being removed",
+        words::count(worst.xid_age as f64)
+    );
+    let object = if name.is_empty() { worst.holder.clone() } else { name.to_owned() };
+    Some(
+        problem("xmin_horizon", Level::Warn, PageName::Autovacuum, "Dead rows cannot be removed", evidence)
+            .about(object)
+            .since(worst.seconds.and_then(|seconds| s.now.seconds_ago(seconds)))
+            .remedy(mend),
+    )
+}
+
+fn setting<'a>(s: &Source<'a>, name: &str) -> Option<&'a str> {
+    let rows: &Vec<settings::Row> = s.current("settings")?;
+    rows.iter().find(|r| r.name == name)?.setting.as_deref()
+}
+
+fn pressure(row: &tables::Row) -> Option<f64> {
+    [row.vacuum_pressure, row.insert_pressure, row.analyze_pressure].into_iter().flatten().reduce(f64::max)
+}
+
+fn last(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    [a, b].into_iter().flatten().reduce(f64::min)
+}
+
+/// How bad a table is, and why.
+fn look(s: &Source<'_>, row: &tables::Row) -> (Level, Option<String>) {
+    let alerts = &s.rules.alerts;
+    let dead = row.dead_tuples.unwrap_or(0);
+    let ratio = row.pct_dead.map(|p| p / 100.0).unwrap_or(0.0);
+    let vacuumed = last(row.vacuumed_seconds_ago, row.autovacuumed_seconds_ago);
+    let behind = row.vacuum_pressure.is_some_and(|p| p >= BEHIND) && dead >= FEW_ROWS;
+    if row.autovacuum_enabled == Some(false) && dead >= FEW_ROWS {
+        let hint = format!("autovacuum is off for it, and it has {} dead rows", words::count(dead as f64));
+        return (Level::Warn, Some(hint));
+    }
+    let ago = vacuumed.map_or("never vacuumed".to_owned(), |s| format!("vacuumed {} ago", words::seconds(s)));
+    if behind {
+        let times = row.vacuum_pressure.unwrap_or_default();
+        let hint =
+            format!("{} dead rows, {times:.1} times what brings a vacuum; {ago}", words::count(dead as f64));
+        let hours = vacuumed.map_or(f64::INFINITY, |s| s / 3600.0);
+        // A table that was never vacuumed may be new: that alone is no reason for an alarm.
+        let starved = vacuumed.is_some() && hours >= alerts.autovac_starvation_crit_hours as f64;
+        return (if starved { Level::Crit } else { Level::Warn }, Some(hint));
+    }
+    if dead > DEAD_ROWS && ratio > DEAD_RATIO {
+        let hint =
+            format!("{} of its rows are dead ({}); {ago}", words::percent(ratio), words::count(dead as f64));
+        return (Level::Warn, Some(hint));
+    }
+    let due = match pressure(row) {
+        Some(p) if p >= 1.0 => Some("due: autovacuum comes when a worker is free".to_owned()),
+        _ => None,
+    };
+    let level = if row.counts_known || row.dead_tuples.is_some() { Level::Ok } else { Level::Unknown };
+    (level, due)
+}
+
+fn mend(row: &tables::Row) -> Option<Remedy> {
+    if row.autovacuum_enabled == Some(false) {
+        return Some(remedy::enable_autovacuum(&row.schema, &row.name));
+    }
+    Some(remedy::vacuum(&row.schema, &row.name))
+}
+
+/// The page.
+pub fn page(s: &Source<'_>) -> Page<Panels> {
+    let worker = |r: &&progress::Row| r.command.contains("vacuum") || r.command.contains("analyze");
+    let panels = Panels {
+        tables: s
+            .panel("Tables", &["tables"], "There is no table.", || {
+                let mut rows: Vec<VacuumTable> =
+                    s.rows::<Vec<tables::Row>>("tables")?.iter().map(|row| table(s, row)).collect();
+                let key = |t: &VacuumTable| (t.level, t.pressure.unwrap_or(-1.0));
+                rows.sort_by(|a, b| key(b).partial_cmp(&key(a)).unwrap_or(std::cmp::Ordering::Equal));
+                Some(rows)
+            })
+            .since_reset(super::stats_reset_age(s)),
+        workers: s.panel("Vacuums and analyzes that run", &["progress"], "None runs.", || {
+            Some(s.rows::<Vec<progress::Row>>("progress")?.iter().filter(worker).cloned().collect())
+        }),
+        xmin_holders: s.panel(
+            "Who keeps dead rows from being removed",
+            &["xmin_horizon"],
+            "Nobody does.",
+            || Some(super::holders(s.rows::<Vec<xmin_horizon::Row>>("xmin_horizon")?)),
+        ),
+        stale_statistics: s.plain(
+            "Old statistics",
+            "stale_statistics",
+            "The statistics of all tables are recent.",
+        ),
+        settings: s.panel("Settings", &["settings"], "None can be seen.", || {
+            let about = |r: &&settings::Row| r.name.contains("autovacuum") || r.name.starts_with("vacuum_");
+            Some(s.rows::<Vec<settings::Row>>("settings")?.iter().filter(about).cloned().collect())
+        }),
+    };
+    judge(s).page(s, figures(s), panels)
+}
+
+fn figures(s: &Source<'_>) -> Vec<Figure> {
+    let rows: Option<&Vec<tables::Row>> = s.current("tables");
+    let due = rows.map(|rows| rows.iter().filter(|r| r.vacuum_pressure >= Some(1.0)).count() as f64);
+    let worst = rows.and_then(|rows| rows.iter().filter_map(|r| r.vacuum_pressure).reduce(f64::max));
+    let dead = rows.map(|rows| rows.iter().filter_map(|r| r.dead_tuples).sum::<i64>() as f64);
+    let gauge = |id, label, metric| {
+        Figure::new(id, label, Unit::Count, s.metric("connections", metric, &[])).gauge(metric, &[])
+    };
+    vec![
+        gauge("workers", "Autovacuum workers", "pg_autovacuum_workers").of(s.metric(
+            "connections",
+            "pg_autovacuum_max_workers",
+            &[],
+        )),
+        Figure::new("due", "Tables due for a vacuum", Unit::Count, due),
+        Figure::new("pressure", "Greatest pressure", Unit::Ratio, worst),
+        Figure::new("dead_rows", "Dead rows in the tables that are listed", Unit::Count, dead),
+        Figure::new(
+            "xmin_age",
+            "Oldest transaction that is still needed",
+            Unit::Transactions,
+            s.greatest("xmin_horizon", "pg_xmin_age"),
+        ),
+    ]
+}
+
+fn table(s: &Source<'_>, row: &tables::Row) -> VacuumTable {
+    let (level, hint) = look(s, row);
+    let age = s.rows::<Vec<table_age::Row>>("table_age").and_then(|rows| {
+        rows.iter().find(|a| a.schema_name == row.schema && a.table_name == row.name).map(|a| a.ratio)
+    });
+    let width = row
+        .live_tuples
+        .zip(row.dead_tuples)
+        .map(|(live, dead)| live.saturating_add(dead))
+        .filter(|all| *all > 0)
+        .map(|all| row.pages as f64 * s.block_size() / all as f64);
+    let own = |option: &&String| option.starts_with("autovacuum") || option.starts_with("toast.autovacuum");
+    VacuumTable {
+        level,
+        pressure: pressure(row),
+        dead_ratio: row.pct_dead.map(|p| p / 100.0),
+        dead_bytes_estimate: width.zip(row.dead_tuples).map(|(width, dead)| width * dead as f64),
+        last_vacuum_seconds_ago: last(row.vacuumed_seconds_ago, row.autovacuumed_seconds_ago),
+        last_analyze_seconds_ago: last(row.analyzed_seconds_ago, row.autoanalyzed_seconds_ago),
+        freeze_ratio: age,
+        overrides: row.options.iter().flatten().filter(own).cloned().collect(),
+        hint,
+        remedy: (level > Level::Ok).then(|| mend(row)).flatten(),
+        row: row.clone(),
+    }
+}

@@ -1,0 +1,132 @@
+//! Will inserts fail, or fall into a DEFAULT partition?
+
+use crate::judge::{Judgement, problem};
+use crate::page::{Figure, Level, Page, PageName, Panel, Remedy, Unit};
+use crate::source::Source;
+use crate::{remedy, words};
+use pgmon_collect::postgres::collectors::partitions;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Panels of `partitions`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Partitions")]
+pub struct Panels {
+    /// Partitioned tables, those that run out first on top.
+    pub tables: Panel<PartitionedTable>,
+}
+
+/// A partitioned table.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "PartitionedTableRow")]
+pub struct PartitionedTable {
+    /// How bad it is.
+    pub level: Level,
+    /// What is to be said of it.
+    pub hint: Option<String>,
+    /// What may be done.
+    pub remedy: Option<Remedy>,
+    /// All that was read.
+    #[serde(flatten)]
+    pub row: partitions::Parent,
+}
+
+/// The collectors behind it.
+pub const ON: &[&str] = &["partitions"];
+
+/// What is wrong with partitions.
+pub fn judge(s: &Source<'_>) -> Judgement {
+    let rows = s.list::<partitions::Parent>("partitions");
+    let next = rows.iter().filter_map(|r| r.horizon_seconds).reduce(f64::min);
+    let good = match (rows.len(), next) {
+        (0, _) => "There is no partitioned table.".to_owned(),
+        (n, Some(next)) => format!(
+            "{} partitions ahead; the first runs out in {}.",
+            words::counted(n, "partitioned table has", "partitioned tables have"),
+            words::seconds(next)
+        ),
+        (n, None) => {
+            format!(
+                "Nothing is missing from {}.",
+                words::counted(n, "partitioned table", "partitioned tables")
+            )
+        }
+    };
+    let mut found = Judgement::new(good).rests_on(s, &["partitions"]);
+    found.extend(rows.iter().filter_map(|row| {
+        let (level, hint) = look(row);
+        let hint = hint.filter(|_| level > Level::Ok)?;
+        let name = remedy::shown(&row.schema, &row.name);
+        let title = if level == Level::Crit { "Inserts fail" } else { "Partitions are missing" };
+        let id = format!("partitions:{name}");
+        let problem = problem(id, level, PageName::Partitions, title, format!("{name}: {hint}"));
+        Some(problem.about(name).remedy(mend(row)))
+    }));
+    found
+}
+
+/// How bad a partitioned table is, and why.
+fn look(row: &partitions::Parent) -> (Level, Option<String>) {
+    let default = row.default_partition.is_some();
+    let what = if default { "rows fall into the DEFAULT partition" } else { "inserts fail" };
+    if row.missing == Some(true) {
+        return match row.horizon_seconds {
+            Some(left) if left <= 0.0 => {
+                let hint = format!("the last partition ended {} ago: {what}", words::seconds(-left));
+                (if default { Level::Warn } else { Level::Crit }, Some(hint))
+            }
+            Some(left) => (Level::Warn, Some(format!("in {} {what}", words::seconds(left)))),
+            None => (Level::Warn, Some(format!("for some of the time ahead {what}"))),
+        };
+    }
+    if let Some(rows) = row.default_rows.filter(|rows| *rows > 0.0) {
+        let hint = format!("{} rows are in the DEFAULT partition", words::count(rows));
+        return (Level::Warn, Some(hint));
+    }
+    if let Some(gaps) = row.gaps.filter(|gaps| *gaps > 0) {
+        let gaps = words::counted(usize::try_from(gaps).unwrap_or(usize::MAX), "gap", "gaps");
+        return (Level::Warn, Some(format!("{gaps} between the partitions: there {what}")));
+    }
+    if row.unreadable_bounds > 0 {
+        return (Level::Unknown, Some("bounds of its partitions could not be read".to_owned()));
+    }
+    let hint = row.horizon_seconds.map(|left| format!("runs out in {}", words::seconds(left)));
+    (Level::Ok, hint)
+}
+
+fn mend(row: &partitions::Parent) -> Option<Remedy> {
+    // The bounds of others cannot be told from what is known.
+    if row.missing != Some(true) || row.strategy != "range" || row.key_columns != Some(1) {
+        return None;
+    }
+    let (from, to) = (row.newest_upper.as_deref()?, row.next_upper?);
+    Some(remedy::next_partition(&row.schema, &row.name, from, &to.0.to_string()))
+}
+
+/// The page.
+pub fn page(s: &Source<'_>) -> Page<Panels> {
+    let panels = Panels {
+        tables: s.panel("Partitioned tables", &["partitions"], "There is no partitioned table.", || {
+            let rows: &Vec<partitions::Parent> = s.rows("partitions")?;
+            let mut all: Vec<PartitionedTable> = rows
+                .iter()
+                .map(|row| {
+                    let (level, hint) = look(row);
+                    PartitionedTable { level, hint, remedy: mend(row), row: row.clone() }
+                })
+                .collect();
+            let left = |t: &PartitionedTable| t.row.horizon_seconds.unwrap_or(f64::INFINITY);
+            all.sort_by(|a, b| b.level.cmp(&a.level).then(left(a).total_cmp(&left(b))));
+            Some(all)
+        }),
+    };
+    let rows: Option<&Vec<partitions::Parent>> = s.current("partitions");
+    let least = rows.and_then(|rows| rows.iter().filter_map(|r| r.horizon_seconds).reduce(f64::min));
+    let in_default = rows.map(|rows| rows.iter().filter_map(|r| r.default_rows).sum::<f64>());
+    let figures = vec![
+        Figure::new("tables", "Partitioned tables", Unit::Count, rows.map(|rows| rows.len() as f64)),
+        Figure::new("runway", "Until the first runs out", Unit::Seconds, least),
+        Figure::new("default_rows", "Rows in DEFAULT partitions", Unit::Count, in_default),
+    ];
+    judge(s).page(s, figures, panels)
+}

@@ -1,0 +1,133 @@
+//! How much WAL is written, and is it taken care of?
+
+use crate::judge::{Judgement, level, problem};
+use crate::page::{Figure, Level, Page, PageName, Panel, Unit};
+use crate::pages::replication::Slot;
+use crate::source::Source;
+use crate::words;
+use pgmon_collect::postgres::collectors::{archiver, checkpoints, wal, wal_files};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Panels of `wal`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Wal")]
+pub struct Panels {
+    /// WAL written.
+    pub wal: Panel<wal::Row>,
+    /// Checkpoints and who writes buffers.
+    pub checkpoints: Panel<checkpoints::Row>,
+    /// The WAL directory.
+    pub files: Panel<wal_files::Row>,
+    /// The archiver.
+    pub archiver: Panel<archiver::Row>,
+    /// Slots that hold WAL back, most first.
+    pub slots: Panel<Slot>,
+}
+
+/// The collectors behind it.
+pub const ON: &[&str] = &["wal", "checkpoints", "wal_files", "archiver", "slots"];
+
+/// Segments that wait for the archiver.
+const BACKLOG_WARN: i64 = 100;
+
+/// What is wrong with the WAL.
+pub fn judge(s: &Source<'_>) -> Judgement {
+    let alerts = &s.rules.alerts;
+    let rate = s.metric("wal", "pg_wal_bytes_per_second", &[]);
+    let good = match rate {
+        Some(rate) => format!("{} of WAL are written a second.", words::bytes(rate)),
+        None => "Nothing is wrong with what can be seen of the WAL.".to_owned(),
+    };
+    let mut found = Judgement::new(good).rests_on(s, &["wal", "checkpoints"]);
+    if let Some(rate) = rate {
+        let level = level(
+            rate,
+            alerts.wal_surge_warn_bytes_per_sec as f64,
+            alerts.wal_surge_crit_bytes_per_sec as f64,
+        );
+        if level > Level::Ok {
+            let evidence = format!("{} are written a second", words::bytes(rate));
+            found.push(problem("wal_surge", level, PageName::Wal, "Much WAL is written", evidence));
+        }
+    }
+    if let Some(row) = s.list::<checkpoints::Row>("checkpoints").first() {
+        let all = row.timed + row.requested;
+        let ratio = if all > 0 { row.requested as f64 / all as f64 } else { 0.0 };
+        let level = level(ratio, alerts.checkpoint_ratio_warn, alerts.checkpoint_ratio_crit);
+        // A server that has just been set up asks for a few by itself.
+        if level > Level::Ok && row.requested >= 20 {
+            let evidence = format!(
+                "{} of {} checkpoints were asked for, mostly because max_wal_size was reached",
+                words::count(row.requested as f64),
+                words::count(all as f64)
+            );
+            let title = "Checkpoints come too often";
+            found.push(problem("checkpoints", Level::Warn, PageName::Wal, title, evidence));
+        }
+    }
+    found.extend(archiver(s));
+    found
+}
+
+/// What is wrong with the archiver.
+pub fn archiver(s: &Source<'_>) -> Option<crate::page::Problem> {
+    let row = s.list::<archiver::Row>("archiver").first().filter(|r| r.active)?;
+    let backlog = row.backlog_segments.unwrap_or(0);
+    if row.failing {
+        let failed = row.last_failed_wal.as_deref().unwrap_or("a file");
+        let since = row.last_archived_age_seconds;
+        let evidence = format!(
+            "{failed} could not be archived; the last that could was archived {}",
+            since.map_or("never".to_owned(), |s| format!("{} ago", words::seconds(s)))
+        );
+        let problem = problem("archiver", Level::Crit, PageName::Wal, "Archiving fails", evidence);
+        return Some(problem.since(since.and_then(|seconds| s.now.seconds_ago(seconds))));
+    }
+    (backlog >= BACKLOG_WARN).then(|| {
+        let evidence = format!("{backlog} WAL segments wait to be archived");
+        problem("archiver", Level::Warn, PageName::Wal, "Archiving does not keep up", evidence)
+    })
+}
+
+/// The page.
+pub fn page(s: &Source<'_>) -> Page<Panels> {
+    let since = |at: Option<pgmon_collect::postgres::decode::Time>| at.map(|at| s.now.seconds_since(at.0));
+    let wal_reset = s.rows::<Vec<wal::Row>>("wal").and_then(|r| since(r.first()?.stats_reset));
+    let checkpoint_reset = s
+        .rows::<Vec<checkpoints::Row>>("checkpoints")
+        .and_then(|r| since(r.first()?.checkpointer_stats_reset));
+    let archiver_reset = s.rows::<Vec<archiver::Row>>("archiver").and_then(|r| since(r.first()?.stats_reset));
+    let panels = Panels {
+        wal: s.plain("WAL", "wal", "None is written.").since_reset(wal_reset),
+        checkpoints: s.plain("Checkpoints", "checkpoints", "There was none.").since_reset(checkpoint_reset),
+        files: s.plain("WAL directory", "wal_files", "It is empty."),
+        archiver: s.plain("Archiver", "archiver", "There is none.").since_reset(archiver_reset),
+        slots: super::replication::slots_panel(s),
+    };
+    let gauge = |id, label, unit, collector, metric| {
+        Figure::new(id, label, unit, s.metric(collector, metric, &[])).gauge(metric, &[])
+    };
+    let alerts = &s.rules.alerts;
+    let figures = vec![
+        gauge("wal_rate", "WAL written", Unit::BytesPerSecond, "wal", "pg_wal_bytes_per_second")
+            .judged(alerts.wal_surge_warn_bytes_per_sec as f64, alerts.wal_surge_crit_bytes_per_sec as f64),
+        gauge("directory", "WAL directory", Unit::Bytes, "wal_files", "pg_wal_directory_bytes"),
+        gauge(
+            "checkpoint_age",
+            "Since the last checkpoint",
+            Unit::Seconds,
+            "checkpoints",
+            "pg_last_checkpoint_age_seconds",
+        ),
+        gauge(
+            "redo",
+            "WAL to replay after a crash",
+            Unit::Bytes,
+            "checkpoints",
+            "pg_checkpoint_redo_lag_bytes",
+        ),
+        gauge("backlog", "Segments to archive", Unit::Count, "archiver", "pg_archiver_backlog_segments"),
+    ];
+    judge(s).page(s, figures, panels)
+}

@@ -1,0 +1,171 @@
+//! SQL to copy: quoted, with its lock and its risk. pgmon never runs it.
+
+use crate::page::Remedy;
+use pgmon_collect::postgres::{quote_ident, quote_literal};
+
+fn remedy(sql: String, lock: &str, risk: &str) -> Remedy {
+    Remedy { sql, lock: lock.to_owned(), risk: risk.to_owned() }
+}
+
+/// `"schema"."name"`.
+pub fn qualified(schema: &str, name: &str) -> String {
+    format!("{}.{}", quote_ident(schema), quote_ident(name))
+}
+
+/// `schema.name` for people, on one line whatever is in it.
+pub fn shown(schema: &str, name: &str) -> String {
+    let mut out = String::new();
+    for c in format!("{schema}.{name}").chars() {
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Ends what a session is doing, or the session.
+pub fn end_session(pid: i32, idle: bool) -> Remedy {
+    if idle {
+        return remedy(
+            format!("SELECT pg_catalog.pg_terminate_backend({pid});"),
+            "none of its own; what the session holds is released",
+            "Ends the session and rolls its transaction back: the client gets an error. Look at what it is first. The process id may belong to another session by now.",
+        );
+    }
+    remedy(
+        format!(
+            "SELECT pg_catalog.pg_cancel_backend({pid});\n-- if it does not stop:\nSELECT pg_catalog.pg_terminate_backend({pid});"
+        ),
+        "none of its own; what the session holds is released",
+        "Cancels the statement, the second one ends the session; its transaction is rolled back, and the client gets an error. The process id may belong to another session by now.",
+    )
+}
+
+/// Ends a prepared transaction.
+pub fn end_prepared(gid: &str) -> Remedy {
+    remedy(
+        format!("ROLLBACK PREPARED {};", quote_literal(gid)),
+        "none of its own; what the transaction holds is released",
+        "Its changes are lost. If its coordinator still knows it, let that decide: COMMIT PREPARED instead.",
+    )
+}
+
+/// VACUUM.
+pub fn vacuum(schema: &str, name: &str) -> Remedy {
+    remedy(
+        format!("VACUUM (VERBOSE, ANALYZE) {};", qualified(schema, name)),
+        "SHARE UPDATE EXCLUSIVE on the table: reads and writes go on; DDL and other vacuums of it wait",
+        "Reads the table and its indexes: I/O while it runs. It removes nothing that the oldest transaction may still see.",
+    )
+}
+
+/// VACUUM FREEZE.
+pub fn freeze(schema: &str, name: &str) -> Remedy {
+    remedy(
+        format!("VACUUM (FREEZE, VERBOSE) {};", qualified(schema, name)),
+        "SHARE UPDATE EXCLUSIVE on the table: reads and writes go on; DDL and other vacuums of it wait",
+        "Reads the whole table and writes what it freezes: I/O and WAL. It freezes nothing that the oldest transaction may still see.",
+    )
+}
+
+/// ANALYZE.
+pub fn analyze(schema: &str, name: &str) -> Remedy {
+    remedy(
+        format!("ANALYZE (VERBOSE) {};", qualified(schema, name)),
+        "SHARE UPDATE EXCLUSIVE on the table: reads and writes go on; DDL and vacuums of it wait",
+        "Reads a sample of the table. Plans of its queries may change.",
+    )
+}
+
+/// Takes back that autovacuum is off for a table.
+pub fn enable_autovacuum(schema: &str, name: &str) -> Remedy {
+    remedy(
+        format!("ALTER TABLE {} RESET (autovacuum_enabled);", qualified(schema, name)),
+        "SHARE UPDATE EXCLUSIVE on the table: reads and writes go on",
+        "Autovacuum comes to the table soon. Somebody may have had a reason to turn it off.",
+    )
+}
+
+/// DROP INDEX. Only for an index that nothing needs.
+pub fn drop_index(schema: &str, name: &str) -> Remedy {
+    remedy(
+        format!("DROP INDEX CONCURRENTLY {};", qualified(schema, name)),
+        "SHARE UPDATE EXCLUSIVE on the table: reads and writes go on; it waits for all transactions that use the table",
+        "Queries that need the index get slow. Look at its scans on the standbys and over a full business cycle first, and keep its definition (pg_get_indexdef).",
+    )
+}
+
+/// REINDEX.
+pub fn reindex(schema: &str, name: &str) -> Remedy {
+    remedy(
+        format!("REINDEX INDEX CONCURRENTLY {};", qualified(schema, name)),
+        "SHARE UPDATE EXCLUSIVE on the table: reads and writes go on; it waits for all transactions that use the table",
+        "Builds a second copy: disk space for both, I/O and WAL. If it fails, an invalid index with the ending _ccnew stays and has to be dropped.",
+    )
+}
+
+/// What shrinks a table.
+pub fn rewrite(schema: &str, name: &str) -> Remedy {
+    let table = qualified(schema, name);
+    remedy(
+        format!(
+            "-- makes the space usable again, and gives back what is free at the end of the file:\nVACUUM (VERBOSE) {table};\n-- gives all of it back, while nobody else can use the table:\n-- VACUUM (FULL, VERBOSE) {table};"
+        ),
+        "VACUUM: SHARE UPDATE EXCLUSIVE, reads and writes go on. VACUUM FULL: ACCESS EXCLUSIVE, nothing goes on",
+        "VACUUM FULL needs room for a second copy and keeps everybody waiting until it is done; pg_repack or pg_squeeze do it without.",
+    )
+}
+
+/// Drops a slot.
+pub fn drop_slot(name: &str) -> Remedy {
+    remedy(
+        format!("SELECT pg_catalog.pg_drop_replication_slot({});", quote_literal(name)),
+        "none",
+        "Whoever uses the slot cannot go on from where it was: a standby or subscriber has to be built anew. Be sure that nobody does.",
+    )
+}
+
+/// Lets a standby replay again.
+pub fn resume_replay() -> Remedy {
+    remedy(
+        "SELECT pg_catalog.pg_wal_replay_resume();".into(),
+        "none",
+        "Somebody paused it, perhaps to look at an old state, or to wait for a reason to go on.",
+    )
+}
+
+/// The next partition.
+pub fn next_partition(schema: &str, name: &str, from: &str, to: &str) -> Remedy {
+    let suffix: String = from.chars().take(10).map(|c| if c.is_ascii_digit() { c } else { '_' }).collect();
+    remedy(
+        format!(
+            "CREATE TABLE {} PARTITION OF {}\n  FOR VALUES FROM ({}) TO ({});",
+            qualified(schema, &format!("{name}_p{suffix}")),
+            qualified(schema, name),
+            quote_literal(from),
+            quote_literal(to)
+        ),
+        "SHARE UPDATE EXCLUSIVE on the parent: reads and writes go on. With a DEFAULT partition: ACCESS EXCLUSIVE on that",
+        "A DEFAULT partition is scanned for rows that would belong here, and there must be none. Adapt the name to yours.",
+    )
+}
+
+/// Sets a setting.
+pub fn reload() -> Remedy {
+    remedy(
+        "SELECT pg_catalog.pg_reload_conf();".into(),
+        "none",
+        "All settings of the files that changed take effect. Those that need a restart do not.",
+    )
+}
+
+/// Widens the column that a sequence feeds.
+pub fn widen(schema: &str, table: &str, column: &str) -> Remedy {
+    remedy(
+        format!("ALTER TABLE {} ALTER COLUMN {} TYPE bigint;", qualified(schema, table), quote_ident(column)),
+        "ACCESS EXCLUSIVE on the table: nothing goes on until it is rewritten",
+        "Rewrites the table and its indexes. For a large one: add a bigint column, fill it in portions, then swap. Columns that refer to it need the same.",
+    )
+}

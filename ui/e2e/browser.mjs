@@ -1,0 +1,96 @@
+// Chromium as Debian ships it, with a profile of its own for each run.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+export const SIZES = [
+  { width: 1400, height: 900 },
+  { width: 390, height: 844 },
+  { width: 360, height: 740 },
+];
+
+/** All pages, by what they are called in file names. */
+export const PAGES = {
+  overview: '',
+  fleet: 'fleet',
+  activity: 'activity',
+  queries: 'queries',
+  statement: 'queries/9007199254740993',
+  autovacuum: 'autovacuum',
+  storage: 'storage',
+  partitions: 'partitions',
+  replication: 'replication',
+  wraparound: 'wraparound',
+  io: 'io',
+  settings: 'settings',
+  agent: 'agent',
+  collector: 'collectors/locks',
+};
+
+export async function open(options = {}) {
+  const profile = mkdtempSync(join(tmpdir(), 'pgmon-ui-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: FLAGS,
+    viewport: SIZES[0],
+    ...options,
+  });
+  return {
+    context,
+    async close() {
+      await context.close();
+      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+/** A page that remembers what it complained of. */
+export async function watched(context) {
+  const page = await context.newPage();
+  const complaints = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning')
+      complaints.push(`${message.type()}: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
+  return { page, complaints };
+}
+
+/** Until the page has its figures and nothing is being asked for. */
+export async function settled(page) {
+  await page.waitForLoadState('load');
+  await page.waitForFunction(
+    () => document.querySelector('#main h1') !== null && document.querySelector('[aria-busy=true]') === null,
+    undefined,
+    { timeout: 15_000 },
+  );
+  await page.waitForLoadState('networkidle');
+}
+
+export async function scheme(context, name) {
+  await context.addInitScript((value) => localStorage.setItem('pgmon.scheme', value), name);
+}
+
+/** The pages with a statement that the server has. */
+export async function pagesOf(base, query) {
+  const answer = await fetch(new URL(`api/v1/top-queries${query}`, base)).then((response) => response.json());
+  const queryid = answer.data.panels.statements.rows?.[0]?.queryid;
+  return queryid === undefined ? PAGES : { ...PAGES, statement: `queries/${queryid}` };
+}
+
+/** How much wider than the window the page is. */
+export function overflow(page) {
+  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+}

@@ -1,0 +1,72 @@
+import { keepPreviousData, type UseQueryResult, useQuery } from '@tanstack/react-query';
+import { useAddress, useEvery, useRange } from '../lib/address';
+import { useHeld } from '../lib/hold';
+import { ApiFailure, get, type Query } from './client';
+import type { Answer, Fleet, GenericPage, History, MetricRef } from './types';
+
+/** How often to ask again; `false` while paused or held. */
+export function useInterval(): number | false {
+  const every = useEvery();
+  const held = useHeld();
+  return every === 0 || held ? false : every * 1000;
+}
+
+export function useTarget(): Query {
+  const [search] = useAddress();
+  return { cluster: search.cluster, db: search.db, datname: search.datname };
+}
+
+export function useAnswer<T>(path: string, params: Query, enabled = true): UseQueryResult<Answer<T>, Error> {
+  const interval = useInterval();
+  return useQuery({
+    queryKey: [path, params],
+    queryFn: ({ signal }) => get<T>(path, params, signal),
+    refetchInterval: interval,
+    enabled,
+    // A page keeps what it shows while it asks again, but never another database's figures.
+    placeholderData: (before, query) => {
+      const last = query?.queryKey as [string, Query] | undefined;
+      const same = last?.[0] === path && last[1].cluster === params.cluster && last[1].db === params.db;
+      return same ? keepPreviousData(before) : undefined;
+    },
+  });
+}
+
+export function usePage(path: string): UseQueryResult<Answer<GenericPage>, Error> {
+  return useAnswer<GenericPage>(path, useTarget(), useChosen() === 'yes');
+}
+
+/** Whether it is clear which database is meant; asking without that is an error. */
+export function useChosen(): 'yes' | 'no' | 'waiting' {
+  const { db } = useTarget();
+  const fleet = useFleet();
+  if (db !== undefined || fleet.isError) return 'yes';
+  const targets = fleet.data?.data.targets;
+  if (targets === undefined) return 'waiting';
+  return targets.length > 1 ? 'no' : 'yes';
+}
+
+export function useFleet(sparklines = false): UseQueryResult<Answer<Fleet>, Error> {
+  return useAnswer<Fleet>('targets', sparklines ? { sparklines: 'true' } : {});
+}
+
+export const POINTS = 180;
+
+export function useHistory(ref: MetricRef | null | undefined): UseQueryResult<Answer<History>, Error> {
+  const { cluster, db } = useTarget();
+  const range = useRange();
+  const every = useEvery();
+  const held = useHeld();
+  const chosen = useChosen();
+  // A longer range moves slower.
+  const pace = Math.max(every, range.seconds / POINTS);
+  const params: Query = { ...ref?.labels, cluster, db, from: `-${range.seconds}`, points: String(POINTS) };
+  const path = `history/${encodeURIComponent(ref?.metric ?? '')}`;
+  return useQuery({
+    queryKey: [path, params],
+    queryFn: ({ signal }) => get<History>(path, params, signal),
+    enabled: ref !== null && ref !== undefined && chosen === 'yes',
+    refetchInterval: every === 0 || held ? false : pace * 1000,
+    retry: (count, error) => count < 2 && !(error instanceof ApiFailure && error.status < 500),
+  });
+}

@@ -1,0 +1,508 @@
+import { Checkbox, Popover } from '@mantine/core';
+import { IconArrowDown, IconArrowUp, IconChevronRight, IconColumns3, IconDownload } from '@tabler/icons-react';
+import {
+  type ColumnDef,
+  getCoreRowModel,
+  getFilteredRowModel,
+  getSortedRowModel,
+  type Row as TableRow,
+  useReactTable,
+} from '@tanstack/react-table';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { memo, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import type { Remedy, Row } from '../api/types';
+import { useAddress } from '../lib/address';
+import { type Column, type ColumnSpec, columnsOf, rowIds } from '../lib/columns';
+import { download, toCsv } from '../lib/export';
+import { parseSort, writeSort } from '../lib/search';
+import { isLevel, LEVEL_ORDER } from './Level';
+import { RemedyView, Sql } from './Sql';
+import { asText, isNumeric, Value } from './Value';
+
+interface Entry {
+  id: string;
+  row: Row;
+}
+
+export interface TableProps {
+  /** Tells its parameters in the address from those of others. */
+  name: string;
+  /** What it is called where it is not seen. */
+  label: string;
+  rows: readonly Row[];
+  columns: readonly ColumnSpec[];
+  /** What to sort by at first: `-total_bytes`. Without it, the order of the answer. */
+  sort?: string | undefined;
+  /** Cells that are more than a value. */
+  cells?: Record<string, (row: Row) => ReactNode> | undefined;
+  /** More about a row, above its fields. */
+  detail?: ((row: Row) => ReactNode) | undefined;
+}
+
+/** More rows than this are drawn only where they are seen. */
+const VIRTUAL_FROM = 60;
+const ROW_HEIGHT = 33;
+const DETAIL_HEIGHT = 320;
+
+function comparable(value: unknown, kind: string): unknown {
+  if (value === null || value === undefined) return undefined;
+  if (kind === 'level' && isLevel(value)) return LEVEL_ORDER[value];
+  if (typeof value === 'boolean') return value ? 1 : 0;
+  if (typeof value === 'number' || typeof value === 'string') return value;
+  return asText(value, 'list');
+}
+
+function textOf(column: Column, row: Row): string {
+  return column.text?.(row) ?? asText(row[column.key], column.kind);
+}
+
+function widthOf(column: Column, rows: readonly Row[]): number {
+  const step = Math.max(1, Math.floor(rows.length / 200));
+  let longest = 0;
+  for (let i = 0; i < rows.length; i += step) {
+    const row = rows[i];
+    if (row !== undefined) longest = Math.max(longest, column.kind === 'time' ? 27 : textOf(column, row).length);
+  }
+  if (column.kind === 'level') longest = 12;
+  if (column.kind === 'remedy') longest = 18;
+  const most = column.kind === 'sql' ? 460 : 300;
+  const perCharacter = column.kind === 'queryid' || column.kind === 'sql' ? 7.8 : 7.6;
+  return Math.round(Math.max(60, column.label.length * 7 + 32, Math.min(most, longest * perCharacter + 26)));
+}
+
+function isRemedy(value: unknown): value is Remedy {
+  return typeof value === 'object' && value !== null && 'sql' in value && 'lock' in value;
+}
+
+/** All that is known of a row. */
+function Detail({ row, columns, more }: { row: Row; columns: readonly Column[]; more?: ReactNode }) {
+  const texts = columns.filter((column) => column.kind === 'sql' && typeof row[column.key] === 'string');
+  const facts = columns.filter((column) => column.kind !== 'sql' && column.kind !== 'remedy' && column.key !== 'hint');
+  return (
+    <div className="detail-in" data-hold>
+      {more}
+      {typeof row.hint === 'string' ? <p>{row.hint}</p> : null}
+      {isRemedy(row.remedy) ? <RemedyView remedy={row.remedy} /> : null}
+      {texts.map((column) => (
+        <Sql key={column.key} sql={String(row[column.key])} />
+      ))}
+      <dl className="facts-grid">
+        {facts.map((column) => (
+          <div key={column.key}>
+            <dt title={column.help}>{column.label}</dt>
+            <dd>
+              <Value value={row[column.key]} kind={column.kind} />
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </div>
+  );
+}
+
+function Tools({
+  name,
+  label,
+  all,
+  visible,
+  shown,
+  total,
+  onColumns,
+}: {
+  name: string;
+  label: string;
+  all: readonly Column[];
+  visible: ReadonlySet<string>;
+  shown: readonly Row[];
+  total: number;
+  onColumns: (keys: string[]) => void;
+}) {
+  const [search, change] = useAddress();
+  const key = `q.${name}`;
+  const fields = all.map((column) => column.key);
+  return (
+    <div className="table-tools">
+      {total > 5 || search[key] !== undefined ? (
+        <input
+          className="filter"
+          type="search"
+          placeholder="Filter rows"
+          aria-label={`Filter rows of ${label}`}
+          value={search[key] ?? ''}
+          onChange={(event) => change({ [key]: event.currentTarget.value || undefined })}
+        />
+      ) : null}
+      <Popover position="bottom-end" withinPortal shadow="md" trapFocus>
+        <Popover.Target>
+          <button type="button" className="control small icon" aria-label="Columns" title="Columns">
+            <IconColumns3 size={15} aria-hidden />
+          </button>
+        </Popover.Target>
+        <Popover.Dropdown>
+          <div className="choices">
+            {all.map((column) => (
+              <Checkbox
+                key={column.key}
+                size="xs"
+                py={4}
+                label={column.label}
+                checked={visible.has(column.key)}
+                onChange={(event) => {
+                  const on = event.currentTarget.checked;
+                  onColumns(fields.filter((field) => (field === column.key ? on : visible.has(field))));
+                }}
+              />
+            ))}
+          </div>
+        </Popover.Dropdown>
+      </Popover>
+      <Popover position="bottom-end" withinPortal shadow="md" trapFocus>
+        <Popover.Target>
+          <button type="button" className="control small icon" aria-label="Export" title="Export">
+            <IconDownload size={15} aria-hidden />
+          </button>
+        </Popover.Target>
+        <Popover.Dropdown p={4}>
+          <div className="choices">
+            <button
+              type="button"
+              className="choice"
+              onClick={() => download(`${name}.csv`, 'text/csv', toCsv(shown, fields))}
+            >
+              {shown.length} rows as CSV
+            </button>
+            <button
+              type="button"
+              className="choice"
+              onClick={() => download(`${name}.json`, 'application/json', JSON.stringify(shown, undefined, 2))}
+            >
+              {shown.length} rows as JSON
+            </button>
+          </div>
+        </Popover.Dropdown>
+      </Popover>
+    </div>
+  );
+}
+
+/** The table, and its tools to be put into the panel's head. */
+export function useDataTable({ name, label, rows, columns, sort, cells, detail }: TableProps): {
+  tools: ReactNode;
+  table: ReactNode;
+} {
+  const [search, change] = useAddress();
+  const { shown: first, more } = useMemo(() => columnsOf(rows, columns), [rows, columns]);
+  const all = useMemo(() => [...first, ...more], [first, more]);
+  const chosen = search[`c.${name}`];
+  const visible = useMemo(
+    () => new Set(chosen === undefined ? first.map((column) => column.key) : chosen.split(',')),
+    [chosen, first],
+  );
+  const entries = useMemo<Entry[]>(() => {
+    const ids = rowIds(rows);
+    return rows.map((row, i) => ({ row, id: ids[i] ?? String(i) }));
+  }, [rows]);
+  const defs = useMemo<ColumnDef<Entry>[]>(
+    () =>
+      all.map((column) => ({
+        id: column.key,
+        accessorFn: (entry) => comparable(entry.row[column.key], column.kind),
+        sortingFn:
+          isNumeric(column.kind) || column.kind === 'level' || column.kind === 'bool' ? 'basic' : 'alphanumeric',
+        sortUndefined: 'last',
+        // Ids of more than 2^53 are texts; as such they sort by their digits.
+        sortDescFirst: isNumeric(column.kind) || column.kind === 'level',
+      })),
+    [all],
+  );
+  const sorting = parseSort(search[`s.${name}`] ?? sort);
+  const sortable = sorting !== undefined && all.some((column) => column.key === sorting.key);
+  const [sortKey, sortDesc] = sortable ? [sorting.key, sorting.desc] : [undefined, false];
+  // The same array as long as it says the same: a new one would sort anew at each drawing.
+  const sortingState = useMemo(
+    () => (sortKey === undefined ? [] : [{ id: sortKey, desc: sortDesc }]),
+    [sortKey, sortDesc],
+  );
+  const table = useReactTable({
+    data: entries,
+    columns: defs,
+    state: {
+      sorting: sortingState,
+      globalFilter: search[`q.${name}`] ?? '',
+    },
+    autoResetPageIndex: false,
+    autoResetExpanded: false,
+    getRowId: (entry) => entry.id,
+    getCoreRowModel: getCoreRowModel(),
+    getSortedRowModel: getSortedRowModel(),
+    getFilteredRowModel: getFilteredRowModel(),
+    getColumnCanGlobalFilter: () => true,
+    globalFilterFn: (row, id, wanted: string) => {
+      const column = all.find((each) => each.key === id);
+      return column !== undefined && textOf(column, row.original.row).toLowerCase().includes(wanted.toLowerCase());
+    },
+  });
+  const found = table.getRowModel().rows;
+  const seen = useMemo(() => all.filter((column) => visible.has(column.key)), [all, visible]);
+  const onSort = (key: string) => {
+    const falling = table.getColumn(key)?.columnDef.sortDescFirst ?? false;
+    const next =
+      sorting?.key !== key ? { key, desc: falling } : sorting.desc === falling ? { key, desc: !falling } : undefined;
+    change({ [`s.${name}`]: writeSort(next) ?? (sort === undefined ? undefined : '-') });
+  };
+  return {
+    tools: (
+      <Tools
+        name={name}
+        label={label}
+        all={all}
+        visible={visible}
+        shown={found.map((entry) => entry.original.row)}
+        total={rows.length}
+        onColumns={(keys) => change({ [`c.${name}`]: keys.join(',') })}
+      />
+    ),
+    table: (
+      <Grid
+        name={name}
+        label={label}
+        found={found}
+        total={rows.length}
+        columns={seen}
+        all={all}
+        sorting={sortable ? sorting : undefined}
+        onSort={onSort}
+        cells={cells}
+        detail={detail}
+      />
+    ),
+  };
+}
+
+export function DataTable(props: TableProps) {
+  return useDataTable(props).table;
+}
+
+/** A row; drawn anew only if something of it is new, not at each step of scrolling. */
+const BodyRow = memo(function BodyRow({
+  id,
+  row,
+  columns,
+  cells,
+  open,
+  onToggle,
+}: {
+  id: string;
+  row: Row;
+  columns: readonly Column[];
+  cells: TableProps['cells'];
+  open: boolean;
+  onToggle: (id: string, open: boolean) => void;
+}) {
+  return (
+    <tr className="row">
+      {columns.map((column, place) => {
+        const text = textOf(column, row);
+        const inside = cells?.[column.key]?.(row) ?? column.text?.(row) ?? (
+          <Value value={row[column.key]} kind={column.kind} />
+        );
+        const kind = isNumeric(column.kind) ? 'num' : '';
+        return place === 0 ? (
+          <th key={column.key} scope="row" className={`first ${kind}`} title={text.slice(0, 500)}>
+            <span className="first-in">
+              <button
+                type="button"
+                className="expander"
+                aria-expanded={open}
+                aria-label={`Details of ${text.slice(0, 80)}`}
+                onClick={() => onToggle(id, open)}
+              >
+                <IconChevronRight size={14} aria-hidden />
+              </button>
+              <span>{inside}</span>
+            </span>
+          </th>
+        ) : (
+          <td key={column.key} className={kind} title={column.kind === 'level' ? undefined : text.slice(0, 500)}>
+            {inside}
+          </td>
+        );
+      })}
+    </tr>
+  );
+});
+
+function Grid({
+  name,
+  label,
+  found,
+  total,
+  columns,
+  all,
+  sorting,
+  onSort,
+  cells,
+  detail,
+}: {
+  name: string;
+  label: string;
+  found: TableRow<Entry>[];
+  total: number;
+  columns: readonly Column[];
+  all: readonly Column[];
+  sorting: { key: string; desc: boolean } | undefined;
+  onSort: (key: string) => void;
+  cells: TableProps['cells'];
+  detail: TableProps['detail'];
+}) {
+  const [search, change] = useAddress();
+  const scroller = useRef<HTMLDivElement>(null);
+  const [width, setWidth] = useState(0);
+  const openId = search.open?.startsWith(`${name}:`) === true ? search.open.slice(name.length + 1) : undefined;
+  const items = useMemo(
+    () =>
+      found.flatMap((row) =>
+        row.id === openId
+          ? [
+              { row, detail: false },
+              { row, detail: true },
+            ]
+          : [{ row, detail: false }],
+      ),
+    [found, openId],
+  );
+  const virtual = items.length > VIRTUAL_FROM;
+  // The same functions as long as the rows are the same: new ones would make it measure anew at each drawing.
+  const sizeOf = useCallback((i: number) => (items[i]?.detail === true ? DETAIL_HEIGHT : ROW_HEIGHT), [items]);
+  const keyOf = useCallback((i: number) => `${items[i]?.row.id} ${items[i]?.detail}`, [items]);
+  const scrolled = useCallback(() => scroller.current, []);
+  const virtualizer = useVirtualizer({
+    count: items.length,
+    enabled: virtual,
+    getScrollElement: scrolled,
+    estimateSize: sizeOf,
+    getItemKey: keyOf,
+    overscan: 12,
+  });
+  useEffect(() => {
+    const element = scroller.current;
+    if (element === null) return;
+    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  const onToggle = useCallback(
+    (id: string, open: boolean) => change({ open: open ? undefined : `${name}:${id}` }),
+    [change, name],
+  );
+  const widths = useMemo(
+    () =>
+      columns.map(
+        (column) =>
+          widthOf(
+            column,
+            found.slice(0, 400).map((row) => row.original.row),
+          ) +
+          (column === columns[0] ? 24 : 0) +
+          (column.drawn === true ? 66 : 0),
+      ),
+    [columns, found],
+  );
+  const least = widths.reduce((sum, each) => sum + each, 0);
+  // What is left over goes to one column, that of the longest texts, so that figures stay beside their names.
+  const grow = Math.max(
+    0,
+    columns.reduce(
+      (best, column, i) =>
+        !isNumeric(column.kind) && column.kind !== 'level' && (widths[i] ?? 0) > (best < 0 ? 0 : (widths[best] ?? 0))
+          ? i
+          : best,
+      -1,
+    ),
+  );
+  const drawn = virtual ? virtualizer.getVirtualItems().map((item) => item.index) : items.map((_, i) => i);
+  const before = virtual ? (virtualizer.getVirtualItems()[0]?.start ?? 0) : 0;
+  const after = virtual ? virtualizer.getTotalSize() - (virtualizer.getVirtualItems().at(-1)?.end ?? 0) : 0;
+  if (total > 0 && found.length === 0) return <p className="empty">No row has that text.</p>;
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls
+    <section className="scroller" ref={scroller} data-hold tabIndex={0} aria-label={`Rows of ${label}`}>
+      <table
+        className="grid"
+        aria-rowcount={found.length + 1}
+        ref={(element) => {
+          // Set through the DOM: the CSP has no style attributes.
+          element?.style.setProperty('min-width', `${least}px`);
+          element?.style.setProperty('--seen', width === 0 ? '100%' : `${width}px`);
+        }}
+      >
+        <colgroup>
+          {columns.map((column, i) => (
+            <col key={column.key} width={i === grow ? undefined : widths[i]} />
+          ))}
+        </colgroup>
+        <thead>
+          <tr>
+            {columns.map((column, i) => {
+              const sorted = sorting?.key === column.key ? sorting : undefined;
+              return (
+                <th
+                  key={column.key}
+                  scope="col"
+                  className={`${isNumeric(column.kind) ? 'num' : ''}${i === 0 ? ' first' : ''}`}
+                  aria-sort={sorted === undefined ? undefined : sorted.desc ? 'descending' : 'ascending'}
+                >
+                  <button type="button" className="sorter" title={column.help} onClick={() => onSort(column.key)}>
+                    <span>{column.label}</span>
+                    {sorted === undefined ? null : sorted.desc ? (
+                      <IconArrowDown size={13} aria-hidden />
+                    ) : (
+                      <IconArrowUp size={13} aria-hidden />
+                    )}
+                  </button>
+                </th>
+              );
+            })}
+          </tr>
+        </thead>
+        <tbody>
+          {before > 0 ? (
+            <tr className="spacer">
+              <td colSpan={columns.length} height={before} />
+            </tr>
+          ) : null}
+          {drawn.map((i) => {
+            const item = items[i];
+            if (item === undefined) return null;
+            const { row, id } = item.row.original;
+            if (item.detail) {
+              return (
+                <tr key={`${id} detail`} data-index={i} ref={virtual ? virtualizer.measureElement : undefined}>
+                  <td className="detail" colSpan={columns.length}>
+                    <Detail row={row} columns={all} more={detail?.(row)} />
+                  </td>
+                </tr>
+              );
+            }
+            return (
+              <BodyRow
+                key={id}
+                id={id}
+                row={row}
+                columns={columns}
+                cells={cells}
+                open={id === openId}
+                onToggle={onToggle}
+              />
+            );
+          })}
+          {after > 0 ? (
+            <tr className="spacer">
+              <td colSpan={columns.length} height={after} />
+            </tr>
+          ) : null}
+        </tbody>
+      </table>
+    </section>
+  );
+}

@@ -1,0 +1,376 @@
+import { Link } from '@tanstack/react-router';
+import { type ReactNode, Suspense, useMemo } from 'react';
+import { ApiFailure } from '../api/client';
+import { useChosen, useFleet, usePage } from '../api/queries';
+import type { Answer, Executed, Figure, GenericPage, Panel, Row, TargetRef, Verdict } from '../api/types';
+import { useAddress } from '../lib/address';
+import type { ColumnSpec } from '../lib/columns';
+import { columnsOf } from '../lib/columns';
+import { formatAge, rateOf } from '../lib/format';
+import { forTarget } from '../lib/search';
+import { HistoryChart } from './Chart';
+import { useDataTable } from './DataTable';
+import { Figures } from './Figures';
+import { LEVEL_ORDER, LEVEL_WORDS, LevelIcon, LevelTag, worst } from './Level';
+import { pageOf } from './nav';
+import { Failure, NoRows, PanelFrame } from './Panel';
+import { Problems } from './Problems';
+import { Value } from './Value';
+
+/** How a page shows one of the API's panels. */
+export interface PanelView {
+  /** `page.panel` of the API. */
+  name: string;
+  columns?: readonly ColumnSpec[];
+  sort?: string;
+  half?: boolean;
+  /** Two others stand beside it. */
+  tall?: boolean;
+  /** One row, written as a list of facts. */
+  facts?: boolean;
+  /** What draws the rows in place of a table. */
+  draw?: (panel: Panel, page: GenericPage) => ReactNode;
+  cells?: Record<string, (row: Row) => ReactNode>;
+  detail?: (row: Row) => ReactNode;
+  /** Not worth a panel while it has no rows. */
+  optional?: boolean;
+}
+
+export interface PageView {
+  to: string;
+  title: string;
+  question: string;
+  /** The API's pages that it is made of. */
+  sources: readonly string[];
+  panels: readonly PanelView[];
+  /** Figures whose charts are open at first; without it the first two that have a past. */
+  charts?: readonly string[];
+}
+
+export interface Loaded {
+  source: string;
+  answer: Answer<GenericPage>;
+  receivedAt: number;
+}
+
+export function VerdictBanner({ verdicts }: { verdicts: readonly Verdict[] }) {
+  const level = worst(verdicts.map((verdict) => verdict.level));
+  const sorted = [...verdicts].sort((a, b) => LEVEL_ORDER[b.level] - LEVEL_ORDER[a.level]);
+  // Of several, those that are worse than ok; if none is, what the first says.
+  const said = sorted.filter(
+    (verdict, i) =>
+      i === 0 || (verdict.level !== 'ok' && sorted.findIndex((other) => other.sentence === verdict.sentence) === i),
+  );
+  return (
+    <div className={`verdict verdict-${level}`} role="status">
+      <LevelIcon level={level} size={22} />
+      <div>
+        {said.map((verdict, i) => (
+          <p key={verdict.sentence} className={i === 0 ? 'verdict-text' : 'verdict-more'}>
+            {i === 0 ? <strong className={`level-${level}`}>{LEVEL_WORDS[level]}: </strong> : null}
+            {verdict.sentence}
+          </p>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+export function PageHead({ title, question, children }: { title: string; question: string; children?: ReactNode }) {
+  return (
+    <header className="page-head">
+      <h1>{title}</h1>
+      <p>{question}</p>
+      {children}
+    </header>
+  );
+}
+
+function TargetFacts({ target }: { target: TargetRef }) {
+  const [search, change] = useAddress();
+  return (
+    <div className="facts">
+      {target.datnames.length > 1 ? (
+        <label>
+          Database{' '}
+          <select
+            className="filter"
+            value={search.datname ?? target.datname ?? ''}
+            onChange={(event) => change({ datname: event.currentTarget.value || undefined })}
+          >
+            {target.datnames.map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        </label>
+      ) : target.datname === null ? null : (
+        <span>database {target.datname}</span>
+      )}
+      {target.version === null ? null : <span>PostgreSQL {target.version}</span>}
+      {target.role === 'unknown' ? null : <span>{target.role}</span>}
+      <span>
+        {target.up} for {formatAge(Math.max(0, (Date.now() - Date.parse(target.since)) / 1000))}
+      </span>
+    </div>
+  );
+}
+
+function Skeleton({ view }: { view: PageView }) {
+  return (
+    <div aria-busy="true" className="main-wait">
+      <span className="visually-hidden" role="status">
+        Loading {view.title}
+      </span>
+      <div className="skeleton wait-verdict" />
+      <div className="figures" data-n={8}>
+        {Array.from({ length: 8 }, (_, i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: they are all the same
+          <div key={i} className="figure skeleton" />
+        ))}
+      </div>
+      {view.panels.slice(0, 3).map((panel) => (
+        <div key={panel.name} className="skeleton wait-panel" />
+      ))}
+    </div>
+  );
+}
+
+/** Which database? For who came without saying. */
+export function ChooseTarget() {
+  const fleet = useFleet();
+  const [search] = useAddress();
+  const targets = fleet.data?.data.targets ?? [];
+  return (
+    <section className="panel" aria-labelledby="choose-head">
+      <div className="panel-head">
+        <h2 id="choose-head">Which database?</h2>
+        <span className="muted">pgmon watches {targets.length}, worst first</span>
+      </div>
+      <ul className="choices panel-body">
+        {targets.map(({ cluster, db, level, sentence }) => (
+          <li key={`${cluster}/${db}`}>
+            <Link className="choice" to="." search={forTarget(search, cluster, db)}>
+              <LevelTag level={level} bare />
+              {cluster} / {db}
+              <span className="push">{sentence}</span>
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+export function ErrorView({ error, title }: { error: Error; title: string }) {
+  if (error instanceof ApiFailure) {
+    if (error.status === 400 && error.databases.length > 0) return <ChooseTarget />;
+    if (error.status === 401) {
+      const next = `${location.pathname}${location.search}`;
+      return (
+        <Failure title="Log in" hint="pgmon asks who you are.">
+          <a href={`./login?next=${encodeURIComponent(next)}`}>To the login form</a>
+        </Failure>
+      );
+    }
+    return <Failure title={error.message} hint={error.hint} />;
+  }
+  return (
+    <Failure
+      title={`${title} could not be loaded`}
+      hint={`pgmon does not answer (${error.message}). What is shown returns with it; this page tries again by itself.`}
+    />
+  );
+}
+
+export function Facts({ rows, columns }: { rows: readonly Row[]; columns: readonly ColumnSpec[] }) {
+  const { shown, more } = useMemo(() => columnsOf(rows, columns), [rows, columns]);
+  return (
+    <div className="panel-pad">
+      {rows.map((row, i) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: rows of facts have no names
+        <dl key={i} className="facts-grid">
+          {[...shown, ...more].map((column) => (
+            <div key={column.key}>
+              <dt title={column.help}>{column.label}</dt>
+              <dd>
+                <Value value={row[column.key]} kind={column.kind} />
+              </dd>
+            </div>
+          ))}
+        </dl>
+      ))}
+    </div>
+  );
+}
+
+/** Of a page that is made of several of the API's: whose figure or panel it is, where its own name does not say. */
+const PREFIXES: Record<string, string> = { indexes: 'Indexes', bloat: 'Bloat' };
+
+function prefixed(source: string, text: string): string {
+  const prefix = PREFIXES[source];
+  return prefix === undefined || text.toLowerCase().startsWith(prefix.toLowerCase())
+    ? text
+    : `${prefix}: ${text.charAt(0).toLowerCase()}${text.slice(1)}`;
+}
+
+const NO_COLUMNS: readonly ColumnSpec[] = [];
+const NO_ROWS: readonly Row[] = [];
+
+function TablePanel({ view, panel, frame }: { view: PanelView; panel: Panel; frame: Omit<FrameProps, 'panel'> }) {
+  const rows = panel.rows ?? NO_ROWS;
+  const { tools, table } = useDataTable({
+    name: frame.id,
+    label: panel.title,
+    rows,
+    columns: view.columns ?? NO_COLUMNS,
+    sort: view.sort,
+    cells: view.cells,
+    detail: view.detail,
+  });
+  return (
+    <PanelFrame {...frame} panel={panel} tools={rows.length > 0 ? tools : undefined}>
+      {rows.length > 0 ? table : <NoRows panel={panel} />}
+    </PanelFrame>
+  );
+}
+
+interface FrameProps {
+  id: string;
+  panel: Panel;
+  executed: readonly Executed[];
+  receivedAt: number;
+  size: '' | 'half' | 'half tall';
+}
+
+function PanelOf({ view, loaded }: { view: PanelView; loaded: Loaded }) {
+  const name = view.name.slice(view.name.indexOf('.') + 1);
+  const found = loaded.answer.data.panels[name];
+  if (found === undefined) return null;
+  const panel = { ...found, title: prefixed(loaded.source, found.title) };
+  const rows = panel.rows ?? NO_ROWS;
+  if (view.optional === true && rows.length === 0 && panel.state === 'ok') return null;
+  const frame = {
+    id: view.name.replace(/^statements\/[^.]*/, 'statement').replaceAll(/[._]/g, '-'),
+    executed: loaded.answer.executed,
+    receivedAt: loaded.receivedAt,
+    size: view.half !== true ? ('' as const) : view.tall === true ? ('half tall' as const) : ('half' as const),
+  };
+  if (view.draw === undefined && view.facts !== true) return <TablePanel view={view} panel={panel} frame={frame} />;
+  return (
+    <PanelFrame {...frame} panel={panel}>
+      {rows.length === 0 ? (
+        <NoRows panel={panel} />
+      ) : view.draw === undefined ? (
+        <Facts rows={rows} columns={view.columns ?? NO_COLUMNS} />
+      ) : (
+        <Suspense>{view.draw(panel, loaded.answer.data)}</Suspense>
+      )}
+    </PanelFrame>
+  );
+}
+
+/** The charts of the figures that are chosen. */
+export function Charts({ figures, shown }: { figures: readonly Figure[]; shown: ReadonlySet<string> }) {
+  const drawn = figures.filter((figure) => figure.history !== null && shown.has(figure.id));
+  if (drawn.length === 0) return null;
+  return (
+    <div className="charts">
+      {drawn.map((figure) =>
+        figure.history === null ? null : (
+          <HistoryChart
+            key={figure.id}
+            title={figure.label}
+            metric={figure.history}
+            unit={figure.history.counter ? rateOf(figure.unit) : figure.unit}
+            thresholds={figure.thresholds}
+          />
+        ),
+      )}
+    </div>
+  );
+}
+
+export function useCharts(figures: readonly Figure[], preset: readonly string[] | undefined) {
+  const [search, change] = useAddress();
+  const withPast = figures.filter((figure) => figure.history !== null).map((figure) => figure.id);
+  const first = preset === undefined ? withPast.slice(0, 2) : withPast.filter((id) => preset.includes(id));
+  const shown = new Set(search.charts === undefined ? first : search.charts.split(','));
+  const toggle = (id: string) => {
+    const next = withPast.filter((each) => (each === id ? !shown.has(id) : shown.has(each)));
+    change({ charts: next.length === 0 ? 'none' : next.join(',') });
+  };
+  return { shown, toggle };
+}
+
+function useLoaded(sources: readonly string[]) {
+  // A page has at most three sources, always the same ones: the hooks are called in one order.
+  const first = usePage(sources[0] ?? '');
+  const second = usePage(sources[1] ?? sources[0] ?? '');
+  const third = usePage(sources[2] ?? sources[0] ?? '');
+  return [first, second, third].slice(0, sources.length).map((query, i) => ({ source: sources[i] ?? '', query }));
+}
+
+/** A page: a verdict, figures, problems, then the evidence. */
+export function Page({ view, above }: { view: PageView; above?: (loaded: readonly Loaded[]) => ReactNode }) {
+  const queries = useLoaded(view.sources);
+  const chosen = useChosen();
+  const loaded: Loaded[] = queries.flatMap(({ source, query }) =>
+    query.data === undefined ? [] : [{ source, answer: query.data, receivedAt: query.dataUpdatedAt }],
+  );
+  const failed = queries.find(({ query }) => query.isError);
+  const figures = loaded
+    .flatMap(({ source, answer }) =>
+      answer.data.figures.map((figure) => ({ ...figure, label: prefixed(source, figure.label) })),
+    )
+    .filter((each, i, all) => all.findIndex((other) => other.id === each.id) === i);
+  const charts = useCharts(figures, view.charts);
+  const first = loaded[0];
+  const waiting = first === undefined || (loaded.length < queries.length && failed === undefined);
+  const problems = loaded
+    .flatMap(({ answer }) => answer.data.problems)
+    .filter((each, i, all) => all.findIndex((other) => other.id === each.id) === i)
+    .sort((a, b) => LEVEL_ORDER[b.level] - LEVEL_ORDER[a.level]);
+  const named = new Set(view.panels.map((panel) => panel.name));
+  // Panels that this page does not know yet are shown all the same.
+  const others = loaded.flatMap(({ source, answer }) =>
+    Object.keys(answer.data.panels)
+      .map((name) => `${source}.${name}`)
+      .filter((name) => !named.has(name)),
+  );
+  return (
+    <>
+      <PageHead title={view.title} question={view.question}>
+        {first === undefined ? null : <TargetFacts target={first.answer.data.target} />}
+      </PageHead>
+      {failed?.query.error ? <ErrorView error={failed.query.error} title={view.title} /> : null}
+      {chosen === 'no' ? (
+        <ChooseTarget />
+      ) : waiting ? (
+        failed === undefined ? (
+          <Skeleton view={view} />
+        ) : null
+      ) : (
+        <>
+          <VerdictBanner verdicts={loaded.map(({ answer }) => answer.data.verdict)} />
+          {figures.length === 0 ? null : <Figures figures={figures} shown={charts.shown} onToggle={charts.toggle} />}
+          {problems.length === 0 ? null : <Problems problems={problems} asOf={first.answer.as_of} here={view.to} />}
+          {above?.(loaded)}
+          <Charts figures={figures} shown={charts.shown} />
+          <div className="panels">
+            {[...view.panels, ...others.map((name): PanelView => ({ name }))].map((panel) => {
+              const from = loaded.find(({ source }) => panel.name.startsWith(`${source}.`));
+              return from === undefined ? null : <PanelOf key={panel.name} view={panel} loaded={from} />;
+            })}
+          </div>
+        </>
+      )}
+    </>
+  );
+}
+
+/** The frame of a page that is in the navigation. */
+export function viewOf(source: string, rest: Pick<PageView, 'panels' | 'charts'>): PageView {
+  const item = pageOf(source);
+  if (item === undefined) throw new Error(`no page shows ${source}`);
+  return { to: item.to, title: item.label, question: item.question, sources: item.pages, ...rest };
+}

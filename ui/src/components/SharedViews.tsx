@@ -1,0 +1,82 @@
+/** Panels that more than one page shows. */
+
+import type { Row, Schemas } from '../api/types';
+import { columns, qualified } from '../lib/columns';
+import { formatRatio } from '../lib/format';
+import { Bar } from './Value';
+
+function share(done: unknown, total: unknown): number | undefined {
+  return typeof done === 'number' && typeof total === 'number' && total > 0 ? Math.min(1, done / total) : undefined;
+}
+
+export const PROGRESS = {
+  columns: columns<Schemas['ProgressRow']>(
+    { key: 'relation', label: 'Relation', text: qualified },
+    'command',
+    'phase',
+    { key: 'done', drawn: true, label: 'Progress' },
+    'unit',
+    { key: 'running_seconds', label: 'Running for' },
+    'blocked',
+    'automatic',
+    'datname',
+    'pid',
+  ),
+  cells: {
+    done: (row: Row) => {
+      const part = share(row.done, row.total);
+      return part === undefined ? undefined : (
+        <>
+          <Bar share={part} />
+          {formatRatio(part)}
+        </>
+      );
+    },
+  },
+};
+
+export const XMIN_HOLDERS = columns<Schemas['XminHorizonRow']>(
+  'holder',
+  'name',
+  { key: 'xid_age', label: 'Holds back (transactions)' },
+  { key: 'seconds', label: 'For' },
+  'state',
+  'database',
+  'pid',
+);
+
+export const STATEMENTS = columns<Schemas['StatementRow']>(
+  { key: 'text', label: 'Statement' },
+  { key: 'time_share', drawn: true, label: 'Load', help: 'Share of the execution time of the last interval' },
+  { key: 'calls_per_second', label: 'Calls' },
+  { key: 'mean_ms', label: 'Mean' },
+  { key: 'p95_ms', label: 'p95' },
+  {
+    key: 'mean_change_ratio',
+    label: 'Mean vs before',
+    help: 'The mean of the last interval in relation to that since the reset',
+  },
+  { key: 'rows_per_call', label: 'Rows/call' },
+  { key: 'hit_ratio', label: 'Cache hits' },
+  { key: 'read_bytes', label: 'Read' },
+  { key: 'temp_written_bytes', label: 'Temp' },
+  { key: 'wal_bytes', label: 'WAL' },
+  { key: 'queryid', label: 'Query ID' },
+);
+
+export const STATEMENT_CELLS = {
+  text: (row: Row) => (row.text === null ? <span className="muted">text not known</span> : undefined),
+  time_share: (row: Row) =>
+    typeof row.time_share === 'number' ? (
+      <>
+        <Bar share={row.time_share} />
+        {formatRatio(row.time_share)}
+      </>
+    ) : undefined,
+  mean_change_ratio: (row: Row) => {
+    const ratio = row.mean_change_ratio;
+    if (typeof ratio !== 'number') return undefined;
+    const text = `×${ratio >= 10 ? Math.round(ratio) : ratio.toFixed(2)}`;
+    return ratio >= 2 ? <span className="level level-warn">{text} slower</span> : text;
+  },
+};

@@ -1,0 +1,134 @@
+import { type Kind, kindOf, labelOf } from './format';
+
+type Row = Record<string, unknown>;
+
+export interface Column {
+  key: string;
+  label: string;
+  kind: Kind;
+  /** What it means, for those who hover. */
+  help?: string | undefined;
+  /** The text where it is more than the value. */
+  text?: ((row: Row) => string | undefined) | undefined;
+  /** Whether its cells draw something beside the figure. */
+  drawn?: boolean | undefined;
+}
+
+interface Given {
+  key: string;
+  label?: string;
+  kind?: Kind;
+  help?: string;
+  text?: (row: Row) => string | undefined;
+  drawn?: boolean;
+}
+
+/** What a page says of a column; the rest follows from its name. */
+export type ColumnSpec = string | Given;
+
+/** Holds a page's columns to the fields of the API's rows. */
+export function columns<R>(
+  ...specs: readonly ((keyof R & string) | (Given & { key: keyof R & string }))[]
+): readonly ColumnSpec[] {
+  return specs;
+}
+
+/** A relation with its schema, from whichever fields have them. */
+export function qualified(row: Row): string | undefined {
+  const schema = row.schema ?? row.schema_name;
+  const name = row.relation ?? (row.kind === undefined ? row.table_name : undefined) ?? row.name;
+  if (typeof name !== 'string') return undefined;
+  return typeof schema === 'string' ? `${schema}.${name}` : name;
+}
+
+function sampleOf(rows: readonly Row[], key: string): unknown {
+  for (const row of rows) {
+    const value = row[key];
+    if (value !== null && value !== undefined) return value;
+  }
+  return undefined;
+}
+
+function complete(spec: ColumnSpec, rows: readonly Row[]): Column {
+  const given: Given = typeof spec === 'string' ? { key: spec } : spec;
+  return {
+    key: given.key,
+    label: given.label ?? labelOf(given.key),
+    kind: given.kind ?? kindOf(given.key, sampleOf(rows, given.key)),
+    help: given.help,
+    text: given.text,
+    drawn: given.drawn,
+  };
+}
+
+/** The columns that a page wants to see at first, then all others that the rows have. */
+export function columnsOf(rows: readonly Row[], wanted: readonly ColumnSpec[]): { shown: Column[]; more: Column[] } {
+  const keys = new Set(rows.slice(0, 50).flatMap((row) => Object.keys(row)));
+  const named = new Set(wanted.map((spec) => (typeof spec === 'string' ? spec : spec.key)));
+  const rest = [...keys].filter((key) => !named.has(key));
+  if (wanted.length === 0) {
+    // Nobody knows these rows: the first that say something, level first.
+    const all = rest.map((key) => complete(key, rows));
+    const useful = all.filter((column) => column.kind !== 'remedy' && column.key !== 'oid');
+    const shown = [...useful.filter((c) => c.kind === 'level'), ...useful.filter((c) => c.kind !== 'level')].slice(
+      0,
+      10,
+    );
+    return { shown, more: all.filter((column) => !shown.includes(column)) };
+  }
+  const shown = wanted
+    .filter((spec) => rows.length === 0 || keys.has(typeof spec === 'string' ? spec : spec.key))
+    .map((spec) => complete(spec, rows));
+  return { shown, more: rest.map((key) => complete(key, rows)) };
+}
+
+const NAMES = [
+  'id',
+  'queryid',
+  'index',
+  'relation',
+  'sequence',
+  'slot_name',
+  'replica',
+  'subscription',
+  'schema',
+  'schema_name',
+  'table_name',
+  'name',
+  'datname',
+  'pid',
+  'gid',
+  'collector',
+  'loop',
+  'needs',
+  'right',
+  'holder',
+  'page',
+  'probe',
+  'backend_type',
+  'object',
+  'context',
+  'mode',
+  'state',
+  'wait_event_type',
+  'wait_event',
+  'command',
+  'kind',
+  'text',
+  'own',
+  'in_database',
+];
+
+/** A name for each row that stays the same in the next answer. */
+export function rowIds(rows: readonly Row[]): string[] {
+  const seen = new Map<string, number>();
+  return rows.map((row) => {
+    const own = NAMES.map((name) => row[name])
+      .filter((value) => value !== null && value !== undefined)
+      .join('/');
+    const id = own === '' ? 'row' : own.slice(0, 200);
+    const before = seen.get(id) ?? 0;
+    seen.set(id, before + 1);
+    return before === 0 ? id : `${id}#${before + 1}`;
+  });
+}

@@ -1,0 +1,42 @@
+import { createTheme, localStorageColorSchemeManager, MantineProvider } from '@mantine/core';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { RouterProvider } from '@tanstack/react-router';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { ApiFailure } from './api/client';
+import './mantine.css';
+import './styles.css';
+import { router } from './router';
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 2_000,
+      refetchOnWindowFocus: true,
+      retry: (count, error) => count < 2 && !(error instanceof ApiFailure && error.status < 500),
+    },
+  },
+});
+
+const theme = createTheme({ primaryColor: 'blue', cursorType: 'pointer', respectReducedMotion: true });
+const schemes = localStorageColorSchemeManager({ key: 'pgmon.scheme' });
+const root = document.getElementById('root');
+
+if (root !== null) {
+  createRoot(root).render(
+    <StrictMode>
+      {/* No style elements at run time: the CSP is `style-src 'self'`. What they would hold is in mantine.css. */}
+      <MantineProvider
+        theme={theme}
+        defaultColorScheme="auto"
+        colorSchemeManager={schemes}
+        withCssVariables={false}
+        withGlobalClasses={false}
+      >
+        <QueryClientProvider client={client}>
+          <RouterProvider router={router} />
+        </QueryClientProvider>
+      </MantineProvider>
+    </StrictMode>,
+  );
+}

@@ -1,0 +1,166 @@
+import { Link } from '@tanstack/react-router';
+import { useMemo } from 'react';
+import { useFleet } from '../api/queries';
+import type { Level, Row, Schemas, Target } from '../api/types';
+import { useDataTable } from '../components/DataTable';
+import { LEVEL_WORDS, LevelIcon } from '../components/Level';
+import { ErrorView, PageHead, VerdictBanner } from '../components/Page';
+import { Age, Failure } from '../components/Panel';
+import { Sparkline } from '../components/Sparkline';
+import { Bar } from '../components/Value';
+import { useAddress } from '../lib/address';
+import { columns } from '../lib/columns';
+import { formatCount, formatRatio } from '../lib/format';
+import { forTarget } from '../lib/search';
+
+const LEVELS: readonly Level[] = ['crit', 'warn', 'unknown', 'ok'];
+
+const COLUMNS = columns<Schemas['Target']>(
+  { key: 'db', label: 'Database', text: (row) => `${String(row.cluster)} / ${String(row.db)}` },
+  'level',
+  { key: 'sentence', label: 'What first' },
+  { key: 'transactions_per_second', drawn: true, label: 'TPS' },
+  { key: 'connections_ratio', drawn: true, label: 'Connections' },
+  { key: 'longest_transaction_seconds', label: 'Oldest transaction' },
+  { key: 'blocked_sessions', label: 'Blocked' },
+  { key: 'replication_lag_seconds', label: 'Lag' },
+  { key: 'wraparound_ratio', label: 'XIDs used' },
+  { key: 'cache_hit_ratio', label: 'Cache hits' },
+  { key: 'size_bytes', label: 'Size' },
+  'role',
+  'version',
+);
+
+function Name({ row }: { row: Row }) {
+  const [search] = useAddress();
+  return (
+    <Link to="/" search={forTarget(search, String(row.cluster), String(row.db))}>
+      {String(row.cluster)} / {String(row.db)}
+    </Link>
+  );
+}
+
+function FleetMap({ targets }: { targets: readonly Target[] }) {
+  const [search] = useAddress();
+  if (targets.length < 12) return null;
+  return (
+    <section className="panel" aria-label="Map">
+      <div className="minimap">
+        {targets.map((target) => (
+          <Link
+            key={`${target.cluster}/${target.db}`}
+            to="/"
+            preload={false}
+            search={forTarget(search, target.cluster, target.db)}
+            className={`level-${target.level}`}
+            title={`${target.cluster} / ${target.db}: ${LEVEL_WORDS[target.level]}. ${target.sentence}`}
+            aria-label={`${target.cluster} / ${target.db}: ${LEVEL_WORDS[target.level]}`}
+          />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+const CELLS = {
+  db: (row: Row) => <Name row={row} />,
+  transactions_per_second: (row: Row) =>
+    typeof row.transactions_per_second === 'number' ? (
+      <span className="with-spark">
+        {Array.isArray(row.transactions_history) ? (
+          <Sparkline values={row.transactions_history as (number | null)[]} />
+        ) : null}
+        {formatCount(row.transactions_per_second)}
+      </span>
+    ) : undefined,
+  connections_ratio: (row: Row) =>
+    typeof row.connections_ratio === 'number' ? (
+      <>
+        <Bar share={row.connections_ratio} tone={row.connections_ratio > 0.8 ? 'var(--warn)' : 'var(--s1)'} />
+        {formatRatio(row.connections_ratio)}
+      </>
+    ) : undefined,
+};
+
+export default function FleetPage() {
+  const fleet = useFleet(true);
+  const [search, change] = useAddress();
+  const data = fleet.data?.data;
+  const level = LEVELS.find((each) => each === search.level);
+  const rows = useMemo<Row[]>(
+    () =>
+      (data?.targets ?? [])
+        .filter((target) => level === undefined || target.level === level)
+        .map((target) => ({ ...target, id: `${target.cluster}/${target.db}` })),
+    [data, level],
+  );
+  const { tools, table } = useDataTable({ name: 'fleet', label: 'databases', rows, columns: COLUMNS, cells: CELLS });
+  return (
+    <>
+      <PageHead title="Fleet" question="Which of them needs me?" />
+      {fleet.isError ? <ErrorView error={fleet.error} title="Fleet" /> : null}
+      {data === undefined ? (
+        fleet.isError ? null : (
+          <div aria-busy="true" className="skeleton wait-panel" />
+        )
+      ) : (
+        <>
+          <VerdictBanner verdicts={[data.verdict]} />
+          {data.configuration_failure === null ? null : (
+            <Failure title="A newer configuration is not in force" hint={data.configuration_failure} />
+          )}
+          <fieldset className="band">
+            <legend className="visually-hidden">Show only those that are</legend>
+            {LEVELS.map((each) => (
+              <button
+                key={each}
+                type="button"
+                aria-pressed={level === each}
+                onClick={() => change({ level: level === each ? undefined : each })}
+              >
+                <span className={`level level-${each}`}>
+                  <LevelIcon level={each} />
+                  {LEVEL_WORDS[each]}
+                </span>
+                <b>{data.counts[each]}</b>
+              </button>
+            ))}
+            <span className="band-all muted">{data.counts.all} in all</span>
+          </fieldset>
+          <FleetMap targets={data.targets} />
+          <section className="panel" aria-labelledby="fleet-head">
+            <div className="panel-head">
+              <h2 id="fleet-head">Databases</h2>
+              <span className="muted">
+                {rows.length === data.counts.all ? 'worst first' : `${rows.length} of ${data.counts.all}`}
+              </span>
+              <div className="panel-tools">{tools}</div>
+            </div>
+            <div className="panel-body">
+              {rows.length === 0 ? (
+                <p className="empty">
+                  {level === undefined ? 'No database is configured.' : `None is ${LEVEL_WORDS[level].toLowerCase()}.`}
+                </p>
+              ) : (
+                table
+              )}
+            </div>
+            <div className="panel-foot">
+              <div className="foot-line">
+                <span>
+                  From the latest figures of each; no SQL runs for this page
+                  {fleet.data?.age_seconds === null || fleet.data === undefined ? null : (
+                    <>
+                      {' '}
+                      · oldest <Age seconds={fleet.data.age_seconds ?? 0} receivedAt={fleet.dataUpdatedAt} />
+                    </>
+                  )}
+                </span>
+              </div>
+            </div>
+          </section>
+        </>
+      )}
+    </>
+  );
+}

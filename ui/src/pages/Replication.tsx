@@ -1,0 +1,48 @@
+import type { Schemas } from '../api/types';
+import { Page, type PageView, viewOf } from '../components/Page';
+import { Topology } from '../components/Topology';
+import { columns } from '../lib/columns';
+
+export const SLOTS = columns<Schemas['Slot']>(
+  { key: 'slot_name', label: 'Slot' },
+  'level',
+  { key: 'hint', label: 'What of it' },
+  { key: 'retained_bytes', label: 'Retained WAL' },
+  { key: 'wal_status', label: 'WAL status' },
+  { key: 'safe_wal_bytes', label: 'Safe WAL left' },
+  'active',
+  { key: 'inactive_seconds', label: 'Inactive for' },
+  { key: 'slot_type', label: 'Type' },
+  'database',
+);
+
+const VIEW: PageView = viewOf('replication', {
+  panels: [
+    { name: 'replication.topology', draw: (panel) => <Topology rows={panel.rows ?? []} /> },
+    {
+      name: 'replication.replicas',
+      columns: columns<Schemas['Replica']>(
+        'replica',
+        'level',
+        { key: 'stage', label: 'Slowest stage' },
+        { key: 'lag_seconds', label: 'Lag' },
+        { key: 'lag_bytes', label: 'Lag (bytes)' },
+        { key: 'unsent_bytes', label: 'Unsent' },
+        { key: 'unwritten_bytes', label: 'Unwritten' },
+        { key: 'unflushed_bytes', label: 'Unflushed' },
+        { key: 'unreplayed_bytes', label: 'Unreplayed' },
+        'state',
+        { key: 'sync_state', label: 'Sync' },
+        { key: 'slot_name', label: 'Slot' },
+      ),
+    },
+    { name: 'replication.slots', columns: SLOTS },
+    { name: 'replication.standby', facts: true, optional: true },
+    { name: 'replication.subscriptions', optional: true },
+    { name: 'replication.archiver', facts: true },
+  ],
+});
+
+export default function Replication() {
+  return <Page view={VIEW} />;
+}
