@@ -102,6 +102,7 @@ pub(crate) fn resolve(
     root: &Node,
     faults: &mut Vec<Diagnostic>,
     warnings: &mut Vec<Diagnostic>,
+    unready: &mut Vec<Diagnostic>,
 ) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut seen: BTreeMap<(String, String), String> = BTreeMap::new();
@@ -120,6 +121,14 @@ pub(crate) fn resolve(
             }
         };
         let at = root.locate(&pointer).0;
+        for (key, message) in unready_files(&connect) {
+            // A file of the DSN has no key of its own.
+            let own = root.locate(&pointer).1.member(key).is_some();
+            let key = if own { join(&pointer, key) } else { pointer.clone() };
+            let mut diagnostic = root.locate(&key).0.says(&key, message);
+            diagnostic.hint = Some("pgmon starts, and cannot connect there before it is".to_owned());
+            unready.push(diagnostic);
+        }
         for name in ignored {
             warnings.push(at.says(&pointer, format!("the parameter {name} has no effect")));
         }
@@ -156,6 +165,26 @@ pub(crate) fn resolve(
         }
     }
     entries
+}
+
+/// The files for TLS that are not as they must be to connect.
+fn unready_files(connect: &ConnectSpec) -> impl Iterator<Item = (&'static str, String)> {
+    let files = [
+        ("sslrootcert", &connect.sslrootcert, "-----BEGIN CERTIFICATE-----", "certificate"),
+        ("sslcert", &connect.sslcert, "-----BEGIN CERTIFICATE-----", "certificate"),
+        ("sslkey", &connect.sslkey, "PRIVATE KEY-----", "private key"),
+    ];
+    files.into_iter().filter_map(|(key, path, mark, what)| {
+        let path = path.as_ref()?;
+        let shown = path.display();
+        match std::fs::read(path) {
+            Err(error) => Some((key, format!("{key} {shown} cannot be read: {error}"))),
+            Ok(bytes) if !bytes.windows(mark.len()).any(|part| part == mark.as_bytes()) => {
+                Some((key, format!("{key} {shown} has no {what} in PEM format")))
+            }
+            Ok(_) => None,
+        }
+    })
 }
 
 /// The parts of the DSN with the keys beside it.

@@ -70,6 +70,8 @@ pub struct Loaded {
     pub entries: Vec<Entry>,
     /// What is allowed but hardly meant.
     pub warnings: Vec<Diagnostic>,
+    /// What keeps single databases from being watched, and may have changed by the time they are connected to.
+    pub unready: Vec<Diagnostic>,
     /// Where the configuration comes from.
     pub source: Source,
     /// Every file that was read for it.
@@ -177,6 +179,7 @@ fn nothing(path: Option<&Path>, files: &BTreeSet<PathBuf>) -> Loaded {
         config: Config::default(),
         entries: Vec::new(),
         warnings: Vec::new(),
+        unready: Vec::new(),
         source: path.map_or(Source::NoFile, |path| Source::File(path.to_owned())),
         files: files.clone(),
         places: Places::default(),
@@ -241,7 +244,7 @@ pub(crate) fn read(path: &Path) -> Result<String, String> {
 fn load(path: Option<&Path>, text: &str, options: &LoadOptions, files: &mut BTreeSet<PathBuf>) -> Examined {
     let schema = crate::schema();
     let shape = Shape(&schema);
-    let (mut faults, mut warnings) = (Vec::new(), Vec::new());
+    let (mut faults, mut warnings, mut unready) = (Vec::new(), Vec::new(), Vec::new());
 
     let Some(mut root) = parse(path, text, &mut faults) else {
         return Examined { loaded: nothing(path, files), faults };
@@ -261,7 +264,7 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions, files: &mut BTre
     validate(&root, shape, &mut faults);
     normalise::deprecated(&root, shape, "", &mut warnings);
 
-    let entries = entries(&root, options, &mut faults, &mut warnings);
+    let entries = entries(&root, options, &mut faults, &mut warnings, &mut unready);
     let sound = faults.is_empty();
     let mut queries = query_checks::check(&root, &entries, &mut faults, &mut warnings);
     for query in &mut queries {
@@ -292,10 +295,11 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions, files: &mut BTre
     faults.append(&mut of_web);
     config.http.auth.seal();
     origins.localise(&mut warnings);
+    origins.localise(&mut unready);
     origins.localise(&mut faults);
     sort(&mut faults);
     let places = Places::of(&root, &["http", "canary"]);
-    let loaded = Loaded { config, entries, warnings, places, ..nothing(path, files) };
+    let loaded = Loaded { config, entries, warnings, unready, places, ..nothing(path, files) };
     Examined { loaded, faults }
 }
 
@@ -324,6 +328,7 @@ fn entries(
     options: &LoadOptions,
     faults: &mut Vec<Diagnostic>,
     warnings: &mut Vec<Diagnostic>,
+    unready: &mut Vec<Diagnostic>,
 ) -> Vec<Entry> {
     let faulty = |pointer: &str| is_faulty(faults, pointer);
     // Without the right labels, entries would be taken for the same that are not.
@@ -364,5 +369,5 @@ fn entries(
         return Vec::new();
     }
     let defaults = Defaults::new(&options.env, warnings);
-    entries::resolve(&cluster, databases, &defaults, root, faults, warnings)
+    entries::resolve(&cluster, databases, &defaults, root, faults, warnings, unready)
 }

@@ -317,9 +317,8 @@ fn figures(s: &Source<'_>, collectors: &[CollectorRow]) -> Vec<Figure> {
         Figure::new("age", "Since the last answer", Unit::Seconds, s.own.alive_mono.map(|at| s.now.age(at))),
         Figure::new("collectors", "Collectors that work", Unit::Count, Some(count("ok")))
             .of(Some(collectors.len() as f64)),
-        Figure::new("failing", "Collectors that fail", Unit::Count, Some(failing)).judged(1.0, f64::MAX),
-        Figure::new("blind", "Collectors that are blind", Unit::Count, Some(count("blind")))
-            .judged(1.0, f64::MAX),
+        Figure::new("failing", "Collectors that fail", Unit::Count, Some(failing)).warns(1.0),
+        Figure::new("blind", "Collectors that are blind", Unit::Count, Some(count("blind"))).warns(1.0),
     ]
 }
 

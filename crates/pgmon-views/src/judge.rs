@@ -51,7 +51,7 @@ impl Judgement {
 
     /// The problems, worst first.
     pub fn sort(&mut self) {
-        self.problems.sort_by(|a, b| b.level.cmp(&a.level));
+        self.problems.sort_by_key(|p| std::cmp::Reverse(p.level));
     }
 
     /// The verdict.
@@ -167,6 +167,12 @@ impl Figure {
         let level = self.value.map_or(Level::Unknown, |value| level(value, warn, crit));
         let thresholds = Some(Thresholds { warn: Some(warn), crit: Some(crit), below: false });
         Self { level, thresholds, ..self }
+    }
+
+    /// Worth a warning from this on.
+    pub fn warns(self, warn: f64) -> Self {
+        let level = self.value.map_or(Level::Unknown, |value| level(value, warn, f64::INFINITY));
+        Self { level, thresholds: Some(Thresholds { warn: Some(warn), crit: None, below: false }), ..self }
     }
 
     /// Bad as this says.

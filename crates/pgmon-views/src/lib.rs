@@ -22,3 +22,7 @@ pub use page::{
     UpState, Verdict,
 };
 pub use source::{Now, Rules, Source};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

@@ -324,6 +324,7 @@ impl Found<'_> {
     pub fn is_current(&self, now: Now) -> bool {
         let keeps = self.state.keeps(self.snapshot.of(self.state.in_loop).interval);
         self.state.good.as_ref().is_some_and(|good| now.mono.saturating_sub(good.at_mono) <= keeps)
+            && self.snapshot.up.is_up()
             && self.snapshot.values_are_current(now.mono)
     }
 
@@ -387,6 +388,16 @@ pub fn need(blind: &Blind) -> Need {
 pub fn visited(roamed: &[CollectorState]) -> Vec<Arc<str>> {
     let names: BTreeSet<&Arc<str>> = roamed.iter().filter_map(|state| state.datname.as_ref()).collect();
     names.into_iter().cloned().collect()
+}
+
+/// The snapshot that has what belongs to the server, if it is not the entry's own.
+pub fn leader(own: &Arc<Snapshot>, all: &[Arc<Snapshot>]) -> Option<Arc<Snapshot>> {
+    let key = own.server_key.as_ref().filter(|_| !own.leads)?;
+    let same = || all.iter().filter(|s| s.server_key.as_ref() == Some(key) && !Arc::ptr_eq(s, own));
+    let leads = same().find(|s| s.leads && s.up.is_up());
+    // If the server is down, nobody leads; who did has kept the most.
+    let kept = || same().filter(|s| own.retained.len() < s.retained.len()).max_by_key(|s| s.retained.len());
+    leads.or_else(kept).cloned()
 }
 
 /// Whether a database answers, and why not.

@@ -1,13 +1,16 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 const AFTER: &str = "\
 Examples:
   pgmon --dsn postgres://pgmon@127.0.0.1/shop      watch one database, no file needed
   pgmon --config pgmon.yaml                        watch what the file names
   pgmon doctor --dsn postgres://pgmon@db1/shop     is the role right, and what cannot be seen?
+  pgmon report --dsn postgres://pgmon@db1/shop     look once: what is wrong, and what to do about it
   pgmon setup-sql | psql -h db1 shop postgres      make a role of the right kind
   pgmon sql locks --pg 17                          the SQL behind a figure
   pgmon query test queries.json --dsn postgres://pgmon@db1/shop
@@ -16,7 +19,26 @@ Examples:
 Every key of the configuration can be given as an environment variable:
   PGMON_DSN=...  PGMON_HTTP_BIND=0.0.0.0:8181  PGMON_SAMPLE_INTERVALS_HOT_PATH=5s
 
-Exit codes: 0 well, 1 failed, 2 wrong command line or configuration, 3 refused (the role can write).";
+Exit codes: 0 well, 1 failed, 2 wrong command line or configuration, 3 refused (the role can write);
+`pgmon report` has its own.";
+
+const REPORT: &str = "\
+Examples:
+  pgmon report --dsn postgres://pgmon@db1/shop          what is wrong now, on the terminal
+  pgmon report --config pgmon.yaml                      all databases of the file: a summary, then each
+  pgmon report --config pgmon.yaml --db shop/orders     one of them; repeat --db for more
+  pgmon report --config pgmon.yaml --cluster shop       those of one cluster
+  pgmon report --dsn ... --format html -o report.html   one file to send or keep; it loads nothing
+  pgmon report --dsn ... --format json | jq '.databases[0].pages.locks.data.panels.tree.rows'
+  pgmon report --dsn ... --for 1m                       rates over a minute instead of 5 seconds
+  pgmon report --dsn ... --for 0                        at once, without rates
+
+It looks with the same collectors, limits, write audit and thresholds as the agent, and comes to the
+same verdicts as its pages. It writes nothing to the database, listens nowhere and keeps nothing.
+
+Exit codes: 0 all is well; 1 a warning, or something cannot be told; 2 something is critical, or one of
+several databases is down; 3 no report: no database could be read, or the command line or the
+configuration is wrong.";
 
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -79,6 +101,26 @@ pub enum Command {
         /// How to print the findings.
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
+    },
+    /// Look once at each configured database and say what is wrong, why, and what may be done.
+    #[command(after_help = REPORT)]
+    Report {
+        /// What the report is to be: text for people, the API's answers, or one HTML file.
+        #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+        format: ReportFormat,
+        /// Only this database: its name, or cluster/name; repeat the option. (Without --dsn, --cluster
+        /// chooses as well: only databases of that cluster.)
+        #[arg(long = "db", value_name = "NAME")]
+        dbs: Vec<String>,
+        /// Write to this file instead of standard output.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// How long to watch, so that rates are known: 5s, 1m; 0 for no rates.
+        #[arg(long = "for", value_name = "TIME", default_value = "5s", value_parser = watch_for)]
+        watch: Duration,
+        /// How long all may take; what is missing by then is named. [default: 60s and the time of --for]
+        #[arg(long, value_name = "TIME", value_parser = span)]
+        timeout: Option<Duration>,
     },
     /// Print SQL that makes a monitoring role of the right kind.
     SetupSql {
@@ -146,6 +188,31 @@ pub enum QueryAction {
     },
 }
 
+/// What a report is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For a terminal, a mail or a ticket: the ten most important rows of each table.
+    Text,
+    /// Everything, in the shapes of the HTTP API.
+    Json,
+    /// One file that needs nothing beside it: 200 rows of each table, and the SQL that ran.
+    Html,
+}
+
+/// A length of time.
+fn span(text: &str) -> Result<Duration, String> {
+    text.parse::<pgmon_config::Span>().map(Duration::from).map_err(|error| error.to_string())
+}
+
+/// A length of time, or none; too short a one gives rates of chance.
+fn watch_for(text: &str) -> Result<Duration, String> {
+    if matches!(text.trim(), "0" | "0s") {
+        return Ok(Duration::ZERO);
+    }
+    let watch = span(text)?;
+    if watch < Duration::from_secs(1) { Err("at least 1s, or 0 for none".to_owned()) } else { Ok(watch) }
+}
+
 /// The kinds of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SchemaOf {
@@ -173,4 +240,47 @@ pub enum Format {
     Text,
     /// For programs.
     Json,
+}
+
+/// Whether arguments that clap refused were for `pgmon report`: whether that is the first one which is
+/// neither an option nor an option's value.
+pub fn is_report(args: impl Iterator<Item = OsString>) -> bool {
+    let command = Cli::command();
+    let takes_value = |arg: &str| {
+        command.get_arguments().filter(|a| a.get_action().takes_values()).any(|a| {
+            let long = a.get_long().is_some_and(|long| arg.strip_prefix("--") == Some(long));
+            long || a.get_short().is_some_and(|short| arg.strip_prefix('-') == Some(short.to_string().as_str()))
+        })
+    };
+    let mut is_value = false;
+    for arg in args {
+        let arg = arg.to_string_lossy();
+        if std::mem::take(&mut is_value) {
+            continue;
+        }
+        if !arg.starts_with('-') {
+            return arg == "report";
+        }
+        is_value = takes_value(&arg);
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_known_also_where_its_arguments_are_wrong() {
+        let is = |line: &str| is_report(line.split_whitespace().map(OsString::from));
+        assert!(is("report --nope") && is("--dsn report report --for x") && is("-c f --dsn=x report"));
+        assert!(!is("doctor report") && !is("--dsn report") && !is("--cluster report doctor") && !is("--nope"));
+    }
+
+    #[test]
+    fn rates_need_a_second_or_none() {
+        assert_eq!(watch_for("0"), Ok(Duration::ZERO));
+        assert_eq!(watch_for("1m"), Ok(Duration::from_secs(60)));
+        assert!(watch_for("500ms").is_err() && watch_for("5").is_err());
+    }
 }

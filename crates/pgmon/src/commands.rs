@@ -7,6 +7,7 @@ mod hash;
 mod healthcheck;
 mod print;
 mod query;
+mod report;
 
 use crate::cli::{Cli, Command, QueryAction, SourceArgs};
 use crate::exit::Code;
@@ -34,6 +35,17 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
             print::setup_sql(&role, pg, &databases, minimal)
         }
         Command::Doctor { format } => with_config(&cli.source, |loaded| doctor::run(loaded, format)),
+        Command::Report { format, dbs, output, watch, timeout } => {
+            // With a DSN it names the cluster; without, there may be several to choose from.
+            let names = cli.source.dsn.is_some() || environment().contains_key("PGMON_DSN");
+            let mut source = cli.source;
+            let cluster = if names { None } else { source.cluster.take() };
+            let options = report::Options { format, cluster, dbs, output, watch, timeout };
+            Ok(match with_config(&source, |loaded| report::run(loaded, &options))? {
+                Code::Usage => Code::Unusable,
+                code => code,
+            })
+        }
         Command::Sql { collector, pg } => print::sql(collector.as_deref(), pg),
         Command::Query { action: QueryAction::Test { file } } => {
             with_config(&SourceArgs { queries: Some(file), ..cli.source }, |loaded| query::test(&loaded))
@@ -87,7 +99,7 @@ fn with_config(
     }
     match read(&options(source), &mut BTreeSet::new()) {
         Ok(loaded) => {
-            for warning in &loaded.warnings {
+            for warning in loaded.warnings.iter().chain(&loaded.unready) {
                 eprintln!("warning: {warning}");
             }
             then(loaded)

@@ -1,4 +1,4 @@
-//! Exit codes, the same for all subcommands.
+//! Exit codes, the same for all subcommands but `report`.
 
 use std::process::ExitCode;
 
@@ -6,17 +6,35 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
     /// All is well.
-    Ok = 0,
+    Ok,
     /// It could not do what it was told.
-    Failed = 1,
+    Failed,
     /// The command line or the configuration is wrong (clap uses 2 as well).
-    Usage = 2,
+    Usage,
     /// Every configured role can write.
-    Refused = 3,
+    Refused,
+    /// `report`: something is to be looked at, or cannot be told.
+    Warn,
+    /// `report`: something is to be looked at now.
+    Crit,
+    /// `report`: there is nothing to report on.
+    Unusable,
+}
+
+impl Code {
+    /// As the shell sees it. `report` has the numbers of monitoring plugins.
+    const fn number(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed | Self::Warn => 1,
+            Self::Usage | Self::Crit => 2,
+            Self::Refused | Self::Unusable => 3,
+        }
+    }
 }
 
 impl From<Code> for ExitCode {
     fn from(code: Code) -> Self {
-        Self::from(code as u8)
+        Self::from(code.number())
     }
 }

@@ -92,7 +92,9 @@ export function HistoryChart({
   const times = data?.unix_seconds ?? [];
   const known = series.some((each) => each.mean.some((value) => value !== null));
   const left = series.length - lines.length + (data?.left_out ?? 0);
-  const time = at === null ? undefined : times[at];
+  // What is latest may be old: its time says so.
+  const latest = times.findLastIndex((_, i) => lines.some((line) => (line.mean[i] ?? null) !== null));
+  const time = times[at ?? latest];
   return (
     <section className="chart" aria-label={`Chart: ${title}`} data-hold>
       <div className="chart-head">
@@ -133,7 +135,12 @@ export function HistoryChart({
         </div>
       )}
       <div className="chart-legend">
-        {known ? <span>{time === undefined ? 'Latest' : formatTime(time * 1000, zone)}</span> : null}
+        {time === undefined ? null : (
+          <span>
+            {at === null ? 'Latest, ' : ''}
+            {formatTime(time * 1000, zone, at !== null)}
+          </span>
+        )}
         {known
           ? lines.map((each, i) => {
               const value = at === null ? last(each.mean) : (each.mean[at] ?? null);

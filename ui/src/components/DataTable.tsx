@@ -9,7 +9,7 @@ import {
   useReactTable,
 } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { memo, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { Remedy, Row } from '../api/types';
 import { useAddress } from '../lib/address';
 import { type Column, type ColumnSpec, columnsOf, rowIds } from '../lib/columns';
@@ -283,6 +283,55 @@ export function DataTable(props: TableProps) {
   return useDataTable(props).table;
 }
 
+/** A row; drawn anew only if something of it is new, not at each step of scrolling. */
+const BodyRow = memo(function BodyRow({
+  id,
+  row,
+  columns,
+  cells,
+  open,
+  onToggle,
+}: {
+  id: string;
+  row: Row;
+  columns: readonly Column[];
+  cells: TableProps['cells'];
+  open: boolean;
+  onToggle: (id: string, open: boolean) => void;
+}) {
+  return (
+    <tr className="row">
+      {columns.map((column, place) => {
+        const text = textOf(column, row);
+        const inside = cells?.[column.key]?.(row) ?? column.text?.(row) ?? (
+          <Value value={row[column.key]} kind={column.kind} />
+        );
+        const kind = isNumeric(column.kind) ? 'num' : '';
+        return place === 0 ? (
+          <th key={column.key} scope="row" className={`first ${kind}`} title={text.slice(0, 500)}>
+            <span className="first-in">
+              <button
+                type="button"
+                className="expander"
+                aria-expanded={open}
+                aria-label={`Details of ${text.slice(0, 80)}`}
+                onClick={() => onToggle(id, open)}
+              >
+                <IconChevronRight size={14} aria-hidden />
+              </button>
+              <span>{inside}</span>
+            </span>
+          </th>
+        ) : (
+          <td key={column.key} className={kind} title={column.kind === 'level' ? undefined : text.slice(0, 500)}>
+            {inside}
+          </td>
+        );
+      })}
+    </tr>
+  );
+});
+
 function Grid({
   name,
   label,
@@ -342,6 +391,10 @@ function Grid({
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
+  const onToggle = useCallback(
+    (id: string, open: boolean) => change({ open: open ? undefined : `${name}:${id}` }),
+    [change, name],
+  );
   const widths = useMemo(
     () =>
       columns.map(
@@ -431,41 +484,16 @@ function Grid({
                 </tr>
               );
             }
-            const open = id === openId;
             return (
-              <tr key={id} className="row">
-                {columns.map((column, place) => {
-                  const text = textOf(column, row);
-                  const inside = cells?.[column.key]?.(row) ?? column.text?.(row) ?? (
-                    <Value value={row[column.key]} kind={column.kind} />
-                  );
-                  const kind = isNumeric(column.kind) ? 'num' : '';
-                  return place === 0 ? (
-                    <th key={column.key} scope="row" className={`first ${kind}`} title={text.slice(0, 500)}>
-                      <span className="first-in">
-                        <button
-                          type="button"
-                          className="expander"
-                          aria-expanded={open}
-                          aria-label={`Details of ${text.slice(0, 80)}`}
-                          onClick={() => change({ open: open ? undefined : `${name}:${id}` })}
-                        >
-                          <IconChevronRight size={14} aria-hidden />
-                        </button>
-                        <span>{inside}</span>
-                      </span>
-                    </th>
-                  ) : (
-                    <td
-                      key={column.key}
-                      className={kind}
-                      title={column.kind === 'level' ? undefined : text.slice(0, 500)}
-                    >
-                      {inside}
-                    </td>
-                  );
-                })}
-              </tr>
+              <BodyRow
+                key={id}
+                id={id}
+                row={row}
+                columns={columns}
+                cells={cells}
+                open={id === openId}
+                onToggle={onToggle}
+              />
             );
           })}
           {after > 0 ? (

@@ -54,11 +54,28 @@ impl Schedule {
     }
 }
 
+impl Schedule {
+    /// Has the next round come `pause` after `now`, and the ones after it at the interval.
+    pub fn again_after(&mut self, pause: Duration, now: Duration) {
+        self.spread = true;
+        self.due = now + pause;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const S: fn(u64) -> Duration = Duration::from_secs;
+
+    #[test]
+    fn a_second_round_can_be_had_at_a_given_time() {
+        let mut s = Schedule::new(S(60), S(7));
+        s.start(S(8), 0.5);
+        s.again_after(S(5), S(8));
+        assert_eq!(s.due(), S(13));
+        assert_eq!((s.start(S(13), 0.5), s.due()), (0, S(73)), "then at the interval, without a pause for spreading");
+    }
 
     #[test]
     fn the_first_round_is_due_at_once_and_the_next_within_an_interval() {

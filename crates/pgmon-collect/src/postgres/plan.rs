@@ -32,6 +32,9 @@ pub struct Plan {
     pub settings: Arc<Settings>,
     /// The queries of the configuration.
     pub queries: Arc<QuerySet>,
+    /// How long after the first rounds of hot_path and workload the second ones come, where somebody waits
+    /// for rates; else they come within the interval, so that databases do not stay in step.
+    pub second_round_after: Option<Duration>,
 }
 
 impl Plan {
@@ -66,6 +69,7 @@ impl Plan {
                 },
             }),
             queries: Arc::default(),
+            second_round_after: None,
         }
     }
 

@@ -9,10 +9,10 @@ use super::{ConnectParts, DsnError};
 pub(super) fn parse(text: &str) -> Result<ConnectParts, DsnError> {
     let mut parts = ConnectParts::default();
     let mut rest = text.chars().peekable();
-    loop {
+    for place in 1.. {
         skip_space(&mut rest);
         if rest.peek().is_none() {
-            return Ok(parts);
+            break;
         }
         let mut key = String::new();
         while let Some(c) = rest.next_if(|c| !c.is_whitespace() && *c != '=') {
@@ -23,8 +23,9 @@ pub(super) fn parse(text: &str) -> Result<ConnectParts, DsnError> {
             return Err(DsnError::Keywords);
         }
         skip_space(&mut rest);
-        parts.set(&key, &value(&mut rest)?)?;
+        parts.set(&key, &value(&mut rest)?).map_err(|error| error.at(place))?;
     }
+    Ok(parts)
 }
 
 fn skip_space(rest: &mut Peekable<Chars<'_>>) {

@@ -129,8 +129,10 @@ pub enum DsnError {
     #[error("{0} is empty or has a NUL character")]
     BadValue(&'static str),
     /// A parameter that pgmon does not know.
-    #[error("unknown parameter{}", .nearest.map(|known| format!("; did you mean {known}?")).unwrap_or_default())]
+    #[error("parameter {place} is unknown{}", .nearest.map(|known| format!("; did you mean {known}?")).unwrap_or_default())]
     Unknown {
+        /// Where it stands among the parameters (in a URL: those after the `?`), from 1.
+        place: usize,
         /// The known one that it looks like.
         nearest: Option<&'static str>,
     },
@@ -145,4 +147,14 @@ pub enum DsnError {
     /// Not `key=value key='value'`.
     #[error("expected keywords such as host=db1 dbname=shop, with '...' around a value that has spaces")]
     Keywords,
+}
+
+impl DsnError {
+    /// The same of the parameter at this place.
+    fn at(self, place: usize) -> Self {
+        match self {
+            Self::Unknown { nearest, .. } => Self::Unknown { place, nearest },
+            other => other,
+        }
+    }
 }

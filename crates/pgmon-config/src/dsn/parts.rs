@@ -37,23 +37,29 @@ const KNOWN: [&str; 9] =
     ["host", "port", "user", "password", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey"];
 
 /// Parameters that other programs need and that change nothing for a monitor.
-const IGNORED: [&str; 12] = [
+const IGNORED: [&str; 18] = [
     "application_name",
     "fallback_application_name",
     "client_encoding",
     "connect_timeout",
     "gssencmode",
+    "gssdelegation",
+    "gsslib",
+    "krbsrvname",
     "keepalives",
     "keepalives_idle",
     "keepalives_interval",
     "keepalives_count",
     "tcp_user_timeout",
     "target_session_attrs",
+    "load_balance_hosts",
+    "sslcompression",
+    "sslsni",
     "statement-cache-capacity",
 ];
 
 /// Parameters that would be unsafe or wrong to ignore, with the reason.
-const REFUSED: [(&str, &str); 11] = [
+const REFUSED: [(&str, &str); 23] = [
     ("options", "PgBouncer refuses startup options, and pgmon sets what it needs in each transaction"),
     ("service", "write the connection's parts here"),
     ("servicefile", "write the connection's parts here"),
@@ -61,6 +67,18 @@ const REFUSED: [(&str, &str); 11] = [
     ("passfile", "set PGPASSFILE, or use password_file"),
     ("channel_binding", "use sslmode=verify-full"),
     ("sslcrl", "use short-lived certificates"),
+    ("sslcrldir", "use short-lived certificates"),
+    ("sslcertmode", "give sslcert and sslkey, or leave both out"),
+    ("sslnegotiation", "leave it out: TLS is asked for as every server understands it"),
+    ("ssl_min_protocol_version", "TLS 1.2 and 1.3 are used; the server may narrow that"),
+    ("ssl_max_protocol_version", "TLS 1.2 and 1.3 are used; the server may narrow that"),
+    ("sslkeylogfile", "pgmon writes no keys"),
+    ("requirepeer", "use a socket directory in which only the server's user may write"),
+    ("scram_client_key", "give the password"),
+    ("scram_server_key", "give the password"),
+    ("min_protocol_version", "leave it out: version 3.0 of the protocol is all that is needed"),
+    ("max_protocol_version", "leave it out: version 3.0 of the protocol is all that is needed"),
+    ("oauth_issuer", "use password_command for a token, or a certificate"),
     ("sslpassword", "store the key without a passphrase, readable by pgmon alone"),
     ("require_auth", "the server's pg_hba.conf decides the method"),
     ("requiressl", "use sslmode=require"),
@@ -98,7 +116,7 @@ impl ConnectParts {
         if let Some((name, reason)) = REFUSED.into_iter().find(|(name, _)| *name == key) {
             return Err(DsnError::Unsupported { name, reason });
         }
-        Err(DsnError::Unknown { nearest: suggest::nearest(key, KNOWN) })
+        Err(DsnError::Unknown { place: 1, nearest: suggest::nearest(key, KNOWN) })
     }
 }
 

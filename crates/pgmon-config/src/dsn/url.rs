@@ -41,9 +41,10 @@ pub(super) fn parse(rest: &str) -> Result<ConnectParts, DsnError> {
     set_decoded(&mut parts, "host", host)?;
     set_decoded(&mut parts, "port", port)?;
     set_decoded(&mut parts, "dbname", path.unwrap_or_default())?;
-    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').ok_or(DsnError::Unknown { nearest: None })?;
-        parts.set(&decode(key)?, &decode(value)?)?;
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    for (place, pair) in (1..).zip(pairs) {
+        let (key, value) = pair.split_once('=').ok_or(DsnError::Unknown { place, nearest: None })?;
+        parts.set(&decode(key)?, &decode(value)?).map_err(|error| error.at(place))?;
     }
     Ok(parts)
 }

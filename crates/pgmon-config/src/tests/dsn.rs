@@ -52,12 +52,19 @@ fn what_other_programs_need_is_ignored_or_refused_with_a_reason() {
     assert_eq!(parts.ignored, ["application_name", "connect_timeout"]);
     let error = parse("postgres://h/d?options=-c%20geqo%3Doff").unwrap_err().to_string();
     assert!(error.starts_with("options is not supported: PgBouncer refuses startup options"), "{error}");
+    // What could be a part of a password is not repeated: its place is told.
+    for text in
+        ["postgres://h/d?sslmode=require&connect_timeout=3&sslrotcert=/x", "host=h  port=1 sslrotcert='/x y'"]
+    {
+        let error = parse(text).unwrap_err().to_string();
+        assert_eq!(error, "parameter 3 is unknown; did you mean sslrootcert?", "{text}");
+    }
 }
 
 #[test]
 fn bad_ones_are_refused() {
     use DsnError::*;
-    let unknown = |nearest| Unknown { nearest };
+    let unknown = |nearest| Unknown { place: 1, nearest };
     for (text, error) in [
         ("", Empty),
         ("mysql://h/d", Scheme),

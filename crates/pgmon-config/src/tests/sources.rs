@@ -137,3 +137,31 @@ fn a_password_command_that_is_not_there_is_warned_of() {
     assert_eq!(warnings("[no-such-tool]").len(), 1);
     assert!(warnings("[/bin/sh]").is_empty() && warnings("[sh, -c, 'echo x']").is_empty());
 }
+
+#[test]
+fn files_for_tls_that_cannot_be_used_are_told_of_with_their_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let good = write("ca.pem", "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n");
+    let wrong = write("key.pem", "no key");
+    let text = format!(
+        "databases:\n- dsn: 'postgres://u@h/a?sslrootcert=/none/ca.pem'\n- host: h\n  database: b\n  user: u\n  \
+         sslrootcert: '{good}'\n  sslcert: '{good}'\n  sslkey: '{wrong}'\n"
+    );
+    let loaded = load(&text).unwrap();
+    let said: Vec<String> = loaded.unready.iter().map(ToString::to_string).collect();
+    assert_eq!(loaded.entries.len(), 2, "others are watched, and the files may come later");
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(
+        said[0].starts_with("pgmon.yaml:2:") && said[0].contains("sslrootcert /none/ca.pem cannot be read"),
+        "{said:?}"
+    );
+    assert!(
+        said[1].starts_with("pgmon.yaml:8:") && said[1].contains("has no private key in PEM format"),
+        "{said:?}"
+    );
+}

@@ -56,7 +56,11 @@ pub(super) struct Block {
 /// Packed series, in pieces of much the same size: what one block leaves the next one can use. In one piece of
 /// its own size each, blocks left holes that were twice as large as they were.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Data(Box<[Box<[u8]>]>);
+pub(super) struct Data {
+    pieces: Box<[Box<[u8]>]>,
+    /// Bytes that it holds beyond itself: asked for with every round.
+    bytes: usize,
+}
 
 /// A piece has so many bytes at most, unless one series needs more.
 const PIECE: usize = 4096;
@@ -64,22 +68,23 @@ const PIECE: usize = 4096;
 impl Data {
     /// Pieces that were read from somewhere.
     pub(super) fn of(pieces: Vec<Box<[u8]>>) -> Self {
-        Self(pieces.into())
+        let bytes = pieces.iter().map(|piece| size_of::<Box<[u8]>>() + piece.len()).sum();
+        Self { pieces: pieces.into(), bytes }
     }
 
     /// The pieces.
     pub(super) fn pieces(&self) -> &[Box<[u8]>] {
-        &self.0
+        &self.pieces
     }
 
     /// Bytes that it holds beyond itself.
     fn bytes(&self) -> usize {
-        self.0.iter().map(|piece| size_of::<Box<[u8]>>() + piece.len()).sum()
+        self.bytes
     }
 
     /// The series: places, which rise, and bytes.
     pub(super) fn streams(&self) -> impl Iterator<Item = (u32, &[u8])> {
-        let mut pieces = self.0.iter();
+        let mut pieces = self.pieces.iter();
         let (mut rest, mut place) = (&[][..], 0_u32);
         std::iter::from_fn(move || {
             while rest.is_empty() {
@@ -123,7 +128,7 @@ impl DataWriter {
     /// What was packed.
     pub(super) fn finish(mut self) -> Data {
         self.end_piece();
-        Data(self.pieces.into())
+        Data::of(self.pieces)
     }
 
     fn end_piece(&mut self) {

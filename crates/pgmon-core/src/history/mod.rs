@@ -55,7 +55,8 @@ use symbols::Symbols;
 pub enum Rank {
     /// A figure of the whole database or server: what charts and rules read first.
     Whole,
-    /// A figure of a table, an index, a statement or the like, or a histogram's bucket.
+    /// A figure of a table, an index, a statement or the like, of a configured query with labels, or a
+    /// histogram's bucket.
     Object,
 }
 
@@ -68,7 +69,9 @@ impl Rank {
 
     /// A family's rank.
     pub fn of(desc: &FamilyDesc) -> Self {
-        if desc.labels().any(|l| Self::OF_OBJECTS.contains(&l)) { Self::Object } else { Self::Whole }
+        // How many values the labels of a configured query have nobody knows.
+        let own = matches!(desc, FamilyDesc::Own(_)) && desc.labels().next().is_some();
+        if own || desc.labels().any(|l| Self::OF_OBJECTS.contains(&l)) { Self::Object } else { Self::Whole }
     }
 }
 

@@ -242,7 +242,7 @@ fn document() -> Value {
             "description": "What pgmon knows of the PostgreSQL servers that it watches. No request runs SQL: answers are made from the latest figures and say how old these are. Times are RFC 3339, ratios 0-1, and names end in their unit. What is unknown is null, never 0.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" }
         },
-        "servers": [{ "url": "." , "description": "Where pgmon is served." }],
+        "servers": [{ "url": "../..", "description": "Where pgmon is served." }],
         "security": [{}, { "key": [] }, { "basic": [] }, { "session": [] }],
         "paths": paths,
         "components": {

@@ -39,7 +39,12 @@ fn page<P: Serialize>(
     asked.only(PARAMS)?;
     let rows = asked.rows()?;
     let picked = pick(app, asked)?;
-    respond::answer(app, asked, inputs(&picked), picked.now.mono, || -> Result<Built, Refusal> {
+    // Without a collector it is about pgmon itself, of which more than one snapshot tells.
+    let inputs = match on {
+        [] => Inputs::Fleet(*app.fleet.subscribe().borrow(), picked.rules.clone()),
+        _ => inputs(&picked),
+    };
+    respond::answer(app, asked, inputs, picked.now.mono, || -> Result<Built, Refusal> {
         let source = picked.source();
         let answer = Answer::of(&source, on, build(&source, &picked)?);
         respond::write(&answer, asked, &rows, shape::page, source.holds_until())

@@ -5,6 +5,7 @@ use super::refusal::Refusal;
 use crate::app::App;
 use pgmon_collect::poller::fleet::Cell;
 use pgmon_core::snapshot::{CollectorState, Snapshot};
+pub use pgmon_views::source::leader;
 use pgmon_views::source::visited;
 use pgmon_views::{DatabaseRef, Now, Rules, Source};
 use std::sync::Arc;
@@ -75,16 +76,6 @@ pub fn pick(app: &App, asked: &Asked) -> Result<Picked, Refusal> {
     };
     let leader = leader(&own, &all);
     Ok(Picked { cell, own, leader, roamed, datname, all, rules: app.rules(), now: now(app) })
-}
-
-/// The snapshot that has what belongs to the server, if it is not the entry's own.
-pub fn leader(own: &Arc<Snapshot>, all: &[Arc<Snapshot>]) -> Option<Arc<Snapshot>> {
-    let key = own.server_key.as_ref().filter(|_| !own.leads)?;
-    let same = || all.iter().filter(|s| s.server_key.as_ref() == Some(key) && !Arc::ptr_eq(s, own));
-    let leads = same().find(|s| s.leads && s.up.is_up());
-    // If the server is down, nobody leads; who did has kept the most.
-    let kept = || same().filter(|s| own.retained.len() < s.retained.len()).max_by_key(|s| s.retained.len());
-    leads.or_else(kept).cloned()
 }
 
 impl Picked {

@@ -118,7 +118,7 @@ fn stale(s: &Source<'_>) -> Option<crate::page::Problem> {
             Some((level(age, warn, crit), r)).filter(|(level, _)| *level > Level::Ok)
         })
         .collect();
-    bad.sort_by(|a, b| b.0.cmp(&a.0));
+    bad.sort_by_key(|b| std::cmp::Reverse(b.0));
     let (worst, row) = bad.first()?;
     let name = remedy::shown(&row.schema_name, &row.table_name);
     let more = match bad.len() - 1 {
@@ -239,7 +239,7 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
             "Who keeps dead rows from being removed",
             &["xmin_horizon"],
             "Nobody does.",
-            || Some(super::holders(s.rows("xmin_horizon")?)),
+            || Some(super::holders(s.rows::<Vec<xmin_horizon::Row>>("xmin_horizon")?)),
         ),
         stale_statistics: s.plain(
             "Old statistics",

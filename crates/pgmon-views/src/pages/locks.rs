@@ -105,7 +105,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         };
         let blocked =
             words::counted(usize::try_from(root.blocked_count).unwrap_or(usize::MAX), "session", "sessions");
-        let state = root.state.as_deref().map(|state| format!(" and is {state}")).unwrap_or_default();
+        let state = root.state.as_deref().map(|state| format!(", and is {state}")).unwrap_or_default();
         let since = longest.map(|l| format!(", for up to {}", words::seconds(l))).unwrap_or_default();
         found.push(
             problem(
@@ -129,8 +129,13 @@ pub fn figures(s: &Source<'_>) -> Vec<Figure> {
     let gauge = |id, label, unit, metric| {
         Figure::new(id, label, unit, s.metric("locks", metric, &[])).gauge(metric, &[])
     };
+    // How many wait says little; how long they do says how bad it is.
+    let longest = s.metric("locks", "pg_longest_blocked_seconds", &[]);
+    let worst = longest.map_or(Level::Unknown, |longest| {
+        level(longest, alerts.blocked_warn_s as f64, alerts.blocked_crit_s as f64)
+    });
     vec![
-        gauge("blocked_sessions", "Blocked sessions", Unit::Count, "pg_blocked_sessions_total"),
+        gauge("blocked_sessions", "Blocked sessions", Unit::Count, "pg_blocked_sessions_total").at(worst),
         gauge("longest_wait", "Longest wait for a lock", Unit::Seconds, "pg_longest_blocked_seconds")
             .judged(alerts.blocked_warn_s as f64, alerts.blocked_crit_s as f64),
         gauge("root_blockers", "Root blockers", Unit::Count, "pg_root_blockers"),

@@ -25,8 +25,8 @@ pub(crate) fn stats_reset_age(s: &Source<'_>) -> Option<f64> {
 }
 
 /// Holders of the horizon, worst first.
-pub(crate) fn holders(rows: &Vec<xmin_horizon::Row>) -> Vec<xmin_horizon::Row> {
-    let mut rows = rows.clone();
+pub(crate) fn holders(rows: &[xmin_horizon::Row]) -> Vec<xmin_horizon::Row> {
+    let mut rows = rows.to_vec();
     rows.sort_by_key(|r| std::cmp::Reverse(r.xid_age));
     rows
 }

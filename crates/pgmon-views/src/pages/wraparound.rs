@@ -164,7 +164,7 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
             Some(rows.iter().map(one).collect())
         }),
         xmin_holders: s.panel("Who keeps ids from being frozen", &["xmin_horizon"], "Nobody does.", || {
-            Some(super::holders(s.rows("xmin_horizon")?))
+            Some(super::holders(s.rows::<Vec<xmin_horizon::Row>>("xmin_horizon")?))
         }),
     };
     judge(s).page(s, figures(s), panels)

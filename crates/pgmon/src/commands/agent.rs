@@ -50,7 +50,7 @@ const RELOADS_WAITING: usize = 4;
 enum Event {
     Stop,
     Reload(Cause, Option<ReloadRequest>),
-    Read(reload::Outcome),
+    Read(Box<reload::Outcome>),
     AllRefused(String),
     DriverEnded(String),
     ServerEnded(Result<std::io::Result<()>, tokio::task::JoinError>),
@@ -107,7 +107,7 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
         let event = tokio::select! {
             _ = terminate.recv() => Event::Stop,
             _ = interrupt.recv() => Event::Stop,
-            read = reload::done(&mut reading, &*timer) => Event::Read(read),
+            read = reload::done(&mut reading, &*timer) => Event::Read(Box::new(read)),
             _ = hangup.recv(), if idle => Event::Reload(Cause::Signal, None),
             Some(request) = requested.recv(), if idle => Event::Reload(Cause::Request, Some(request)),
             () = reloader.changed(&*timer), if idle => Event::Reload(Cause::File, None),
@@ -118,7 +118,7 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
         match event {
             Event::Stop => break Code::Ok,
             Event::Reload(cause, request) => reading = reloader.begin(cause, request, &*timer),
-            Event::Read(outcome) => reloader.finish(outcome, &mut roster),
+            Event::Read(outcome) => reloader.finish(*outcome, &mut roster),
             Event::AllRefused(refusals) => {
                 eprintln!(
                     "pgmon: every configured role can write; pgmon only runs with roles that cannot:\n{refusals}"

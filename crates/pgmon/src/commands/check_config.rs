@@ -12,6 +12,7 @@ pub fn run(mut examined: Examined, show: bool, format: Format) -> anyhow::Result
     let mut found = super::access_faults(loaded);
     found.extend(super::canary_fault(loaded));
     found.extend(of_queries(loaded));
+    found.extend(loaded.unready.iter().cloned());
     examined.add(found);
     let Examined { loaded, faults } = examined;
     // What is hardly meant may follow from what is wrong.

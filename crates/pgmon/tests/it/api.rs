@@ -112,6 +112,10 @@ on_each_major! { [pg12 12, pg15 15, pg18 18]
         for path in PATHS.iter().filter(|p| !p.ends_with("openapi.json")) {
             let answer = agent.api(path);
             check(&document, path, &answer);
+            for figure in answer["data"]["figures"].as_array().into_iter().flatten() {
+                let metric = figure["history"]["metric"].as_str();
+                assert!(metric.is_none_or(pgmon_collect::postgres::collectors::has_family), "{path}: {figure:#}");
+            }
             let panels = answer["data"]["panels"].as_object().into_iter().flatten();
             for (name, panel) in panels {
                 let state = panel["state"].as_str().unwrap();

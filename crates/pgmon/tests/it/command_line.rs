@@ -101,3 +101,12 @@ fn a_canary_that_would_write_is_refused_before_anything_starts() {
         assert!(ok || text(&out.stderr).contains("canary.statement"), "{out:?}");
     }
 }
+
+#[test]
+fn check_config_reports_a_root_certificate_that_is_not_there() {
+    let dsn = "postgres://u@127.0.0.1/x?sslmode=verify-ca&sslrootcert=/none/ca.pem";
+    let out = run(&["check-config", "--dsn", dsn]);
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(2), "{said}");
+    assert!(said.contains("error: --dsn: dsn: sslrootcert /none/ca.pem cannot be read"), "{said}");
+}

@@ -30,6 +30,7 @@ mod pooler;
 mod promtool;
 mod queries;
 mod reload;
+mod report;
 mod rig;
 mod rotation;
 mod scale;

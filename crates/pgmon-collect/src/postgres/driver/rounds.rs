@@ -46,6 +46,11 @@ impl Driver {
         let i = which.index();
         if let (Some(schedule), Some(state)) = (self.schedules.get_mut(i), self.snapshot.loops.get_mut(i)) {
             state.missed += schedule.start(clock.mono(), fastrand::f64());
+            if let Some(pause) = self.plan.second_round_after.filter(|_| which < Loop::Storage)
+                && state.rounds == 0
+            {
+                schedule.again_after(pause, clock.mono());
+            }
         }
         if which == Loop::HotPath && !self.take_pulse(session).await? {
             return Ok(());

@@ -199,8 +199,8 @@ impl Reloader {
     }
 
     fn take_over(&mut self, audit: &Audit, read: Read, roster: &mut Roster) -> String {
-        let Loaded { config, entries, warnings, .. } = read.loaded;
-        for warning in warnings {
+        let Loaded { config, entries, warnings, unready, .. } = read.loaded;
+        for warning in warnings.iter().chain(&unready) {
             tracing::warn!("configuration: {warning}");
         }
         let settings = settings(&self.current, &config);
