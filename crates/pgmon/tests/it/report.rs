@@ -8,7 +8,8 @@ use std::process::{Command, Output};
 
 /// A server with a database `shop`, and a DSN of a role that sees all of it.
 async fn watched(major: Major) -> Result<(Server, String)> {
-    let server = Server::builder(major).statements().setting("track_io_timing", "on").start().await?;
+    // The test servers are fast, and not safe.
+    let server = Server::builder(major).statements().setting("fsync", "on").start().await?;
     server.create_database("shop").await?;
     server.create_extension("shop", "pg_stat_statements").await?;
     server.exec("shop", "CREATE TABLE orders AS SELECT n AS id FROM generate_series(1, 1000) AS n; ANALYZE").await?;

@@ -164,7 +164,7 @@ fn number(column: &str, n: f64, exact: &serde_json::Number) -> String {
         return milliseconds(n);
     }
     if has("seconds") {
-        return words::seconds(n);
+        return seconds(n);
     }
     if column.ends_with("ratio") || column.ends_with("share") || column.ends_with("_share_since_reset") {
         return words::percent(n);
@@ -176,6 +176,17 @@ fn number(column: &str, n: f64, exact: &serde_json::Number) -> String {
         return exact.to_string();
     }
     words::count(n)
+}
+
+/// Latencies are often far below a millisecond.
+fn seconds(n: f64) -> String {
+    if n == 0.0 {
+        "0 s".to_owned()
+    } else if n.abs() < 0.01 {
+        milliseconds(n * 1000.0)
+    } else {
+        words::seconds(n)
+    }
 }
 
 fn milliseconds(ms: f64) -> String {
@@ -194,7 +205,7 @@ pub fn figure(figure: &Figure) -> String {
     let shown = |value: f64| match figure.unit {
         Unit::Count | Unit::Transactions => words::count(value),
         Unit::Ratio => words::percent(value),
-        Unit::Seconds => words::seconds(value),
+        Unit::Seconds => seconds(value),
         Unit::Milliseconds => milliseconds(value),
         Unit::Bytes => words::bytes(value),
         Unit::BytesPerSecond => format!("{}/s", words::bytes(value)),
@@ -218,6 +229,8 @@ mod tests {
             ("growth_bytes_per_day", json!(2048), "2.0 KiB/day"),
             ("transaction_seconds", json!(200), "3 min 20 s"),
             ("mean_ms", json!(0.123), "0.12 ms"),
+            ("latency_seconds", json!(0.000_4), "0.40 ms"),
+            ("wait_seconds", json!(0), "0 s"),
             ("hit_ratio", json!(0.5), "50 %"),
             ("pid", json!(4_194_304), "4194304"),
             ("dead_tuples", json!(4_200_000), "4.2 million"),

@@ -1,4 +1,4 @@
-use super::content::{Built, Database, Head, Part};
+use super::content::{Built, Database, Head, Part, Unseen};
 use super::terminal::Style;
 use super::{Renderer, chosen, content, html, json, text};
 use crate::cli::ReportFormat;
@@ -136,12 +136,12 @@ fn database(db: &str) -> Database {
         level: Level::Crit,
         verdict: Verdict { level: Level::Crit, sentence: "Sessions are blocked: pid 4711 blocks 1 session.".into() },
         missing: vec!["the loop hourly".into()],
-        needs: vec![Need {
+        needs: Unseen::together(["connections", "locks"].map(|collector| Need {
             needs: "pg_monitor".into(),
             effect: "other roles' queries".into(),
             remedy: Some("GRANT pg_monitor TO \"pgmon\";".into()),
-            collector: "connections".into(),
-        }],
+            collector: collector.into(),
+        })),
         parts: vec![
             Part {
                 datname: None,

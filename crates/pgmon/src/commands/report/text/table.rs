@@ -7,7 +7,7 @@ use serde_json::Value;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// No column but the one with prose is wider.
-const WIDEST: usize = 40;
+const WIDEST: usize = 26;
 
 /// Prose gets so much at least.
 const PROSE: usize = 20;
