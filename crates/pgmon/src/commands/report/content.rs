@@ -7,8 +7,8 @@ use pgmon_views::agent::{self, Process};
 use pgmon_views::fleet::{Fleet, target};
 use pgmon_views::source::visited;
 use pgmon_views::{
-    Answer, Executed, Figure, Level, Need, Page, PageName, Problem, Rules, Source, TargetRef, Verdict, generic,
-    pages,
+    Answer, Executed, Figure, Level, Need, Page, PageName, Problem, Rules, Source, TargetRef, Verdict,
+    generic, pages,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -48,7 +48,8 @@ impl Database {
     pub fn problems(&self) -> Vec<(&Problem, Option<&str>)> {
         let parts = self.parts.iter().enumerate().flat_map(|(place, part)| {
             // The overview has those of all the entry's own pages.
-            let pages = if place == 0 { part.pages.get(..1).unwrap_or_default() } else { part.pages.as_slice() };
+            let pages =
+                if place == 0 { part.pages.get(..1).unwrap_or_default() } else { part.pages.as_slice() };
             pages.iter().flat_map(move |page| page.problems.iter().map(move |p| (p, part.datname.as_deref())))
         });
         let mut all: Vec<_> = parts.collect();
@@ -246,14 +247,7 @@ pub fn database(one: &Collected, all: &[Collected], rules: &Rules) -> anyhow::Re
 }
 
 fn source<'a>(one: &'a Collected, rules: &'a Rules, datname: Option<&'a str>) -> Source<'a> {
-    Source {
-        own: &one.own,
-        leader: one.leader.as_deref(),
-        roamed: &one.roamed,
-        datname,
-        now: one.now,
-        rules,
-    }
+    Source { own: &one.own, leader: one.leader.as_deref(), roamed: &one.roamed, datname, now: one.now, rules }
 }
 
 macro_rules! pages {
