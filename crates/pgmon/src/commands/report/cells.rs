@@ -70,6 +70,7 @@ pub fn head(column: &str) -> String {
         "application_name" => "application",
         "client_addr" => "client",
         "seconds" => "for",
+        "state_seconds" => "in state for",
         "bytes" => "size",
         "ratio" => "share",
         "seconds_until_protection" => "until protection",
@@ -88,7 +89,8 @@ pub fn head(column: &str) -> String {
     }
     let ends = ["_seconds_ago", "_age_seconds", "_seconds", "_bytes", "_ratio", "_ms"];
     let short = ends.iter().find_map(|end| column.strip_suffix(end)).unwrap_or(column);
-    let short = short.replace("bytes_per_", "per_").replace("_per_second", " per s").replace("_per_day", " per day");
+    let short =
+        short.replace("bytes_per_", "per_").replace("_per_second", " per s").replace("_per_day", " per day");
     let suffix = match column {
         c if c.ends_with("_seconds_ago") => " ago",
         c if c.ends_with("_age_seconds") => " age",
@@ -107,8 +109,21 @@ pub fn is_number(value: &Value) -> bool {
 pub fn is_prose(column: &str) -> bool {
     matches!(
         column,
-        "query" | "text" | "sentence" | "hint" | "message" | "effects" | "effect" | "sql" | "remedy" | "reason"
-            | "degraded" | "not_measured" | "collectors" | "blind" | "right"
+        "query"
+            | "text"
+            | "sentence"
+            | "hint"
+            | "message"
+            | "effects"
+            | "effect"
+            | "sql"
+            | "remedy"
+            | "reason"
+            | "degraded"
+            | "not_measured"
+            | "collectors"
+            | "blind"
+            | "right"
     )
 }
 
@@ -164,7 +179,7 @@ fn number(column: &str, n: f64, exact: &serde_json::Number) -> String {
         return milliseconds(n);
     }
     if has("seconds") {
-        return words::seconds(n);
+        return seconds(n);
     }
     if column.ends_with("ratio") || column.ends_with("share") || column.ends_with("_share_since_reset") {
         return words::percent(n);
@@ -176,6 +191,17 @@ fn number(column: &str, n: f64, exact: &serde_json::Number) -> String {
         return exact.to_string();
     }
     words::count(n)
+}
+
+/// Latencies are often far below a millisecond.
+fn seconds(n: f64) -> String {
+    if n == 0.0 {
+        "0 s".to_owned()
+    } else if n.abs() < 0.01 {
+        milliseconds(n * 1000.0)
+    } else {
+        words::seconds(n)
+    }
 }
 
 fn milliseconds(ms: f64) -> String {
@@ -194,7 +220,7 @@ pub fn figure(figure: &Figure) -> String {
     let shown = |value: f64| match figure.unit {
         Unit::Count | Unit::Transactions => words::count(value),
         Unit::Ratio => words::percent(value),
-        Unit::Seconds => words::seconds(value),
+        Unit::Seconds => seconds(value),
         Unit::Milliseconds => milliseconds(value),
         Unit::Bytes => words::bytes(value),
         Unit::BytesPerSecond => format!("{}/s", words::bytes(value)),
@@ -218,6 +244,8 @@ mod tests {
             ("growth_bytes_per_day", json!(2048), "2.0 KiB/day"),
             ("transaction_seconds", json!(200), "3 min 20 s"),
             ("mean_ms", json!(0.123), "0.12 ms"),
+            ("latency_seconds", json!(0.000_4), "0.40 ms"),
+            ("wait_seconds", json!(0), "0 s"),
             ("hit_ratio", json!(0.5), "50 %"),
             ("pid", json!(4_194_304), "4194304"),
             ("dead_tuples", json!(4_200_000), "4.2 million"),
@@ -234,7 +262,8 @@ mod tests {
 
     #[test]
     fn heads_have_no_units() {
-        let all = ["table_bytes", "last_vacuum_seconds_ago", "reply_age_seconds", "calls_per_second", "usename"];
+        let all =
+            ["table_bytes", "last_vacuum_seconds_ago", "reply_age_seconds", "calls_per_second", "usename"];
         assert_eq!(all.map(head), ["table", "last vacuum ago", "reply age", "calls per s", "user"]);
         assert_eq!(head("growth_bytes_per_day"), "growth per day");
     }

@@ -38,14 +38,14 @@ fn known(page: &str, panel: &str) -> &'static str {
             "probe latency_seconds round_trip_seconds planning_seconds execution_seconds sql"
         }
         (_, "top_statements" | "statements") => {
-            "time_share calls_per_second mean_ms p95_ms hit_ratio calls time_seconds mean_ms_since_reset \
-             rows_per_call mean_change_ratio queryid text"
+            "time_share calls_per_second mean_ms p95_ms text hit_ratio calls time_seconds mean_ms_since_reset \
+             rows_per_call mean_change_ratio queryid"
         }
         ("activity", "states") => "state sessions oldest_transaction_seconds longest_in_state_seconds",
         ("activity", "waits") => "wait_event_type wait_event sessions",
         ("activity", "sessions") => {
-            "pid state transaction_seconds state_seconds application_name usename datname blocked wait_event \
-             client_addr query"
+            "pid state transaction_seconds state_seconds application_name usename query datname blocked \
+             wait_event client_addr"
         }
         (_, "progress" | "workers") => {
             "command relation phase running_seconds done total unit automatic blocked datname pid"
@@ -55,8 +55,8 @@ fn known(page: &str, panel: &str) -> &'static str {
              oldest_query_seconds longest_in_state_seconds"
         }
         ("locks", "tree") => {
-            "pid level state blocked_count wait_seconds mode relation application_name usename \
-             transaction_seconds query remedy"
+            "pid level state blocked_count wait_seconds relation query mode application_name usename \
+             transaction_seconds remedy"
         }
         ("locks", "modes") => "mode locks waiting",
         ("autovacuum", "tables") => {

@@ -7,8 +7,8 @@ use pgmon_views::agent::{self, Process};
 use pgmon_views::fleet::{Fleet, target};
 use pgmon_views::source::visited;
 use pgmon_views::{
-    Answer, Executed, Figure, Level, Need, Page, PageName, Problem, Rules, Source, TargetRef, Verdict, generic,
-    pages,
+    Answer, Executed, Figure, Level, Need, Page, PageName, Problem, Rules, Source, TargetRef, Verdict,
+    generic, pages,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -36,11 +36,52 @@ pub struct Database {
     /// What is missing because the time was up.
     pub missing: Vec<String>,
     /// What cannot be seen.
-    pub needs: Vec<Need>,
+    pub needs: Vec<Unseen>,
     /// The entry's own, then those that were visited.
     pub parts: Vec<Part>,
     /// What the queries of the configuration found, by name.
     pub queries: Map<String, Value>,
+}
+
+impl Database {
+    /// What is wrong, worst first, with the database where that is another one than the entry's.
+    pub fn problems(&self) -> Vec<(&Problem, Option<&str>)> {
+        let parts = self.parts.iter().enumerate().flat_map(|(place, part)| {
+            // The overview has those of all the entry's own pages.
+            let pages =
+                if place == 0 { part.pages.get(..1).unwrap_or_default() } else { part.pages.as_slice() };
+            pages.iter().flat_map(move |page| page.problems.iter().map(move |p| (p, part.datname.as_deref())))
+        });
+        let mut all: Vec<_> = parts.collect();
+        all.sort_by_key(|(problem, _)| std::cmp::Reverse(problem.level));
+        all
+    }
+}
+
+/// What one right or extension would make visible.
+pub struct Unseen {
+    /// The right or extension.
+    pub needs: String,
+    /// SQL that brings it, if SQL can.
+    pub remedy: Option<String>,
+    /// What is not seen without it, each with the collector that misses it.
+    pub effects: Vec<(String, String)>,
+}
+
+impl Unseen {
+    /// Several collectors may miss the same.
+    pub fn together(needs: impl IntoIterator<Item = Need>) -> Vec<Self> {
+        let needs: BTreeSet<Need> = needs.into_iter().collect();
+        let mut all: Vec<Self> = Vec::new();
+        for need in needs {
+            let effect = (need.effect, need.collector);
+            match all.iter_mut().find(|one| one.needs == need.needs && one.remedy == need.remedy) {
+                Some(one) => one.effects.push(effect),
+                None => all.push(Self { needs: need.needs, remedy: need.remedy, effects: vec![effect] }),
+            }
+        }
+        all
+    }
 }
 
 /// The pages of one database of the server.
@@ -186,8 +227,7 @@ pub fn database(one: &Collected, all: &[Collected], rules: &Rules) -> anyhow::Re
     let seen = parts.iter().skip(1).flat_map(|part| &part.pages).map(|page| page.verdict.level).max();
     let states = one.own.collectors.iter().chain(one.roamed.iter());
     let led = one.leader.iter().flat_map(|l| l.collectors.iter().filter(|c| c.server_wide));
-    let needs: BTreeSet<Need> =
-        states.chain(led).flat_map(|state| &state.blind).map(pgmon_views::source::need).collect();
+    let needs = states.chain(led).flat_map(|state| &state.blind).map(pgmon_views::source::need);
     let names = one.own.collectors.iter().filter(|state| query_name(&state.collector).is_some());
     let mut queries = Map::new();
     for state in names {
@@ -200,21 +240,14 @@ pub fn database(one: &Collected, all: &[Collected], rules: &Rules) -> anyhow::Re
         level: verdict.level.max(seen.unwrap_or(Level::Ok)),
         verdict,
         missing: one.missing.clone(),
-        needs: needs.into_iter().collect(),
+        needs: Unseen::together(needs),
         parts,
         queries,
     })
 }
 
 fn source<'a>(one: &'a Collected, rules: &'a Rules, datname: Option<&'a str>) -> Source<'a> {
-    Source {
-        own: &one.own,
-        leader: one.leader.as_deref(),
-        roamed: &one.roamed,
-        datname,
-        now: one.now,
-        rules,
-    }
+    Source { own: &one.own, leader: one.leader.as_deref(), roamed: &one.roamed, datname, now: one.now, rules }
 }
 
 macro_rules! pages {

@@ -6,10 +6,10 @@
 use super::Renderer;
 use super::cells;
 use super::columns;
-use super::content::{self, Built, Database, Head, PanelView, path_of};
+use super::content::{self, Built, Database, Head, PanelView, Unseen, path_of};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use pgmon_views::fleet::Fleet;
-use pgmon_views::{Executed, Figure, Level, Need, Problem, Remedy, Verdict, words};
+use pgmon_views::{Executed, Figure, Level, Remedy, Verdict, words};
 use serde_json::Value;
 
 /// Rows of a panel at most.
@@ -167,13 +167,7 @@ fn summary(fleet: &Fleet) -> Markup {
 }
 
 fn problems(database: &Database) -> Markup {
-    let pages = database.parts.iter().enumerate().flat_map(|(place, part)| {
-        // The overview has those of all the entry's own pages.
-        let pages = if place == 0 { part.pages.get(..1).unwrap_or_default() } else { part.pages.as_slice() };
-        pages.iter().flat_map(move |page| page.problems.iter().map(move |p| (p, part.datname.as_deref())))
-    });
-    let mut all: Vec<(&Problem, Option<&str>)> = pages.collect();
-    all.sort_by_key(|(problem, _)| std::cmp::Reverse(problem.level));
+    let all = database.problems();
     html! {
         h3 { "Problems, worst first" }
         @if all.is_empty() {
@@ -206,12 +200,13 @@ fn remedy(remedy: &Remedy) -> Markup {
     }
 }
 
-fn needs(needs: &[Need]) -> Markup {
+fn needs(needs: &[Unseen]) -> Markup {
     html! {
         @if !needs.is_empty() {
             h3 { "Not seen, and what would make it visible" }
             ul.needs { @for need in needs { li {
-                strong { (cells::line(&need.needs)) } ": " (cells::line(&need.effect)) " (" (need.collector) ")"
+                strong { (cells::line(&need.needs)) }
+                ul { @for (effect, collector) in &need.effects { li { (cells::line(effect)) " (" (collector) ")" } } }
                 @if let Some(sql) = &need.remedy { pre tabindex="0" { code { (cells::lines(sql)) } } }
             } } }
         }

@@ -84,12 +84,13 @@ impl Text {
         self.line(0, &text);
     }
 
-    fn problem(&mut self, problem: &Problem) {
+    fn problem(&mut self, problem: &Problem, of: Option<&str>) {
         let badge = self.badge(problem.level);
         self.line(2, &format!("{badge}  {}", cells::line(&problem.title)));
         self.prose(6, &problem.evidence);
         let since = problem.since.map(|at| format!("since {}; ", cells::moment(at))).unwrap_or_default();
-        let where_to = format!("{since}more under {}", path_of(problem.page));
+        let of = of.map(|of| format!(" of {}", cells::line(of))).unwrap_or_default();
+        let where_to = format!("{since}more under {}{of}", path_of(problem.page));
         let where_to = self.style.dim(&where_to);
         self.line(6, &where_to);
         if let Some(remedy) = &problem.remedy {
@@ -147,7 +148,11 @@ impl Text {
         match panel.rows() {
             None => self.line(4, "not known"),
             Some([]) => self.line(4, panel.empty().unwrap_or("none")),
-            Some(rows) => self.table(&columns::of(page.name, panel.name, rows), rows, ROWS),
+            Some(rows) => {
+                // One row for each page.
+                let at_most = if page.name == "overview" { rows.len() } else { ROWS };
+                self.table(&columns::of(page.name, panel.name, rows), rows, at_most);
+            }
         }
         if let Some(note) = panel.note() {
             self.prose(4, note);
@@ -195,22 +200,23 @@ impl Renderer for Text {
             return Ok(());
         };
         self.heading("Problems, worst first");
-        let seen = database.parts.iter().skip(1).flat_map(|part| &part.pages).flat_map(|page| &page.problems);
-        let mut problems: Vec<&Problem> = overview.problems.iter().chain(seen).collect();
-        problems.sort_by_key(|problem| std::cmp::Reverse(problem.level));
+        let problems = database.problems();
         if problems.is_empty() {
             self.line(2, if database.level == Level::Ok { "None." } else { "None is known." });
         }
-        for (place, problem) in problems.into_iter().enumerate() {
+        for (place, (problem, of)) in problems.into_iter().enumerate() {
             if place > 0 {
                 self.line(0, "");
             }
-            self.problem(problem);
+            self.problem(problem, of);
         }
         if !database.needs.is_empty() {
             self.heading("Not seen, and what would make it visible");
             for need in &database.needs {
-                self.prose(2, &format!("{}: {} ({})", need.needs, need.effect, need.collector));
+                self.prose(2, &need.needs);
+                for (effect, collector) in &need.effects {
+                    self.prose(6, &format!("- {effect} ({collector})"));
+                }
                 for line in need.remedy.as_deref().map(cells::lines).unwrap_or_default().lines() {
                     self.line(6, line);
                 }

@@ -7,10 +7,10 @@ use serde_json::Value;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// No column but the one with prose is wider.
-const WIDEST: usize = 40;
+const WIDEST: usize = 26;
 
 /// Prose gets so much at least.
-const PROSE: usize = 20;
+const PROSE: usize = 30;
 
 /// Spaces between columns.
 const GAP: usize = 2;
@@ -34,13 +34,19 @@ impl Table {
     pub fn new(names: &[String], rows: &[Value], width: usize) -> Self {
         let mut left = width;
         let mut columns: Vec<Column> = Vec::new();
+        let is_shown = |name: &&String| !rows.iter().any(|row| row.get(*name).is_some_and(Value::is_object));
+        let names: Vec<&String> = names.iter().filter(is_shown).collect();
+        // The statement, or what to do, is worth more than another number: room is kept for the first prose.
+        let prose = names.iter().position(|name| cells::is_prose(name));
         for (place, name) in names.iter().enumerate() {
-            if rows.iter().any(|row| row.get(name).is_some_and(Value::is_object)) {
-                continue;
-            }
-            let column = Column::new(name, rows, place == 0 || (place == 1 && names.first().is_some_and(|n| n == "level")));
+            let kept = prose.filter(|at| place < *at).map_or(0, |_| PROSE + GAP);
+            let column = Column::new(
+                name,
+                rows,
+                place == 0 || (place == 1 && names.first().is_some_and(|n| *n == "level")),
+            );
             let gap = if columns.is_empty() { 0 } else { GAP };
-            if column.width + gap <= left {
+            if column.width + gap + kept <= left {
                 left -= column.width + gap;
                 columns.push(column);
             }
@@ -61,7 +67,8 @@ impl Table {
         let head = self.line(|column| &column.head, |text| text);
         let mut lines = vec![style.dim(&head)];
         for (row, level) in self.levels.iter().enumerate() {
-            let cell = |column: &'_ Column| column.cells.get(row).map_or(cells::NONE, String::as_str).to_owned();
+            let cell =
+                |column: &'_ Column| column.cells.get(row).map_or(cells::NONE, String::as_str).to_owned();
             let texts: Vec<String> = self.columns.iter().map(cell).collect();
             let mut line = String::new();
             for (place, (column, text)) in self.columns.iter().zip(&texts).enumerate() {
@@ -187,6 +194,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_left_out() {
         assert_eq!(lines(25), ["level       name", "\u{25a0} critical  a", "\u{2713} ok        größe 表"]);
+        assert_eq!(lines(52)[0], "level       name      query", "the statement before a number");
         assert!(lines(60).iter().all(|line| line.width() <= 60));
     }
 
