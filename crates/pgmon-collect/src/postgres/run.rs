@@ -6,7 +6,7 @@ use super::collector::{Cx, Outcome, Statement, Steps};
 use super::session::{QueryError, Session};
 use futures::FutureExt as _;
 use pgmon_core::clock::Clock;
-use pgmon_core::snapshot::Executed;
+use pgmon_core::snapshot::{Executed, Loop};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -62,6 +62,9 @@ impl Running {
         let Some(statement) = self.next.take() else {
             return Progress::Failed(QueryError::protocol("no statement is left to run"));
         };
+        // What is kept prepared takes memory here and much more of it on the server, the whole time.
+        let seldom = steps.spec().in_loop == Loop::Hourly;
+        let statement = if seldom { statement.once() } else { statement };
         let sql = statement.sql.clone();
         let (started_at, started) = (clock.wall(), clock.mono());
         let (mut sent, mut last_row) = (started, None);
@@ -139,4 +142,32 @@ pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("the collector panicked: {}", text.unwrap_or("no message"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::postgres::collector::single;
+    use crate::postgres::collectors::{wraparound::Wraparound, xmin_horizon::XminHorizon};
+    use crate::postgres::testing::Probe;
+    use pgmon_testkit::{Major, Server, Tier};
+    use sqlx::Row as _;
+    use std::time::Duration;
+
+    const PREPARED: &str =
+        "SELECT pg_catalog.count(*)::pg_catalog.int8 AS n FROM pg_catalog.pg_prepared_statements";
+
+    #[tokio::test]
+    async fn only_what_runs_often_stays_prepared() {
+        let server = Server::start(Major(18)).await.unwrap();
+        let password = server.create_monitor("pgmon", Tier::T0).await.unwrap();
+        for (registered, kept) in [(single::<Wraparound>(), 0), (single::<XminHorizon>(), 1)] {
+            let dsn = server.dsn_as("pgmon", &password, "postgres");
+            let mut probe = Probe::new(&dsn, registered).await;
+            for _ in 0..2 {
+                probe.round().await;
+            }
+            let rows = probe.session.fetch(PREPARED, Duration::from_secs(60)).await.unwrap();
+            assert_eq!(rows[0].get::<i64, _>("n"), kept, "{}", registered.spec.name);
+        }
+    }
 }

@@ -282,10 +282,19 @@ impl Session {
         }
     }
 
-    /// Runs a statement without values and returns its rows; for few rows.
+    /// Runs a statement without values that is seldom run, and returns its rows; for few rows.
     pub async fn fetch(&mut self, sql: &'static str, limit: Duration) -> Result<Vec<PgRow>, QueryError> {
+        self.fetch_with(Statement::plain(sql).once(), limit).await
+    }
+
+    /// Runs a statement and returns its rows; for few rows.
+    pub async fn fetch_with(
+        &mut self,
+        statement: Statement,
+        limit: Duration,
+    ) -> Result<Vec<PgRow>, QueryError> {
         let mut rows = Vec::new();
-        self.run(Statement::plain(sql), limit, |row| {
+        self.run(statement, limit, |row| {
             rows.push(row);
             Ok(())
         })

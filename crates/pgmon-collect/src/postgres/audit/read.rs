@@ -169,7 +169,7 @@ impl Audit {
         let mut audit = Self { role: facts.role.clone(), ..Self::default() };
         let mut roles: Vec<Role> = Vec::new();
         let sql = facts.pick(ROLES).ok_or_else(|| QueryError::protocol("unsupported version"))?;
-        session.run(Statement::plain(sql), limit, collect(&mut roles)).await?;
+        session.run(Statement::plain(sql).once(), limit, collect(&mut roles)).await?;
         // Rights are listed in this order: first those that are taken away one by one (see `remedy`).
         roles.sort_by_key(|r| (!r.own, !r.reads_only()));
         audit.add_roles(&roles);
@@ -184,7 +184,7 @@ impl Audit {
             }
             let args = arguments(&oids, *name != "owned").map_err(|e| QueryError::Decode(e.to_string()))?;
             let mut granted: Vec<Granted> = Vec::new();
-            session.run(Statement::with(sql, args), limit, collect(&mut granted)).await?;
+            session.run(Statement::with(sql, args).once(), limit, collect(&mut granted)).await?;
             audit.add_granted(&roles, &granted);
             all.append(&mut granted);
         }
@@ -195,7 +195,7 @@ impl Audit {
                 taken.push(row.try_get("name")?);
                 Ok(())
             };
-            session.run(Statement::plain(sql), limit, read).await?;
+            session.run(Statement::plain(sql).once(), limit, read).await?;
             audit.remedy = Remedy::new(&audit, &roles, &all, &taken);
         }
         Ok(audit)

@@ -1,6 +1,6 @@
 //! Is the server still the one that we know? Asked at the start of each hot_path round.
 
-use crate::postgres::collector::{Query, pg};
+use crate::postgres::collector::{Query, Statement, pg};
 use crate::postgres::decode;
 use crate::postgres::facts::Facts;
 use crate::postgres::session::{QueryError, Session};
@@ -56,7 +56,7 @@ pub(super) async fn is_known(
 }
 
 async fn read(session: &mut Session, limit: Duration) -> Result<(bool, Timestamp), QueryError> {
-    let rows = session.fetch(PULSE, limit).await?;
+    let rows = session.fetch_with(Statement::plain(PULSE), limit).await?;
     let row = rows.first().ok_or_else(|| QueryError::protocol("the pulse returned no row"))?;
     Ok((row.try_get("in_recovery")?, decode::timestamp(row, "started_at")?))
 }
