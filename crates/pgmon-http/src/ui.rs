@@ -27,6 +27,7 @@ const BASE: &str = "<base href=\"/\" />";
 const HASHED: &str = "assets/";
 
 /// One file of the pages.
+#[allow(dead_code, reason = "a clone in which the pages were not built has none")]
 struct File {
     /// Its path below the prefix, without a slash in front.
     path: &'static str,

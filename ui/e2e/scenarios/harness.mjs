@@ -66,6 +66,8 @@ export function text(page) {
 export async function fits(page, widths = [360, 1400]) {
   for (const width of widths) {
     await page.setViewportSize({ width, height: 800 });
+    // What knows its width learns of the new one a frame later.
+    for (let turn = 0; turn < 10 && (await overflow(page)) !== 0; turn += 1) await page.waitForTimeout(100);
     assert.equal(await overflow(page), 0, `wider than ${width}`);
   }
 }

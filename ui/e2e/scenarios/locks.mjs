@@ -26,6 +26,8 @@ await scenario(async (page) => {
   const remedy = first.locator('details.remedy').first();
   await remedy.locator('summary').click();
   assert.match(await remedy.innerText(), new RegExp(`pg_terminate_backend\\(${root}\\)`));
+  // While the pointer is on rows they do not change.
+  await page.mouse.move(700, 5);
   await act('release');
   await page.locator('li.lock').first().waitFor({ state: 'detached', timeout: 30_000 });
 });

@@ -3,13 +3,17 @@
 //! Who waits is served first come, first served. Who holds a connection learns that others wait, and
 //! gives way: at once when it has nothing to do, and otherwise when it has had its turn.
 
+use super::beginnings::Beginnings;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// The permits of all servers, by address.
 #[derive(Debug)]
-pub struct Permits(Mutex<Servers>);
+pub struct Permits {
+    servers: Mutex<Servers>,
+    beginnings: Beginnings,
+}
 
 #[derive(Debug)]
 struct Servers {
@@ -51,13 +55,19 @@ pub struct Permit {
 impl Permits {
     /// At most `per_server` connections to each address.
     pub fn new(per_server: usize) -> Self {
-        Self(Mutex::new(Servers { per_server: per_server.max(1), by_address: HashMap::new() }))
+        let servers = Servers { per_server: per_server.max(1), by_address: HashMap::new() };
+        Self { servers: Mutex::new(servers), beginnings: Beginnings::default() }
+    }
+
+    /// Leave to begin.
+    pub fn beginnings(&self) -> &Beginnings {
+        &self.beginnings
     }
 
     /// Changes the cap. Who holds a connection over a lower one is asked to give way.
     pub fn resize(&self, per_server: usize) {
         let per_server = per_server.max(1);
-        let mut servers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         let (more, fewer) =
             (per_server.saturating_sub(servers.per_server), servers.per_server.saturating_sub(per_server));
         servers.per_server = per_server;
@@ -74,7 +84,7 @@ impl Permits {
     /// Waits, first come first served, for leave to connect to `address`.
     pub async fn acquire(&self, address: &str) -> Permit {
         let server = {
-            let mut servers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
             let per_server = servers.per_server;
             let fresh = || {
                 Arc::new(Server {

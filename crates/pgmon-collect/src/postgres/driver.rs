@@ -11,6 +11,7 @@ use super::plan::Plan;
 use super::run::panic_text;
 use super::session::{QueryError, Session};
 use crate::poller::backoff::Backoff;
+use crate::poller::beginnings::{self, Beginning};
 use crate::poller::fleet::{Cell, Fleet, Ticket};
 use crate::poller::permits::{Permit, Permits};
 use crate::poller::schedule::Schedule;
@@ -126,6 +127,8 @@ pub struct Driver {
     turns: Turns,
     /// When the facts were last read and the role audited; `None` if that must be done on the next connection.
     learned_at: Option<Duration>,
+    /// Leave to begin, until everything has been done once.
+    beginning: Option<Beginning>,
     /// When the present connection began its work.
     connected_at: Duration,
     /// Since when no connection was lost, whoever had one in between.
@@ -160,6 +163,7 @@ impl Driver {
             backoff: Backoff::default(),
             turns: Turns::default(),
             learned_at: None,
+            beginning: None,
             connected_at: now,
             well_since: None,
             reconnected_at_once: None,
@@ -193,6 +197,7 @@ impl Driver {
             // A reply that the protocol's reader stumbles over ends the connection, not the driver.
             let ended = AssertUnwindSafe(self.attempt(&mut permit)).catch_unwind().await;
             let ended = ended.unwrap_or_else(|panic| Ended::Lost(QueryError::Lost(panic_text(&*panic))));
+            self.beginning = None;
             drop(permit);
             if !matches!(ended, Ended::Yielded | Ended::Outdated) {
                 self.well_since = None;
@@ -273,6 +278,10 @@ impl Driver {
                 }
             }
             let next = self.next(now);
+            // Others may begin.
+            if next.is_none() || now.saturating_sub(self.connected_at) >= beginnings::ROUNDS_WITHIN {
+                self.beginning = None;
+            }
             // Who has nothing to do gives way at once, and who is never done after an interval.
             let had_its_turn = now.saturating_sub(self.connected_at) >= self.plan.interval(Loop::HotPath);
             let may_end = next.is_none() || had_its_turn;

@@ -116,7 +116,8 @@ on_each_major! { [pg18 18]
         let mut seconds = 0;
         let back = |s: &Arc<Snapshot>| s.up == Up::Up && s.quarantined_until.is_none();
         while !of(&rig, BAD).iter().all(back) {
-            assert!(seconds < 33, "the first success after two intervals and a tenth ends the quarantine");
+            let late: Vec<_> = of(&rig, BAD).into_iter().filter(|s| !back(s)).map(|s| (s.db.clone(), s.up.clone())).collect();
+            assert!(seconds < 33, "two intervals and a tenth have passed: {} are missing: {:?}", late.len(), late.first());
             seconds += 3;
             rig.clock.advance(Duration::from_secs(3));
             wait("probes that are due", || rig.sleep(BAD)).await;

@@ -91,7 +91,10 @@ impl Driver {
     /// Notes that the database is not watched for lack of a free connection.
     pub(super) fn keeps_waiting(&mut self, why: String) {
         // What was under way is not gone on with: by the time there is a connection it would be old.
+        let cut = self.cut;
         self.close_rounds(false);
+        // Nor is it begun again out of turn: there is too little time for everybody as it is.
+        self.cut = cut;
         self.resign();
         if self.told.is_news(&why, self.shared.timer.mono()) {
             tracing::warn!("{why}");
