@@ -79,8 +79,12 @@ on_each_major! { [pg12 12, pg18 18]
             let ran = page["executed"].as_array().context("no list")?.len();
             assert!(ran > 0 || name == "collectors", "{name}: nothing ran");
         }
-        assert!(pages["overview"]["data"]["figures"][0]["value"].is_number(), "a rate: {:#}", pages["overview"]["data"]["figures"]);
+        // Before 15 the first statistics of a new database come late, and may count as a reset.
+        let rate = &pages["overview"]["data"]["figures"][0]["value"];
+        assert!(rate.is_number() || major.0 < 15, "a rate: {:#}", pages["overview"]["data"]["figures"]);
         for of_loop in pages["collectors"]["data"]["panels"]["loops"]["rows"].as_array().context("no loops")? {
+            let wanted = if matches!(of_loop["loop"].as_str(), Some("hot_path" | "workload")) { 2 } else { 1 };
+            assert!(of_loop["rounds"].as_u64() >= Some(wanted), "{of_loop:#}");
             assert_eq!((&of_loop["success"], &of_loop["late"]), (&Value::Bool(true), &Value::Bool(false)), "{of_loop:#}");
         }
         let after: i64 = server.query("shop", "SELECT txid_snapshot_xmax(txid_current_snapshot())").await?;

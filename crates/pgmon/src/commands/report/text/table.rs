@@ -10,7 +10,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 const WIDEST: usize = 26;
 
 /// Prose gets so much at least.
-const PROSE: usize = 30;
+const PROSE: usize = 24;
 
 /// Spaces between columns.
 const GAP: usize = 2;
@@ -39,7 +39,7 @@ impl Table {
         // The statement, or what to do, is worth more than another number: room is kept for the first prose.
         let prose = names.iter().position(|name| cells::is_prose(name));
         for (place, name) in names.iter().enumerate() {
-            let kept = prose.filter(|at| place < *at).map_or(0, |_| PROSE + GAP);
+            let kept = prose.filter(|at| place < *at && width >= 2 * PROSE).map_or(0, |_| PROSE + GAP);
             let column = Column::new(
                 name,
                 rows,
