@@ -27,3 +27,19 @@ pub fn rounds(page: &str, of: &str) -> f64 {
     let counts = values(page, "pgmon_scrape_duration_seconds_count");
     counts.iter().filter(|(labels, _)| of_loop(labels)).map(|(_, value)| value).sum()
 }
+
+/// When the last first round of a slow loop had ended, in seconds since the process started. `None` while the
+/// page does not tell. Rounds of `hot_path` go before the others', so that they were done by then.
+pub fn first_rounds_done(page: &str) -> Option<f64> {
+    let (_, start) = *values(page, "process_start_time_seconds").first()?;
+    let slow = |labels: &&str| matches!(label(labels, "loop"), Some("workload" | "storage" | "hourly"));
+    let begun = values(page, "pgmon_last_scrape_timestamp_seconds");
+    let spent = values(page, "pgmon_scrape_duration_seconds_sum");
+    let ends = begun.iter().filter(|(labels, _)| slow(labels)).map(|(labels, at)| {
+        let same = |(other, _): &&(&str, f64)| {
+            ["cluster", "db", "loop"].iter().all(|name| label(other, name) == label(labels, name))
+        };
+        at + spent.iter().find(same).map_or(0.0, |(_, seconds)| *seconds)
+    });
+    ends.reduce(f64::max).map(|end| end - start)
+}

@@ -218,7 +218,8 @@ async fn measure(program: &Path, args: &Args, entries: Vec<serde_json::Value>) -
     Ok(measured)
 }
 
-/// Until every database was up, and until every loop of every database had run, seconds since `began`.
+/// Until a page said that every database is up (a large page is up to 10 s old), and until every loop of
+/// every database had run, by the times that the page tells of the rounds themselves; seconds since `began`.
 async fn wait_until_complete(
     client: &mut Client,
     running: &Running,
@@ -235,7 +236,7 @@ async fn wait_until_complete(
             up_s = Some(seconds);
         }
         if LOOPS.iter().all(|l| page::rounds(&text, l) >= wanted) {
-            return Ok((up_s.unwrap_or(seconds), seconds));
+            return Ok((up_s.unwrap_or(seconds), page::first_rounds_done(&text).unwrap_or(seconds)));
         }
         if began.elapsed() > Duration::from_secs(300) {
             bail!("not every loop has run within five minutes:\n{}", running.log());
@@ -311,8 +312,8 @@ fn report(m: &Measured, args: &Args) -> Result<(String, bool)> {
         writeln!(text, "| {what} | {value:.1} {unit}{mark} | {promised} |")
     };
     row("Series on the page", m.series as f64, "", None)?;
-    row("Until every database was up", m.up_s, "s", None)?;
     row("Until every loop of every database had run", m.complete_s, "s", Some(15.0))?;
+    row("Until a scraped page said that every database is up", m.up_s, "s", None)?;
     row("Scrape of all that, with gzip, p99", m.compressed.p99, "ms", None)?;
     row("Scrape of all that, uncompressed, p99", m.plain.p99, "ms", None)?;
     row("Uncompressed size of it", m.plain.bytes as f64 / 1024.0 / 1024.0, "MiB", None)?;
