@@ -249,7 +249,9 @@ pub fn is_report(args: impl Iterator<Item = OsString>) -> bool {
     let takes_value = |arg: &str| {
         command.get_arguments().filter(|a| a.get_action().takes_values()).any(|a| {
             let long = a.get_long().is_some_and(|long| arg.strip_prefix("--") == Some(long));
-            long || a.get_short().is_some_and(|short| arg.strip_prefix('-') == Some(short.to_string().as_str()))
+            long || a
+                .get_short()
+                .is_some_and(|short| arg.strip_prefix('-') == Some(short.to_string().as_str()))
         })
     };
     let mut is_value = false;
@@ -274,7 +276,9 @@ mod tests {
     fn a_report_is_known_also_where_its_arguments_are_wrong() {
         let is = |line: &str| is_report(line.split_whitespace().map(OsString::from));
         assert!(is("report --nope") && is("--dsn report report --for x") && is("-c f --dsn=x report"));
-        assert!(!is("doctor report") && !is("--dsn report") && !is("--cluster report doctor") && !is("--nope"));
+        assert!(
+            !is("doctor report") && !is("--dsn report") && !is("--cluster report doctor") && !is("--nope")
+        );
     }
 
     #[test]

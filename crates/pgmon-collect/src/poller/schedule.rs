@@ -74,7 +74,11 @@ mod tests {
         s.start(S(8), 0.5);
         s.again_after(S(5), S(8));
         assert_eq!(s.due(), S(13));
-        assert_eq!((s.start(S(13), 0.5), s.due()), (0, S(73)), "then at the interval, without a pause for spreading");
+        assert_eq!(
+            (s.start(S(13), 0.5), s.due()),
+            (0, S(73)),
+            "then at the interval, without a pause for spreading"
+        );
     }
 
     #[test]

@@ -103,7 +103,10 @@ fn chosen(entries: Vec<Entry>, options: &Options) -> Result<Vec<Entry>, String> 
     };
     for wanted in &options.dbs {
         if !entries.iter().any(|entry| is(entry, wanted)) {
-            return Err(format!("no database {wanted:?} is configured (--db); there are: {}", names.join(", ")));
+            return Err(format!(
+                "no database {wanted:?} is configured (--db); there are: {}",
+                names.join(", ")
+            ));
         }
     }
     let fits = |entry: &Entry| {
@@ -150,8 +153,7 @@ fn render(
         ReportFormat::Html => Box::new(html::Html::new(&head)),
     };
     for target in &order {
-        let of_target =
-            |c: &&Collected| c.own.cluster == target.cluster && c.own.db == target.db;
+        let of_target = |c: &&Collected| c.own.cluster == target.cluster && c.own.db == target.db;
         let Some(one) = collected.iter().find(of_target) else { continue };
         // One after the other, so that hundreds of databases do not have all their pages in memory at once.
         let database = content::database(one, collected, &rules)?;

@@ -11,7 +11,9 @@ async fn watched(major: Major) -> Result<(Server, String)> {
     let server = Server::builder(major).statements().setting("track_io_timing", "on").start().await?;
     server.create_database("shop").await?;
     server.create_extension("shop", "pg_stat_statements").await?;
-    server.exec("shop", "CREATE TABLE orders AS SELECT n AS id FROM generate_series(1, 1000) AS n; ANALYZE").await?;
+    server
+        .exec("shop", "CREATE TABLE orders AS SELECT n AS id FROM generate_series(1, 1000) AS n; ANALYZE")
+        .await?;
     let password = server.create_monitor("pgmon", Tier::T1).await?;
     for name in server.databases().await? {
         server.revoke_create_on_public(&name).await?;
@@ -38,8 +40,7 @@ fn json(command: Command) -> Result<(Option<i32>, Value)> {
 
 /// Checks an answer against the schema that the API's description has for its path.
 fn check(document: &Value, path: &str, answer: &Value) {
-    let schema =
-        &document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+    let schema = &document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
     assert!(schema.is_object(), "{path} is not described");
     let mut root = schema.clone();
     root["components"] = document["components"].clone();
@@ -217,11 +218,13 @@ on_each_major! { [pg18 18]
 
 #[test]
 fn a_wrong_command_line_or_configuration_is_no_warning() {
-    let code = |args: &[&str]| run({
-        let mut command = pgmon();
-        command.args(args);
-        command
-    });
+    let code = |args: &[&str]| {
+        run({
+            let mut command = pgmon();
+            command.args(args);
+            command
+        })
+    };
     for args in [
         &["report", "--nope"][..],
         &["report", "--for", "100ms"],
@@ -235,5 +238,8 @@ fn a_wrong_command_line_or_configuration_is_no_warning() {
         assert!(error.contains("error: "), "{args:?}: {error}");
     }
     let (code, help, _) = code(&["report", "--help"]).unwrap();
-    assert!(code == Some(0) && help.contains("Exit codes:") && help.contains("--format html -o report.html"), "{help}");
+    assert!(
+        code == Some(0) && help.contains("Exit codes:") && help.contains("--format html -o report.html"),
+        "{help}"
+    );
 }

@@ -88,7 +88,8 @@ pub fn head(column: &str) -> String {
     }
     let ends = ["_seconds_ago", "_age_seconds", "_seconds", "_bytes", "_ratio", "_ms"];
     let short = ends.iter().find_map(|end| column.strip_suffix(end)).unwrap_or(column);
-    let short = short.replace("bytes_per_", "per_").replace("_per_second", " per s").replace("_per_day", " per day");
+    let short =
+        short.replace("bytes_per_", "per_").replace("_per_second", " per s").replace("_per_day", " per day");
     let suffix = match column {
         c if c.ends_with("_seconds_ago") => " ago",
         c if c.ends_with("_age_seconds") => " age",
@@ -107,8 +108,21 @@ pub fn is_number(value: &Value) -> bool {
 pub fn is_prose(column: &str) -> bool {
     matches!(
         column,
-        "query" | "text" | "sentence" | "hint" | "message" | "effects" | "effect" | "sql" | "remedy" | "reason"
-            | "degraded" | "not_measured" | "collectors" | "blind" | "right"
+        "query"
+            | "text"
+            | "sentence"
+            | "hint"
+            | "message"
+            | "effects"
+            | "effect"
+            | "sql"
+            | "remedy"
+            | "reason"
+            | "degraded"
+            | "not_measured"
+            | "collectors"
+            | "blind"
+            | "right"
     )
 }
 
@@ -234,7 +248,8 @@ mod tests {
 
     #[test]
     fn heads_have_no_units() {
-        let all = ["table_bytes", "last_vacuum_seconds_ago", "reply_age_seconds", "calls_per_second", "usename"];
+        let all =
+            ["table_bytes", "last_vacuum_seconds_ago", "reply_age_seconds", "calls_per_second", "usename"];
         assert_eq!(all.map(head), ["table", "last vacuum ago", "reply age", "calls per s", "user"]);
         assert_eq!(head("growth_bytes_per_day"), "growth per day");
     }

@@ -205,7 +205,13 @@ impl Progress {
         Self { is_shown: std::io::stderr().is_terminal(), last: String::new() }
     }
 
-    fn show(&mut self, ready: usize, all: usize, took: Duration, first: Option<(&Arc<Snapshot>, Vec<String>)>) {
+    fn show(
+        &mut self,
+        ready: usize,
+        all: usize,
+        took: Duration,
+        first: Option<(&Arc<Snapshot>, Vec<String>)>,
+    ) {
         let waits = first.map(|(own, missing)| {
             let next = missing.first().map(|what| format!(": {what}")).unwrap_or_default();
             format!("; {}/{}{next}", own.cluster, own.db)

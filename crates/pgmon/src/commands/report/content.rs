@@ -7,8 +7,8 @@ use pgmon_views::agent::{self, Process};
 use pgmon_views::fleet::{Fleet, target};
 use pgmon_views::source::visited;
 use pgmon_views::{
-    Answer, Executed, Figure, Level, Need, Page, PageName, Problem, Rules, Source, TargetRef, Verdict, generic,
-    pages,
+    Answer, Executed, Figure, Level, Need, Page, PageName, Problem, Rules, Source, TargetRef, Verdict,
+    generic, pages,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -207,14 +207,7 @@ pub fn database(one: &Collected, all: &[Collected], rules: &Rules) -> anyhow::Re
 }
 
 fn source<'a>(one: &'a Collected, rules: &'a Rules, datname: Option<&'a str>) -> Source<'a> {
-    Source {
-        own: &one.own,
-        leader: one.leader.as_deref(),
-        roamed: &one.roamed,
-        datname,
-        now: one.now,
-        rules,
-    }
+    Source { own: &one.own, leader: one.leader.as_deref(), roamed: &one.roamed, datname, now: one.now, rules }
 }
 
 macro_rules! pages {

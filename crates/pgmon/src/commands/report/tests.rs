@@ -64,7 +64,9 @@ fn problem() -> Problem {
         level: Level::Crit,
         title: "Sessions are blocked".into(),
         since: Some("2026-01-01T09:57:00Z".parse().unwrap()),
-        evidence: format!("pid 4711 ({HOSTILE}) blocks 1 session, for up to 3 min and is idle in transaction"),
+        evidence: format!(
+            "pid 4711 ({HOSTILE}) blocks 1 session, for up to 3 min and is idle in transaction"
+        ),
         object: Some("4711".into()),
         page: PageName::Locks,
         remedy: Some(Remedy {
@@ -83,7 +85,9 @@ fn built(name: &'static str, title: &'static str, panels: Value) -> Built {
         verdict,
         problems: vec![problem()],
         figures: vec![
-            Figure::new("connections", "Connections", Unit::Count, Some(81.0)).of(Some(100.0)).judged(80.0, 95.0),
+            Figure::new("connections", "Connections", Unit::Count, Some(81.0))
+                .of(Some(100.0))
+                .judged(80.0, 95.0),
             Figure::new("lag", "Greatest lag", Unit::Seconds, None),
         ],
         executed: vec![Executed {
@@ -134,7 +138,10 @@ fn database(db: &str) -> Database {
             started_at: Some("2025-12-24T00:00:00Z".parse().unwrap()),
         },
         level: Level::Crit,
-        verdict: Verdict { level: Level::Crit, sentence: "Sessions are blocked: pid 4711 blocks 1 session.".into() },
+        verdict: Verdict {
+            level: Level::Crit,
+            sentence: "Sessions are blocked: pid 4711 blocks 1 session.".into(),
+        },
         missing: vec!["the loop hourly".into()],
         needs: vec![Need {
             needs: "pg_monitor".into(),
@@ -179,7 +186,9 @@ fn colours_are_added_and_nothing_else() {
     let coloured = rendered(Box::new(text::Text::new(&head(&["orders"]), colours)), &["orders"]);
     let plain = rendered(Box::new(text::Text::new(&head(&["orders"]), PLAIN)), &["orders"]);
     let mut stripped = coloured.clone();
-    for code in ["\u{1b}[1;31m", "\u{1b}[32m", "\u{1b}[36m", "\u{1b}[33m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[0m"] {
+    for code in
+        ["\u{1b}[1;31m", "\u{1b}[32m", "\u{1b}[36m", "\u{1b}[33m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[0m"]
+    {
         stripped = stripped.replace(code, "");
     }
     assert!(coloured.contains("\u{1b}[1;31m\u{25a0} CRITICAL"));
@@ -200,7 +209,18 @@ fn html() {
     insta::assert_snapshot!("html", format!("{}\n[more rows]{}", &body[..many + end], &body[many + after..]));
     assert!(body.contains("And 100 more rows."), "200 are shown");
     // Names and SQL are text, and nothing is loaded or run.
-    for active in ["<script", "</code></pre><b>", "\u{1b}", "\u{202e}", "http:", "https:", "url(", "@import", " on", "style="] {
+    for active in [
+        "<script",
+        "</code></pre><b>",
+        "\u{1b}",
+        "\u{202e}",
+        "http:",
+        "https:",
+        "url(",
+        "@import",
+        " on",
+        "style=",
+    ] {
         assert!(!html.contains(active) || active == " on", "{active} in the page");
     }
     assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
@@ -229,13 +249,19 @@ fn json_has_the_answers_as_they_are() {
     let one = &report["databases"][1];
     assert_eq!((&one["db"], &one["level"]), (&json!("orders"), &json!("crit")));
     assert_eq!(one["pages"]["locks"]["data"]["panels"]["many"]["rows"].as_array().unwrap().len(), 300);
-    assert_eq!((&one["visited"][0]["datname"], &one["missing"][0]), (&json!(HOSTILE), &json!("the loop hourly")));
+    assert_eq!(
+        (&one["visited"][0]["datname"], &one["missing"][0]),
+        (&json!(HOSTILE), &json!("the loop hourly"))
+    );
 }
 
 #[test]
 fn a_table_of_a_query_has_its_columns() {
     let (tables, state) = content::query(&database("orders").queries["query:orders"]);
-    assert_eq!(tables, [(vec!["status".to_owned(), "value".to_owned()], vec![json!({"status": "open", "value": 3})])]);
+    assert_eq!(
+        tables,
+        [(vec!["status".to_owned(), "value".to_owned()], vec![json!({"status": "open", "value": 3})])]
+    );
     assert_eq!(state, None);
 }
 
@@ -253,7 +279,8 @@ fn databases_are_chosen_by_name() {
             watch: Duration::ZERO,
             timeout: None,
         };
-        chosen(entries(), &options).map(|all| all.iter().map(|e| format!("{}/{}", e.cluster, e.db)).collect::<Vec<_>>())
+        chosen(entries(), &options)
+            .map(|all| all.iter().map(|e| format!("{}/{}", e.cluster, e.db)).collect::<Vec<_>>())
     };
     assert_eq!(choose(None, &[]).unwrap(), ["a/x", "b/x", "b/y"]);
     assert_eq!(choose(None, &["x"]).unwrap(), ["a/x", "b/x"]);

@@ -38,7 +38,11 @@ impl Table {
             if rows.iter().any(|row| row.get(name).is_some_and(Value::is_object)) {
                 continue;
             }
-            let column = Column::new(name, rows, place == 0 || (place == 1 && names.first().is_some_and(|n| n == "level")));
+            let column = Column::new(
+                name,
+                rows,
+                place == 0 || (place == 1 && names.first().is_some_and(|n| n == "level")),
+            );
             let gap = if columns.is_empty() { 0 } else { GAP };
             if column.width + gap <= left {
                 left -= column.width + gap;
@@ -61,7 +65,8 @@ impl Table {
         let head = self.line(|column| &column.head, |text| text);
         let mut lines = vec![style.dim(&head)];
         for (row, level) in self.levels.iter().enumerate() {
-            let cell = |column: &'_ Column| column.cells.get(row).map_or(cells::NONE, String::as_str).to_owned();
+            let cell =
+                |column: &'_ Column| column.cells.get(row).map_or(cells::NONE, String::as_str).to_owned();
             let texts: Vec<String> = self.columns.iter().map(cell).collect();
             let mut line = String::new();
             for (place, (column, text)) in self.columns.iter().zip(&texts).enumerate() {
