@@ -11,7 +11,7 @@ use super::plan::Plan;
 use super::run::panic_text;
 use super::session::{QueryError, Session};
 use crate::poller::backoff::Backoff;
-use crate::poller::beginnings::{self, Beginning};
+use crate::poller::beginnings::Beginning;
 use crate::poller::fleet::{Cell, Fleet, Ticket};
 use crate::poller::permits::{Permit, Permits};
 use crate::poller::schedule::Schedule;
@@ -279,7 +279,7 @@ impl Driver {
             }
             let next = self.next(now);
             // Others may begin.
-            if next.is_none() || now.saturating_sub(self.connected_at) >= beginnings::ROUNDS_WITHIN {
+            if next.is_none() {
                 self.beginning = None;
             }
             // Who has nothing to do gives way at once, and who is never done after an interval.

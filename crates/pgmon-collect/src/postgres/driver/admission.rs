@@ -110,18 +110,12 @@ impl Driver {
     pub(super) async fn connect(&mut self) -> Result<Session, Rejection> {
         let plan = &self.plan;
         let guard = Guard { lock_timeout: plan.lock_timeout, pooled: self.entry.pooled };
-        let mut login = Box::pin(self.route.log_in(guard, plan.connect_timeout));
         // Whoever only was without a connection for a while has next to nothing to do.
-        let connected = if self.learned_at.is_none() {
+        if self.learned_at.is_none() {
             let was_down = self.backoff.failures() > 0;
-            let mut beginning = self.shared.permits.beginnings().wait(was_down).await;
-            let connected = beginning.login(&mut login).await;
-            self.beginning = Some(beginning);
-            connected
-        } else {
-            login.as_mut().await
-        };
-        drop(login);
+            self.beginning = Some(self.shared.permits.beginnings().wait(was_down).await);
+        }
+        let connected = self.route.log_in(guard, plan.connect_timeout).await;
         let (mut session, login) = match connected {
             Ok(connected) => connected,
             Err(error) => {
