@@ -1,5 +1,7 @@
 //! Pages from snapshots that are made here.
 
+mod remedies;
+
 use crate::pages::{activity, indexes, locks, overview};
 use crate::source::{Now, Rules, Source};
 use crate::{Answer, Level, State, fleet};

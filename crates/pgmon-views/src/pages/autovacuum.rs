@@ -99,7 +99,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
             "Vacuum does not keep up",
             format!("{name}: {hint}"),
         );
-        Some(problem.about(name).remedy(mend(row)))
+        Some(problem.about(name).remedy(mend(s, row)))
     }));
     found.extend(horizon(s));
     found.extend(stale(s));
@@ -133,7 +133,7 @@ fn stale(s: &Source<'_>) -> Option<crate::page::Problem> {
     Some(
         problem("stale_statistics", *worst, PageName::Autovacuum, "Statistics are old", evidence)
             .about(name)
-            .remedy(Some(remedy::analyze(&row.schema_name, &row.table_name))),
+            .remedy(Some(remedy::on_primary(s, remedy::analyze(&row.schema_name, &row.table_name)))),
     )
 }
 
@@ -148,7 +148,10 @@ pub fn horizon(s: &Source<'_>) -> Option<crate::page::Problem> {
             Some(remedy::end_session(pid, worst.state.as_deref().is_some_and(|s| s.starts_with("idle")))),
         ),
         ("standby", _) => (format!("the standby {name} (hot_standby_feedback)"), None),
-        ("prepared", _) => (format!("the prepared transaction {name}"), Some(remedy::end_prepared(name))),
+        ("prepared", _) => (
+            format!("the prepared transaction {name}"),
+            Some(remedy::on_primary(s, remedy::end_prepared(name))),
+        ),
         ("slot" | "slot_catalog", _) => (format!("the slot {name}"), Some(remedy::drop_slot(name))),
         (other, _) => (format!("{other} {name}"), None),
     };
@@ -212,11 +215,13 @@ fn look(s: &Source<'_>, row: &tables::Row) -> (Level, Option<String>) {
     (level, due)
 }
 
-fn mend(row: &tables::Row) -> Option<Remedy> {
-    if row.autovacuum_enabled == Some(false) {
-        return Some(remedy::enable_autovacuum(&row.schema, &row.name));
-    }
-    Some(remedy::vacuum(&row.schema, &row.name))
+fn mend(s: &Source<'_>, row: &tables::Row) -> Option<Remedy> {
+    let mend = if row.autovacuum_enabled == Some(false) {
+        remedy::enable_autovacuum(&row.schema, &row.name)
+    } else {
+        remedy::vacuum(&row.schema, &row.name)
+    };
+    Some(remedy::on_primary(s, mend))
 }
 
 /// The page.
@@ -302,7 +307,7 @@ fn table(s: &Source<'_>, row: &tables::Row) -> VacuumTable {
         freeze_ratio: age,
         overrides: row.options.iter().flatten().filter(own).cloned().collect(),
         hint,
-        remedy: (level > Level::Ok).then(|| mend(row)).flatten(),
+        remedy: (level > Level::Ok).then(|| mend(s, row)).flatten(),
         row: row.clone(),
     }
 }

@@ -60,7 +60,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         let title = if level == Level::Crit { "Inserts fail" } else { "Partitions are missing" };
         let id = format!("partitions:{name}");
         let problem = problem(id, level, PageName::Partitions, title, format!("{name}: {hint}"));
-        Some(problem.about(name).remedy(mend(row)))
+        Some(problem.about(name).remedy(mend(s, row)))
     }));
     found
 }
@@ -94,13 +94,13 @@ fn look(row: &partitions::Parent) -> (Level, Option<String>) {
     (Level::Ok, hint)
 }
 
-fn mend(row: &partitions::Parent) -> Option<Remedy> {
+fn mend(s: &Source<'_>, row: &partitions::Parent) -> Option<Remedy> {
     // The bounds of others cannot be told from what is known.
     if row.missing != Some(true) || row.strategy != "range" || row.key_columns != Some(1) {
         return None;
     }
     let (from, to) = (row.newest_upper.as_deref()?, row.next_upper?);
-    Some(remedy::next_partition(&row.schema, &row.name, from, &to.0.to_string()))
+    Some(remedy::on_primary(s, remedy::next_partition(&row.schema, &row.name, from, &to.0.to_string())))
 }
 
 /// The page.
@@ -112,7 +112,7 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
                 .iter()
                 .map(|row| {
                     let (level, hint) = look(row);
-                    PartitionedTable { level, hint, remedy: mend(row), row: row.clone() }
+                    PartitionedTable { level, hint, remedy: mend(s, row), row: row.clone() }
                 })
                 .collect();
             let left = |t: &PartitionedTable| t.row.horizon_seconds.unwrap_or(f64::INFINITY);
