@@ -1,5 +1,6 @@
 //! Pages from snapshots that are made here.
 
+mod known;
 mod remedies;
 
 use crate::pages::{activity, indexes, locks, overview};

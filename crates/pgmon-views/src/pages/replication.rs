@@ -143,6 +143,24 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         );
     }
     found.extend(standby.into_iter().flat_map(|row| of_standby(s, row)));
+    found.extend(slot_problems(s));
+    for row in s.list::<subscriptions::Row>("subscriptions") {
+        if row.enabled == Some(true) && !row.running {
+            let evidence = format!("{} is enabled, and its worker does not run", row.subscription);
+            let title = "A subscription stands still";
+            let id = format!("subscription:{}", row.subscription);
+            found.push(
+                problem(id, Level::Crit, PageName::Replication, title, evidence)
+                    .about(row.subscription.clone()),
+            );
+        }
+    }
+    found
+}
+
+/// What is wrong with the slots, also for the page `wal`.
+pub fn slot_problems(s: &Source<'_>) -> Vec<crate::page::Problem> {
+    let mut found = Vec::new();
     for row in s.list::<slots::Row>("slots") {
         let (level, hint) = look_at_slot(row);
         let Some(hint) = hint.filter(|_| level > Level::Ok) else { continue };
@@ -157,17 +175,6 @@ pub fn judge(s: &Source<'_>) -> Judgement {
             .about(row.slot_name.clone())
             .remedy(mend_slot(row)),
         );
-    }
-    for row in s.list::<subscriptions::Row>("subscriptions") {
-        if row.enabled == Some(true) && !row.running {
-            let evidence = format!("{} is enabled, and its worker does not run", row.subscription);
-            let title = "A subscription stands still";
-            let id = format!("subscription:{}", row.subscription);
-            found.push(
-                problem(id, Level::Crit, PageName::Replication, title, evidence)
-                    .about(row.subscription.clone()),
-            );
-        }
     }
     found
 }

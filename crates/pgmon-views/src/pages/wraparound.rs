@@ -199,12 +199,17 @@ pub fn figures(s: &Source<'_>) -> Vec<Figure> {
         Figure::new(id, label, unit, s.metric("wraparound", metric, &[])).gauge(metric, &[])
     };
     vec![
-        gauge("xid_age", "Oldest transaction id", Unit::Transactions, "pg_wraparound_tx_age")
+        gauge("xid_age", "Age of the oldest transaction id", Unit::Transactions, "pg_wraparound_tx_age")
             .of(Some(IDS))
             .judged(alerts.wraparound_warn_tx_age as f64, alerts.wraparound_crit_tx_age as f64),
-        gauge("multixact_age", "Oldest multixact", Unit::Transactions, "pg_wraparound_multixact_age")
-            .of(Some(IDS))
-            .judged(MULTIXACTS_WARN * IDS, MULTIXACTS_CRIT * IDS),
+        gauge(
+            "multixact_age",
+            "Age of the oldest multixact",
+            Unit::Transactions,
+            "pg_wraparound_multixact_age",
+        )
+        .of(Some(IDS))
+        .judged(MULTIXACTS_WARN * IDS, MULTIXACTS_CRIT * IDS),
         gauge("xids", "Transaction ids a second", Unit::PerSecond, "pg_xid_consumption_per_second"),
         gauge(
             "until",
