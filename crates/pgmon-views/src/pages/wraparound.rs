@@ -194,6 +194,9 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
 
 /// The figures.
 pub fn figures(s: &Source<'_>) -> Vec<Figure> {
+    // What runs once in a while stands beside figures of this minute.
+    let age = s.standing("wraparound").age_seconds.filter(|age| *age >= 60.0);
+    let taken = age.map(|age| format!("taken {} ago", words::seconds(age)));
     let alerts = &s.rules.alerts;
     let gauge = |id, label, unit, metric| {
         Figure::new(id, label, unit, s.metric("wraparound", metric, &[])).gauge(metric, &[])
@@ -201,7 +204,8 @@ pub fn figures(s: &Source<'_>) -> Vec<Figure> {
     vec![
         gauge("xid_age", "Age of the oldest transaction id", Unit::Transactions, "pg_wraparound_tx_age")
             .of(Some(IDS))
-            .judged(alerts.wraparound_warn_tx_age as f64, alerts.wraparound_crit_tx_age as f64),
+            .judged(alerts.wraparound_warn_tx_age as f64, alerts.wraparound_crit_tx_age as f64)
+            .note(taken.clone()),
         gauge(
             "multixact_age",
             "Age of the oldest multixact",
@@ -209,7 +213,8 @@ pub fn figures(s: &Source<'_>) -> Vec<Figure> {
             "pg_wraparound_multixact_age",
         )
         .of(Some(IDS))
-        .judged(MULTIXACTS_WARN * IDS, MULTIXACTS_CRIT * IDS),
+        .judged(MULTIXACTS_WARN * IDS, MULTIXACTS_CRIT * IDS)
+        .note(taken),
         gauge("xids", "Transaction ids a second", Unit::PerSecond, "pg_xid_consumption_per_second"),
         gauge(
             "until",

@@ -178,3 +178,46 @@ fn what_does_not_answer_comes_first() {
     let fleet = fleet::Fleet::new(vec![fleet::Target { crit: 3, ..full }, down], "1", None);
     assert_eq!(&*fleet.targets[0].db, "z");
 }
+
+#[test]
+fn a_standby_that_is_watched_and_streams_is_there_once() {
+    let rules = rules();
+    let sender = |pid: i32| collectors::replication::Row {
+        pid,
+        application_name: None,
+        client_addr: None,
+        state: Some("streaming".into()),
+        sync_state: None,
+        sync_priority: None,
+        slot_name: None,
+        logical: false,
+        position_bytes: None,
+        sent_bytes: None,
+        write_bytes: None,
+        flush_bytes: None,
+        replay_bytes: None,
+        write_lag_seconds: None,
+        flush_lag_seconds: None,
+        replay_lag_seconds: None,
+        reply_age_seconds: None,
+        connected_seconds: None,
+        replica: format!("rep{pid}"),
+        lag_bytes: Some(64),
+        lag_seconds: Some(0.5),
+    };
+    let standby = |db: &str| {
+        let of = super::remedies::standby();
+        Snapshot { db: db.into(), server_key: Some(db.into()), ..of }
+    };
+    let names = |senders: Vec<collectors::replication::Row>, peers: &[&Snapshot]| {
+        let of = Snapshot { collectors: vec![found("replication", senders)], ..snapshot() };
+        let nodes = replication::page(&source(&of, &rules, 101), peers).panels.topology.rows.unwrap();
+        nodes.into_iter().skip(1).map(|n| (n.name, n.lag_seconds)).collect::<Vec<_>>()
+    };
+    let (one, two) = (standby("one"), standby("two"));
+    assert_eq!(names(vec![sender(1)], &[&one]), [("c/one".into(), Some(0.5))]);
+    let apart = [("rep1".into(), Some(0.5)), ("c/one".into(), None), ("c/two".into(), None)];
+    assert_eq!(names(vec![sender(1)], &[&one, &two]), apart, "it could be either");
+    let all = names(vec![sender(1), sender(2)], &[&one]);
+    assert_eq!(all.len(), 3, "it could be either");
+}

@@ -6,7 +6,7 @@ use collectors::indexes::Row as Index;
 
 const DAY: f64 = 86_400.0;
 
-fn standby() -> Snapshot {
+pub(super) fn standby() -> Snapshot {
     let mut of = snapshot();
     let server = of.server.take().unwrap();
     Snapshot { server: Some(Arc::new(ServerInfo { in_recovery: true, ..(*server).clone() })), ..of }
