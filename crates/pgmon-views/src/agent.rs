@@ -284,11 +284,15 @@ fn judge(
     }
     for c in collectors.iter().filter(|c| c.outcome == "failed") {
         let what = if c.custom { "The query" } else { "The collector" };
-        let title = format!("{what} {} fails", c.name);
+        let name = query_name(&c.name).unwrap_or(&c.name);
+        let place = c.datname.as_ref().map(|d| format!(" in database {d}")).unwrap_or_default();
+        let title = format!("{what} {name} fails{place}");
+        let id = match &c.datname {
+            Some(datname) => format!("failing:{}:{datname}", c.name),
+            None => format!("failing:{}", c.name),
+        };
         let evidence = c.message.clone().unwrap_or_default();
-        found.push(
-            problem(format!("failing:{}", c.name), Level::Warn, page, title, evidence).about(c.name.clone()),
-        );
+        found.push(problem(id, Level::Warn, page, title, evidence).about(c.name.clone()));
     }
     for grant in grants.iter().filter(|g| g.met == Some(false)) {
         let title = format!("pgmon is blind without {}", grant.needs);

@@ -162,8 +162,12 @@ impl Fleet {
         configuration_failure: Option<String>,
     ) -> Self {
         let name = |t: &Target| (t.cluster.clone(), t.db.clone());
+        // Nothing is worse than what does not answer.
+        let gone = |t: &Target| matches!(t.up, UpState::Down | UpState::Refused);
         targets.sort_by(|a, b| {
-            (b.level, b.crit, b.warn).cmp(&(a.level, a.crit, a.warn)).then_with(|| name(a).cmp(&name(b)))
+            (b.level, gone(b), b.crit, b.warn)
+                .cmp(&(a.level, gone(a), a.crit, a.warn))
+                .then_with(|| name(a).cmp(&name(b)))
         });
         let count = |level| targets.iter().filter(|t| t.level == level).count();
         let counts = LevelCounts {

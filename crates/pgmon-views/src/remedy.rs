@@ -1,6 +1,8 @@
 //! SQL to copy: quoted, with its lock and its risk. pgmon never runs it.
 
-use crate::page::Remedy;
+use crate::page::{Remedy, Role};
+use crate::source::{Source, role_of};
+use pgmon_collect::postgres::collectors::sequences;
 use pgmon_collect::postgres::{quote_ident, quote_literal};
 
 fn remedy(sql: String, lock: &str, risk: &str) -> Remedy {
@@ -88,12 +90,50 @@ pub fn enable_autovacuum(schema: &str, name: &str) -> Remedy {
     )
 }
 
+const CONCURRENTLY: &str = "SHARE UPDATE EXCLUSIVE on the table: reads and writes go on; it waits for all transactions that use the table";
+
 /// DROP INDEX. Only for an index that nothing needs.
 pub fn drop_index(schema: &str, name: &str) -> Remedy {
     remedy(
         format!("DROP INDEX CONCURRENTLY {};", qualified(schema, name)),
-        "SHARE UPDATE EXCLUSIVE on the table: reads and writes go on; it waits for all transactions that use the table",
+        CONCURRENTLY,
         "Queries that need the index get slow. Look at its scans on the standbys and over a full business cycle first, and keep its definition (pg_get_indexdef).",
+    )
+}
+
+/// DROP INDEX, for one whose work another one does.
+pub fn drop_redundant_index(schema: &str, name: &str, stays: &str) -> Remedy {
+    let stays = shown(schema, stays);
+    remedy(
+        format!("-- only if {stays} stays:\nDROP INDEX CONCURRENTLY {};", qualified(schema, name)),
+        CONCURRENTLY,
+        &format!(
+            "Only if {stays} stays: it does the work of this one. Keep the definition (pg_get_indexdef)."
+        ),
+    )
+}
+
+/// DROP INDEX, for what a REINDEX CONCURRENTLY that failed has left behind.
+pub fn drop_leftover_index(schema: &str, name: &str) -> Remedy {
+    remedy(
+        format!("DROP INDEX CONCURRENTLY {};", qualified(schema, name)),
+        CONCURRENTLY,
+        "By its name it was left behind by a REINDEX CONCURRENTLY that failed. Be sure that none runs now (pg_stat_progress_create_index).",
+    )
+}
+
+/// REINDEX of an invalid index, or its end.
+pub fn repair_index(schema: &str, name: &str, droppable: bool) -> Remedy {
+    let index = qualified(schema, name);
+    let or = if droppable {
+        format!("\n-- or, if it cannot be built or is not needed:\n-- DROP INDEX CONCURRENTLY {index};")
+    } else {
+        String::new()
+    };
+    remedy(
+        format!("REINDEX INDEX CONCURRENTLY {index};{or}"),
+        CONCURRENTLY,
+        "Builds a second copy: disk space for both, I/O and WAL. It fails for the same reason as the first attempt as long as that lasts: a unique index needs a table without duplicates. If it fails, an invalid index with the ending _ccnew stays and has to be dropped.",
     )
 }
 
@@ -138,17 +178,17 @@ pub fn resume_replay() -> Remedy {
 
 /// The next partition.
 pub fn next_partition(schema: &str, name: &str, from: &str, to: &str) -> Remedy {
+    // CREATE TABLE .. PARTITION OF would lock the parent ACCESS EXCLUSIVE.
     let suffix: String = from.chars().take(10).map(|c| if c.is_ascii_digit() { c } else { '_' }).collect();
+    let (partition, parent) = (qualified(schema, &format!("{name}_p{suffix}")), qualified(schema, name));
     remedy(
         format!(
-            "CREATE TABLE {} PARTITION OF {}\n  FOR VALUES FROM ({}) TO ({});",
-            qualified(schema, &format!("{name}_p{suffix}")),
-            qualified(schema, name),
+            "CREATE TABLE {partition} (LIKE {parent} INCLUDING ALL EXCLUDING IDENTITY);\nALTER TABLE {parent} ATTACH PARTITION {partition}\n  FOR VALUES FROM ({}) TO ({});",
             quote_literal(from),
-            quote_literal(to)
+            quote_literal(to),
         ),
-        "SHARE UPDATE EXCLUSIVE on the parent: reads and writes go on. With a DEFAULT partition: ACCESS EXCLUSIVE on that",
-        "A DEFAULT partition is scanned for rows that would belong here, and there must be none. Adapt the name to yours.",
+        "SHARE UPDATE EXCLUSIVE on the parent: reads and writes go on. ACCESS EXCLUSIVE on a DEFAULT partition: what reads the parent and needs that waits until it is scanned. With foreign keys: SHARE ROW EXCLUSIVE on the tables that they point to, writes there wait for a moment",
+        "A DEFAULT partition is scanned for rows that would belong here, and there must be none. Owner, rights and tablespace are not copied. Adapt the name to yours.",
     )
 }
 
@@ -161,11 +201,47 @@ pub fn reload() -> Remedy {
     )
 }
 
-/// Widens the column that a sequence feeds.
-pub fn widen(schema: &str, table: &str, column: &str) -> Remedy {
-    remedy(
-        format!("ALTER TABLE {} ALTER COLUMN {} TYPE bigint;", qualified(schema, table), quote_ident(column)),
-        "ACCESS EXCLUSIVE on the table: nothing goes on until it is rewritten",
-        "Rewrites the table and its indexes. For a large one: add a bigint column, fill it in portions, then swap. Columns that refer to it need the same.",
-    )
+/// Widens a sequence, and the column that it feeds, as far as they are narrow.
+pub fn widen(row: &sequences::Row) -> Option<Remedy> {
+    let narrow = |kind: &str| matches!(kind, "integer" | "smallint");
+    let feeds = row.table_schema.as_deref().zip(row.table_name.as_deref()).zip(row.column_name.as_deref());
+    let column =
+        feeds.filter(|_| row.column_type.as_deref().is_some_and(narrow)).map(|((schema, table), column)| {
+            format!(
+                "ALTER TABLE {} ALTER COLUMN {} TYPE bigint;",
+                qualified(schema, table),
+                quote_ident(column)
+            )
+        });
+    // The type of a serial column's sequence is its own: without this, inserts go on failing.
+    let sequence = narrow(&row.data_type)
+        .then(|| format!("ALTER SEQUENCE {} AS bigint;", qualified(&row.schema, &row.name)));
+    match (column, sequence) {
+        (Some(column), sequence) => {
+            let sequence = sequence.map(|sql| format!("\n{sql}")).unwrap_or_default();
+            Some(remedy(
+                format!("{column}{sequence}"),
+                "ACCESS EXCLUSIVE on the table: nothing goes on until it is rewritten",
+                "Rewrites the table and its indexes. For a large one: add a bigint column, fill it in portions, then swap. Columns that refer to it need the same, and so does the code that reads it.",
+            ))
+        }
+        (None, Some(sequence)) => Some(remedy(
+            sequence,
+            "SHARE ROW EXCLUSIVE on the sequence: whoever wants its next value waits for a moment",
+            "Whatever stores its values has to take a bigint, the code too. A MAXVALUE that was set by hand stays.",
+        )),
+        (None, None) => None,
+    }
+}
+
+/// What writes to tables or catalogs: on a standby it has to be run elsewhere, and says so.
+pub fn on_primary(source: &Source<'_>, remedy: Remedy) -> Remedy {
+    if role_of(source.own) != Role::Standby {
+        return remedy;
+    }
+    Remedy {
+        sql: format!("-- to be run on the primary: this server is a standby, and read-only\n{}", remedy.sql),
+        lock: format!("on the primary: {}", remedy.lock),
+        risk: format!("To be run on the primary, it fails here. {}", remedy.risk),
+    }
 }

@@ -166,12 +166,11 @@ impl<'a> Source<'a> {
         values.reduce(f64::max)
     }
 
-    /// Why a collector's figures cannot be judged by, if they cannot.
+    /// Why a collector's figures cannot be judged by, if they cannot. What is hidden in part may be bad.
     pub fn unknown(&self, collector: &str) -> Option<String> {
         let standing = self.standing(collector);
         match standing.state {
             State::Ok | State::Unsupported => None,
-            State::Degraded if self.output(collector).is_some() => None,
             _ => Some(standing.reason.unwrap_or_else(|| "not known".into())),
         }
     }

@@ -1,5 +1,8 @@
 //! Pages from snapshots that are made here.
 
+mod known;
+mod remedies;
+
 use crate::pages::{activity, indexes, locks, overview};
 use crate::source::{Now, Rules, Source};
 use crate::{Answer, Level, State, fleet};

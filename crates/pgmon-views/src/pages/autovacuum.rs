@@ -78,6 +78,9 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         due => format!("Autovacuum keeps up: {} due.", words::counted(due, "table is", "tables are")),
     };
     let mut found = Judgement::new(good).rests_on(s, &["tables"]);
+    if !rows.is_empty() && rows.iter().all(|row| !is_known(row)) {
+        found.unknown.get_or_insert_with(|| "dead rows and vacuums of the tables are not known".into());
+    }
     if setting(s, "autovacuum").is_some_and(|v| v == "off") {
         let evidence = "the setting autovacuum is off: dead rows pile up in all tables, until wraparound";
         found.push(problem(
@@ -92,14 +95,11 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         let (level, hint) = look(s, row);
         let hint = hint.filter(|_| level > Level::Ok)?;
         let name = remedy::shown(&row.schema, &row.name);
-        let problem = problem(
-            format!("vacuum:{name}"),
-            level,
-            PageName::Autovacuum,
-            "Vacuum does not keep up",
-            format!("{name}: {hint}"),
-        );
-        Some(problem.about(name).remedy(mend(row)))
+        let held = held(s, row).is_some();
+        let title = if held { "Dead rows cannot be removed" } else { "Vacuum does not keep up" };
+        let problem =
+            problem(format!("vacuum:{name}"), level, PageName::Autovacuum, title, format!("{name}: {hint}"));
+        Some(problem.about(name).remedy(mend(s, row)))
     }));
     found.extend(horizon(s));
     found.extend(stale(s));
@@ -133,7 +133,7 @@ fn stale(s: &Source<'_>) -> Option<crate::page::Problem> {
     Some(
         problem("stale_statistics", *worst, PageName::Autovacuum, "Statistics are old", evidence)
             .about(name)
-            .remedy(Some(remedy::analyze(&row.schema_name, &row.table_name))),
+            .remedy(Some(remedy::on_primary(s, remedy::analyze(&row.schema_name, &row.table_name)))),
     )
 }
 
@@ -141,17 +141,8 @@ fn stale(s: &Source<'_>) -> Option<crate::page::Problem> {
 pub fn horizon(s: &Source<'_>) -> Option<crate::page::Problem> {
     let rows = s.list::<xmin_horizon::Row>("xmin_horizon");
     let worst = rows.iter().max_by_key(|r| r.xid_age).filter(|r| r.xid_age >= HORIZON_WARN)?;
+    let (what, mend) = holder(s, worst);
     let name = worst.name.as_deref().unwrap_or("");
-    let (what, mend) = match (worst.holder.as_str(), worst.pid) {
-        ("backend", Some(pid)) => (
-            format!("pid {pid} ({name})"),
-            Some(remedy::end_session(pid, worst.state.as_deref().is_some_and(|s| s.starts_with("idle")))),
-        ),
-        ("standby", _) => (format!("the standby {name} (hot_standby_feedback)"), None),
-        ("prepared", _) => (format!("the prepared transaction {name}"), Some(remedy::end_prepared(name))),
-        ("slot" | "slot_catalog", _) => (format!("the slot {name}"), Some(remedy::drop_slot(name))),
-        (other, _) => (format!("{other} {name}"), None),
-    };
     let evidence = format!(
         "{what} keeps rows of the last {} transactions from being removed",
         words::count(worst.xid_age as f64)
@@ -163,6 +154,48 @@ pub fn horizon(s: &Source<'_>) -> Option<crate::page::Problem> {
             .since(worst.seconds.and_then(|seconds| s.now.seconds_ago(seconds)))
             .remedy(mend),
     )
+}
+
+/// A holder of the horizon in words, and what ends it.
+fn holder(s: &Source<'_>, row: &xmin_horizon::Row) -> (String, Option<Remedy>) {
+    let name = row.name.as_deref().unwrap_or("");
+    match (row.holder.as_str(), row.pid) {
+        ("backend", Some(pid)) => (
+            format!("pid {pid} ({name})"),
+            Some(remedy::end_session(pid, row.state.as_deref().is_some_and(|s| s.starts_with("idle")))),
+        ),
+        ("standby", _) => (format!("the standby {name} (hot_standby_feedback)"), None),
+        ("prepared", _) => (
+            format!("the prepared transaction {name}"),
+            Some(remedy::on_primary(s, remedy::end_prepared(name))),
+        ),
+        ("slot" | "slot_catalog", _) => (format!("the slot {name}"), Some(remedy::drop_slot(name))),
+        (other, _) => (format!("{other} {name}"), None),
+    }
+}
+
+/// Seconds since a vacuum that are few: it comes, and if rows stay, somebody may still see them.
+const RECENT: f64 = 180.0;
+
+/// Who keeps the dead rows of a table from being removed, if it was vacuumed lately and they are still there.
+fn held<'a>(s: &Source<'a>, row: &tables::Row) -> Option<&'a xmin_horizon::Row> {
+    let vacuumed = last(row.vacuumed_seconds_ago, row.autovacuumed_seconds_ago)?;
+    let recent = vacuumed < RECENT;
+    let behind = row.vacuum_pressure.is_some_and(|p| p >= BEHIND);
+    if !recent || !behind || row.autovacuum_enabled == Some(false) {
+        return None;
+    }
+    let database = s.database();
+    // One of another database holds back only what belongs to all.
+    let here = |r: &&xmin_horizon::Row| r.database.is_none() || r.database.as_deref() == database.as_deref();
+    let rows = s.list::<xmin_horizon::Row>("xmin_horizon").iter();
+    // What began after the vacuum was not in its way.
+    let before = |r: &&xmin_horizon::Row| r.xid_age > 0 && r.seconds.is_none_or(|age| age >= vacuumed);
+    rows.filter(here).filter(before).filter(|r| r.holder != "slot_catalog").max_by_key(|r| r.xid_age)
+}
+
+fn is_known(row: &tables::Row) -> bool {
+    row.counts_known || row.dead_tuples.is_some()
 }
 
 fn setting<'a>(s: &Source<'a>, name: &str) -> Option<&'a str> {
@@ -194,6 +227,14 @@ fn look(s: &Source<'_>, row: &tables::Row) -> (Level, Option<String>) {
         let times = row.vacuum_pressure.unwrap_or_default();
         let hint =
             format!("{} dead rows, {times:.1} times what brings a vacuum; {ago}", words::count(dead as f64));
+        if let Some(holder_row) = held(s, row) {
+            let (what, _) = holder(s, holder_row);
+            let hint = format!(
+                "{hint}, but {what} keeps rows of the last {} transactions from being removed",
+                words::count(holder_row.xid_age as f64)
+            );
+            return (Level::Warn, Some(hint));
+        }
         let hours = vacuumed.map_or(f64::INFINITY, |s| s / 3600.0);
         // A table that was never vacuumed may be new: that alone is no reason for an alarm.
         let starved = vacuumed.is_some() && hours >= alerts.autovac_starvation_crit_hours as f64;
@@ -208,15 +249,21 @@ fn look(s: &Source<'_>, row: &tables::Row) -> (Level, Option<String>) {
         Some(p) if p >= 1.0 => Some("due: autovacuum comes when a worker is free".to_owned()),
         _ => None,
     };
-    let level = if row.counts_known || row.dead_tuples.is_some() { Level::Ok } else { Level::Unknown };
+    let level = if is_known(row) { Level::Ok } else { Level::Unknown };
     (level, due)
 }
 
-fn mend(row: &tables::Row) -> Option<Remedy> {
-    if row.autovacuum_enabled == Some(false) {
-        return Some(remedy::enable_autovacuum(&row.schema, &row.name));
+fn mend(s: &Source<'_>, row: &tables::Row) -> Option<Remedy> {
+    // Another vacuum would remove nothing.
+    if let Some(row) = held(s, row) {
+        return holder(s, row).1;
     }
-    Some(remedy::vacuum(&row.schema, &row.name))
+    let mend = if row.autovacuum_enabled == Some(false) {
+        remedy::enable_autovacuum(&row.schema, &row.name)
+    } else {
+        remedy::vacuum(&row.schema, &row.name)
+    };
+    Some(remedy::on_primary(s, mend))
 }
 
 /// The page.
@@ -256,9 +303,11 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
 
 fn figures(s: &Source<'_>) -> Vec<Figure> {
     let rows: Option<&Vec<tables::Row>> = s.current("tables");
-    let due = rows.map(|rows| rows.iter().filter(|r| r.vacuum_pressure >= Some(1.0)).count() as f64);
-    let worst = rows.and_then(|rows| rows.iter().filter_map(|r| r.vacuum_pressure).reduce(f64::max));
-    let dead = rows.map(|rows| rows.iter().filter_map(|r| r.dead_tuples).sum::<i64>() as f64);
+    // Of tables that nothing is known of, there is no count; without a table it is 0.
+    let counted = rows.filter(|rows| rows.is_empty() || rows.iter().any(is_known));
+    let due = counted.map(|rows| rows.iter().filter(|r| r.vacuum_pressure >= Some(1.0)).count() as f64);
+    let worst = rows.and_then(|rows| rows.iter().filter_map(pressure).reduce(f64::max));
+    let dead = counted.map(|rows| rows.iter().filter_map(|r| r.dead_tuples).sum::<i64>() as f64);
     let gauge = |id, label, metric| {
         Figure::new(id, label, Unit::Count, s.metric("connections", metric, &[])).gauge(metric, &[])
     };
@@ -269,7 +318,7 @@ fn figures(s: &Source<'_>) -> Vec<Figure> {
             &[],
         )),
         Figure::new("due", "Tables due for a vacuum", Unit::Count, due),
-        Figure::new("pressure", "Greatest pressure", Unit::Ratio, worst),
+        Figure::new("pressure", "Greatest pressure (1 = due)", Unit::Count, worst),
         Figure::new("dead_rows", "Dead rows in the tables that are listed", Unit::Count, dead),
         Figure::new(
             "xmin_age",
@@ -302,7 +351,7 @@ fn table(s: &Source<'_>, row: &tables::Row) -> VacuumTable {
         freeze_ratio: age,
         overrides: row.options.iter().flatten().filter(own).cloned().collect(),
         hint,
-        remedy: (level > Level::Ok).then(|| mend(row)).flatten(),
+        remedy: (level > Level::Ok).then(|| mend(s, row)).flatten(),
         row: row.clone(),
     }
 }

@@ -70,7 +70,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         );
         let title = if row.kind == "index" { "An index is bloated" } else { "A table is bloated" };
         let problem = problem(format!("bloat:{name}"), level, PageName::Bloat, title, evidence);
-        Some(problem.about(name).remedy(mend(row)))
+        Some(problem.about(name).remedy(mend(s, row)))
     }));
     found
 }
@@ -87,20 +87,21 @@ fn look(row: &bloat::Row) -> Level {
     }
 }
 
-fn mend(row: &bloat::Row) -> Option<Remedy> {
-    Some(if row.kind == "index" {
+fn mend(s: &Source<'_>, row: &bloat::Row) -> Option<Remedy> {
+    let mend = if row.kind == "index" {
         remedy::reindex(&row.schema_name, &row.name)
     } else {
         remedy::rewrite(&row.schema_name, &row.name)
-    })
+    };
+    Some(remedy::on_primary(s, mend))
 }
 
-fn relation(row: &bloat::Row) -> BloatedRelation {
+fn relation(s: &Source<'_>, row: &bloat::Row) -> BloatedRelation {
     let level = look(row);
     BloatedRelation {
         level,
         estimate: row.method == Some("statistics"),
-        remedy: row.bloat_ratio.filter(|ratio| *ratio >= 0.2).and_then(|_| mend(row)),
+        remedy: row.bloat_ratio.filter(|ratio| *ratio >= 0.2).and_then(|_| mend(s, row)),
         row: row.clone(),
     }
 }
@@ -111,7 +112,7 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
         let rows: Option<&Vec<bloat::Row>> = s.rows("bloat");
         move || {
             let mut all: Vec<BloatedRelation> =
-                rows?.iter().filter(|r| r.kind == kind).map(relation).collect();
+                rows?.iter().filter(|r| r.kind == kind).map(|row| relation(s, row)).collect();
             all.sort_by(|a, b| {
                 b.row.bloat_bytes.unwrap_or(-1.0).total_cmp(&a.row.bloat_bytes.unwrap_or(-1.0))
             });

@@ -1,8 +1,8 @@
 //! Which indexes are waste, and which are broken?
 
 use crate::judge::{Judgement, problem};
-use crate::page::{Figure, Level, Page, PageName, Panel, Remedy, Unit};
-use crate::source::Source;
+use crate::page::{Figure, Level, Page, PageName, Panel, Remedy, Role, Unit};
+use crate::source::{Source, role_of};
 use crate::{remedy, words};
 use pgmon_collect::postgres::collectors::indexes;
 use schemars::JsonSchema;
@@ -60,7 +60,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         let title = if row.is_invalid { "An index is invalid" } else { "An index is waste" };
         let id = format!("index:{name}");
         let problem = problem(id, level, PageName::Indexes, title, format!("{name}: {hint}"));
-        Some(problem.about(name).remedy(mend(row)))
+        Some(problem.about(name).remedy(mend(s, rows, row)))
     }));
     found
 }
@@ -106,18 +106,59 @@ fn look(row: &indexes::Row) -> (Level, Option<String>) {
     (Level::Ok, None)
 }
 
-fn mend(row: &indexes::Row) -> Option<Remedy> {
+/// What may be done. Whoever runs all that the page offers keeps an index for each set of columns that had one.
+fn mend(s: &Source<'_>, rows: &[indexes::Row], row: &indexes::Row) -> Option<Remedy> {
+    let free = kept_for(row).is_empty() && !row.covers_foreign_key;
     if row.is_invalid {
-        return Some(remedy::reindex(&row.schema, &row.name));
+        let bound = row.is_constraint || row.is_primary || row.is_partition;
+        let remedy = if is_leftover(&row.name) && !bound {
+            remedy::drop_leftover_index(&row.schema, &row.name)
+        } else {
+            remedy::repair_index(&row.schema, &row.name, !bound)
+        };
+        return Some(remedy::on_primary(s, remedy));
     }
-    let dispensable = row.is_unused || row.is_duplicate || row.is_prefix;
-    (dispensable && kept_for(row).is_empty() && !row.covers_foreign_key)
-        .then(|| remedy::drop_index(&row.schema, &row.name))
+    // What a standby scans does not say what the primary and other standbys do.
+    if !free || role_of(s.own) != Role::Primary {
+        return None;
+    }
+    if row.is_duplicate || row.is_prefix {
+        let stays = stays(rows, row)?;
+        return Some(remedy::drop_redundant_index(&row.schema, &row.name, stays));
+    }
+    let named = || rows.iter().any(|r| r.schema == row.schema && r.instead.as_deref() == Some(&row.name));
+    let long = row.stats_age_seconds.is_some_and(|age| age >= LONG);
+    (row.is_unused && long && !named()).then(|| remedy::drop_index(&row.schema, &row.name))
 }
 
-fn index(row: &indexes::Row) -> IndexRow {
+/// The index that stays if this one goes and all others go that may: the end of the chain of `instead`.
+fn stays<'a>(rows: &'a [indexes::Row], row: &'a indexes::Row) -> Option<&'a str> {
+    let mut name = row.instead.as_deref()?;
+    // As many steps as there are indexes: a ring of them has no end.
+    for _ in rows {
+        let Some(next) = rows.iter().find(|r| r.schema == row.schema && r.name == name) else {
+            return Some(name);
+        };
+        if next.is_invalid {
+            return None;
+        }
+        match next.instead.as_deref().filter(|_| next.is_duplicate || next.is_prefix) {
+            Some(further) => name = further,
+            None => return Some(name),
+        }
+    }
+    None
+}
+
+/// Whether a REINDEX CONCURRENTLY has left it behind, by its name: `x_ccnew`, `x_ccold1`.
+fn is_leftover(name: &str) -> bool {
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    name.ends_with("_ccnew") || name.ends_with("_ccold")
+}
+
+fn index(s: &Source<'_>, rows: &[indexes::Row], row: &indexes::Row) -> IndexRow {
     let (level, hint) = look(row);
-    IndexRow { level, kept_for: kept_for(row), hint, remedy: mend(row), row: row.clone() }
+    IndexRow { level, kept_for: kept_for(row), hint, remedy: mend(s, rows, row), row: row.clone() }
 }
 
 /// The page.
@@ -127,15 +168,17 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
     let panels = Panels {
         findings: s
             .panel("Findings", &["indexes"], "No index is invalid, unused or there twice.", || {
+                let rows = rows?;
                 let mut found: Vec<IndexRow> =
-                    rows?.iter().filter(|r| look(r).1.is_some()).map(index).collect();
+                    rows.iter().filter(|r| look(r).1.is_some()).map(|row| index(s, rows, row)).collect();
                 found.sort_by_key(|i| std::cmp::Reverse((i.level, size(&i.row))));
                 Some(found)
             })
             .since_reset(age),
         indexes: s
             .panel("Indexes", &["indexes"], "There is no index.", || {
-                let mut all: Vec<IndexRow> = rows?.iter().map(index).collect();
+                let rows = rows?;
+                let mut all: Vec<IndexRow> = rows.iter().map(|row| index(s, rows, row)).collect();
                 all.sort_by_key(|i| std::cmp::Reverse(size(&i.row)));
                 Some(all)
             })

@@ -202,7 +202,7 @@ fn judge_nodes(s: &Source<'_>, nodes: &mut [LockNode]) {
             let idle = node.state.as_deref().is_some_and(|state| state.starts_with("idle"));
             node.remedy = match (node.pid, &node.gid) {
                 (Some(pid), _) => Some(remedy::end_session(pid, idle)),
-                (None, Some(gid)) => Some(remedy::end_prepared(gid)),
+                (None, Some(gid)) => Some(remedy::on_primary(s, remedy::end_prepared(gid))),
                 (None, None) => None,
             };
         }

@@ -101,13 +101,17 @@ fn judge_all(s: &Source<'_>) -> (Judgement, Vec<PageVerdict>) {
     all.sort();
     let row = s.list::<throughput::Row>("throughput").first();
     let tps = row.and_then(|r| r.transactions_per_second);
+    let well = match pages.iter().any(|page| page.level == Level::Unknown) {
+        true => "All is well with what can be seen",
+        false => "All is well",
+    };
     all.good = match (tps, super::activity::clients(s)) {
         (Some(tps), Some(clients)) => format!(
-            "All is well: {} transactions a second over {} connections.",
+            "{well}: {} transactions a second over {} connections.",
             words::count(tps),
             words::count(clients)
         ),
-        _ => "All is well.".to_owned(),
+        _ => format!("{well}."),
     };
     (all, pages)
 }

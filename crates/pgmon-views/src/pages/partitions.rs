@@ -37,7 +37,7 @@ pub const ON: &[&str] = &["partitions"];
 /// What is wrong with partitions.
 pub fn judge(s: &Source<'_>) -> Judgement {
     let rows = s.list::<partitions::Parent>("partitions");
-    let next = rows.iter().filter_map(|r| r.horizon_seconds).reduce(f64::min);
+    let next = rows.iter().filter_map(|r| left(s, r)).filter(|left| *left > 0.0).reduce(f64::min);
     let good = match (rows.len(), next) {
         (0, _) => "There is no partitioned table.".to_owned(),
         (n, Some(next)) => format!(
@@ -54,28 +54,45 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     };
     let mut found = Judgement::new(good).rests_on(s, &["partitions"]);
     found.extend(rows.iter().filter_map(|row| {
-        let (level, hint) = look(row);
+        let (level, hint) = look(s, row);
         let hint = hint.filter(|_| level > Level::Ok)?;
         let name = remedy::shown(&row.schema, &row.name);
-        let title = if level == Level::Crit { "Inserts fail" } else { "Partitions are missing" };
+        let title = if level == Level::Crit && left(s, row).is_none_or(|left| left <= 0.0) {
+            "Inserts fail"
+        } else {
+            "Partitions are missing"
+        };
         let id = format!("partitions:{name}");
         let problem = problem(id, level, PageName::Partitions, title, format!("{name}: {hint}"));
-        Some(problem.about(name).remedy(mend(row)))
+        Some(problem.about(name).remedy(mend(s, row)))
     }));
     found
 }
 
+/// Inserts that fail within so many seconds are something to look at now.
+const NEAR: f64 = 86_400.0;
+
+/// Seconds until its last partition ends: what was read, less the time since then.
+fn left(s: &Source<'_>, row: &partitions::Parent) -> Option<f64> {
+    let age = s.standing("partitions").age_seconds.unwrap_or(0.0);
+    row.horizon_seconds.map(|left| left - age)
+}
+
 /// How bad a partitioned table is, and why.
-fn look(row: &partitions::Parent) -> (Level, Option<String>) {
+fn look(s: &Source<'_>, row: &partitions::Parent) -> (Level, Option<String>) {
+    let left = left(s, row);
     let default = row.default_partition.is_some();
     let what = if default { "rows fall into the DEFAULT partition" } else { "inserts fail" };
     if row.missing == Some(true) {
-        return match row.horizon_seconds {
+        return match left {
             Some(left) if left <= 0.0 => {
                 let hint = format!("the last partition ended {} ago: {what}", words::seconds(-left));
                 (if default { Level::Warn } else { Level::Crit }, Some(hint))
             }
-            Some(left) => (Level::Warn, Some(format!("in {} {what}", words::seconds(left)))),
+            Some(left) => {
+                let level = if left < NEAR && !default { Level::Crit } else { Level::Warn };
+                (level, Some(format!("in {} {what}", words::seconds(left))))
+            }
             None => (Level::Warn, Some(format!("for some of the time ahead {what}"))),
         };
     }
@@ -90,17 +107,20 @@ fn look(row: &partitions::Parent) -> (Level, Option<String>) {
     if row.unreadable_bounds > 0 {
         return (Level::Unknown, Some("bounds of its partitions could not be read".to_owned()));
     }
-    let hint = row.horizon_seconds.map(|left| format!("runs out in {}", words::seconds(left)));
+    let hint = left.map(|left| match left > 0.0 {
+        true => format!("runs out in {}", words::seconds(left)),
+        false => format!("ran out {} ago", words::seconds(-left)),
+    });
     (Level::Ok, hint)
 }
 
-fn mend(row: &partitions::Parent) -> Option<Remedy> {
+fn mend(s: &Source<'_>, row: &partitions::Parent) -> Option<Remedy> {
     // The bounds of others cannot be told from what is known.
     if row.missing != Some(true) || row.strategy != "range" || row.key_columns != Some(1) {
         return None;
     }
     let (from, to) = (row.newest_upper.as_deref()?, row.next_upper?);
-    Some(remedy::next_partition(&row.schema, &row.name, from, &to.0.to_string()))
+    Some(remedy::on_primary(s, remedy::next_partition(&row.schema, &row.name, from, &to.0.to_string())))
 }
 
 /// The page.
@@ -111,21 +131,31 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
             let mut all: Vec<PartitionedTable> = rows
                 .iter()
                 .map(|row| {
-                    let (level, hint) = look(row);
-                    PartitionedTable { level, hint, remedy: mend(row), row: row.clone() }
+                    let (level, hint) = look(s, row);
+                    PartitionedTable { level, hint, remedy: mend(s, row), row: row.clone() }
                 })
                 .collect();
-            let left = |t: &PartitionedTable| t.row.horizon_seconds.unwrap_or(f64::INFINITY);
-            all.sort_by(|a, b| b.level.cmp(&a.level).then(left(a).total_cmp(&left(b))));
+            let left_of = |t: &PartitionedTable| t.row.horizon_seconds.unwrap_or(f64::INFINITY);
+            all.sort_by(|a, b| b.level.cmp(&a.level).then(left_of(a).total_cmp(&left_of(b))));
             Some(all)
         }),
     };
     let rows: Option<&Vec<partitions::Parent>> = s.current("partitions");
-    let least = rows.and_then(|rows| rows.iter().filter_map(|r| r.horizon_seconds).reduce(f64::min));
+    // What has run out is no time to go: it is said in words.
+    let all_left = || rows.into_iter().flatten().filter_map(|r| Some((left(s, r)?, r)));
+    let least = all_left().map(|(left, _)| left).filter(|left| *left > 0.0).reduce(f64::min);
+    let over = all_left().filter(|(left, _)| *left <= 0.0).min_by(|a, b| a.0.total_cmp(&b.0));
+    let runway = over.map_or(Level::Ok, |(_, row)| look(s, row).0).max(match least {
+        Some(_) => Level::Ok,
+        None => Level::Unknown,
+    });
+    let over = over.map(|(left, row)| {
+        format!("{} ran out {} ago", remedy::shown(&row.schema, &row.name), words::seconds(-left))
+    });
     let in_default = rows.map(|rows| rows.iter().filter_map(|r| r.default_rows).sum::<f64>());
     let figures = vec![
         Figure::new("tables", "Partitioned tables", Unit::Count, rows.map(|rows| rows.len() as f64)),
-        Figure::new("runway", "Until the first runs out", Unit::Seconds, least),
+        Figure::new("runway", "Until the first runs out", Unit::Seconds, least).at(runway).note(over),
         Figure::new("default_rows", "Rows in DEFAULT partitions", Unit::Count, in_default),
     ];
     judge(s).page(s, figures, panels)

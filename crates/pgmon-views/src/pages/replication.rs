@@ -143,6 +143,24 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         );
     }
     found.extend(standby.into_iter().flat_map(|row| of_standby(s, row)));
+    found.extend(slot_problems(s));
+    for row in s.list::<subscriptions::Row>("subscriptions") {
+        if row.enabled == Some(true) && !row.running {
+            let evidence = format!("{} is enabled, and its worker does not run", row.subscription);
+            let title = "A subscription stands still";
+            let id = format!("subscription:{}", row.subscription);
+            found.push(
+                problem(id, Level::Crit, PageName::Replication, title, evidence)
+                    .about(row.subscription.clone()),
+            );
+        }
+    }
+    found
+}
+
+/// What is wrong with the slots, also for the page `wal`.
+pub fn slot_problems(s: &Source<'_>) -> Vec<crate::page::Problem> {
+    let mut found = Vec::new();
     for row in s.list::<slots::Row>("slots") {
         let (level, hint) = look_at_slot(row);
         let Some(hint) = hint.filter(|_| level > Level::Ok) else { continue };
@@ -157,17 +175,6 @@ pub fn judge(s: &Source<'_>) -> Judgement {
             .about(row.slot_name.clone())
             .remedy(mend_slot(row)),
         );
-    }
-    for row in s.list::<subscriptions::Row>("subscriptions") {
-        if row.enabled == Some(true) && !row.running {
-            let evidence = format!("{} is enabled, and its worker does not run", row.subscription);
-            let title = "A subscription stands still";
-            let id = format!("subscription:{}", row.subscription);
-            found.push(
-                problem(id, Level::Crit, PageName::Replication, title, evidence)
-                    .about(row.subscription.clone()),
-            );
-        }
     }
     found
 }
@@ -374,26 +381,71 @@ fn topology(s: &Source<'_>, peers: &[&Snapshot]) -> Vec<Node> {
     }
     let id = own.id.clone();
     nodes.push(own);
-    for row in s.rows::<Vec<replication::Row>>("replication").into_iter().flatten() {
+    let mut standbys: Vec<&Snapshot> = match role_of(this) {
+        Role::Primary => same.iter().filter(|p| role_of(p) == Role::Standby).map(|p| **p).collect(),
+        _ => Vec::new(),
+    };
+    let rows = s.rows::<Vec<replication::Row>>("replication").map_or(&[][..], Vec::as_slice);
+    let alone = standbys.len() == 1 && rows.iter().filter(|r| is_standby(r)).count() == 1;
+    for row in rows {
+        let watched = standbys.iter().position(|p| is_standby(row) && is_of(row, p, alone));
+        let node = match watched.map(|place| standbys.remove(place)) {
+            Some(peer) => entry(peer, false, Some(id.clone())),
+            None => Node {
+                id: format!("{id}/{}", row.pid),
+                parent: Some(id.clone()),
+                name: row.replica.clone(),
+                cluster: None,
+                db: None,
+                this: false,
+                role: if row.logical { Role::Unknown } else { Role::Standby },
+                kind: None,
+                state: None,
+                sync_state: None,
+                lag_bytes: None,
+                lag_seconds: None,
+                level: Level::Ok,
+            },
+        };
         nodes.push(Node {
-            id: format!("{id}/{}", row.pid),
-            parent: Some(id.clone()),
-            name: row.replica.clone(),
-            cluster: None,
-            db: None,
-            this: false,
-            role: if row.logical { Role::Unknown } else { Role::Standby },
             kind: Some(if row.logical { "logical" } else { "physical" }),
             state: row.state.clone(),
             sync_state: row.sync_state.clone(),
             lag_bytes: row.lag_bytes,
             lag_seconds: row.lag_seconds,
-            level: look(s, row),
+            level: node.level.max(look(s, row)),
+            ..node
         });
     }
-    if role_of(this) == Role::Primary {
-        let standbys = same.iter().filter(|p| role_of(p) == Role::Standby);
-        nodes.extend(standbys.map(|p| entry(p, false, Some(id.clone()))));
+    for peer in standbys {
+        let mut node = entry(peer, false, Some(id.clone()));
+        if let Some(row) = as_standby(peer) {
+            node.kind = Some("physical");
+            node.state = row.receiver_status.clone();
+            (node.lag_bytes, node.lag_seconds) = (row.lag_bytes, row.lag_seconds);
+        }
+        nodes.push(node);
     }
     nodes
+}
+
+/// Whether it is a standby that streams, not a backup or a subscriber.
+fn is_standby(row: &replication::Row) -> bool {
+    !row.logical && row.state.as_deref() != Some("backup")
+}
+
+/// What a watched server says of itself as a standby.
+fn as_standby(snapshot: &Snapshot) -> Option<&standby::Row> {
+    let state = snapshot.collectors.iter().find(|c| c.collector == "standby" && snapshot.up.is_up())?;
+    state.good.as_deref()?.rows::<Vec<standby::Row>>()?.first()
+}
+
+/// Whether the one that streams is this watched standby: both use the same slot, or there is no other on either side.
+fn is_of(row: &replication::Row, peer: &Snapshot, alone: bool) -> bool {
+    let slot =
+        as_standby(peer).and_then(|standby| standby.slot_name.as_deref()).filter(|slot| !slot.is_empty());
+    match (slot, row.slot_name.as_deref()) {
+        (Some(theirs), Some(ours)) => theirs == ours,
+        _ => alone,
+    }
 }

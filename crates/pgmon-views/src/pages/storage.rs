@@ -80,12 +80,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
             _ => String::new(),
         };
         let evidence = format!("{} of the range of {name}{feeds} are used", words::percent(used));
-        let mend = match (&row.table_schema, &row.table_name, &row.column_name, row.column_type.as_deref()) {
-            (Some(schema), Some(table), Some(column), Some("integer" | "smallint")) => {
-                Some(remedy::widen(schema, table, column))
-            }
-            _ => None,
-        };
+        let mend = remedy::widen(row).map(|mend| remedy::on_primary(s, mend));
         found.push(
             problem(format!("sequence:{name}"), level, PageName::Storage, "A sequence runs out", evidence)
                 .about(name)

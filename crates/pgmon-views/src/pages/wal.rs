@@ -67,6 +67,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         }
     }
     found.extend(archiver(s));
+    found.extend(super::replication::slot_problems(s));
     found
 }
 

@@ -75,37 +75,40 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         if level <= Level::Ok {
             continue;
         }
+        let xids = level_of_xids(s, row) >= level_of_multixacts(row);
+        let (what, age) = if xids { ("transaction id", row.xid_age) } else { ("multixact", row.mxid_age) };
         let evidence = format!(
-            "the oldest transaction id of {} is {} old; at {} the server stops taking writes",
+            "the oldest {what} of {} is {} old; at {} the server stops taking writes",
             row.datname,
-            words::count(row.xid_age as f64),
+            words::count(age as f64),
             words::count(IDS)
         );
+        let title = if xids { "Transaction ids run out" } else { "Multixacts run out" };
         found.push(
-            problem(
-                format!("wraparound:{}", row.datname),
-                level,
-                PageName::Wraparound,
-                "Transaction ids run out",
-                evidence,
-            )
-            .about(row.datname.clone())
-            .remedy(s.list::<table_age::Row>("table_age").first().and_then(mend)),
+            problem(format!("wraparound:{}", row.datname), level, PageName::Wraparound, title, evidence)
+                .about(row.datname.clone())
+                .remedy(oldest(s, row)),
         );
     }
     let forced = rows.iter().find(|r| freeze(r) > 1.25 && look(s, r) <= Level::Ok);
     if let Some(row) = forced {
+        let [xids, multixacts] = freezes(row);
+        let (what, limit) = if xids >= multixacts {
+            ("transactions", row.freeze_max_age)
+        } else {
+            ("multixacts", row.multixact_freeze_max_age)
+        };
         let evidence = format!(
-            "{} is {} of the age at which autovacuum is forced, and was not frozen (limit: {} transactions)",
+            "{} is {} of the age at which autovacuum is forced, and was not frozen (limit: {} {what})",
             row.datname,
             words::percent(freeze(row)),
-            words::count(row.freeze_max_age as f64)
+            words::count(limit as f64)
         );
         let title = "Freezing is overdue";
         found.push(
             problem("freeze_overdue", Level::Warn, PageName::Wraparound, title, evidence)
                 .about(row.datname.clone())
-                .remedy(s.list::<table_age::Row>("table_age").first().and_then(mend)),
+                .remedy(oldest(s, row)),
         );
     }
     found
@@ -117,19 +120,38 @@ fn used(row: &wraparound::Row) -> f64 {
 }
 
 fn freeze(row: &wraparound::Row) -> f64 {
+    let [xids, multixacts] = freezes(row);
+    xids.max(multixacts)
+}
+
+fn freezes(row: &wraparound::Row) -> [f64; 2] {
     let of = |age: i64, limit: i64| if limit > 0 { age as f64 / limit as f64 } else { 0.0 };
-    of(row.xid_age, row.freeze_max_age).max(of(row.mxid_age, row.multixact_freeze_max_age))
+    [of(row.xid_age, row.freeze_max_age), of(row.mxid_age, row.multixact_freeze_max_age)]
 }
 
 fn look(s: &Source<'_>, row: &wraparound::Row) -> Level {
-    let alerts = &s.rules.alerts;
-    let xids =
-        level(row.xid_age as f64, alerts.wraparound_warn_tx_age as f64, alerts.wraparound_crit_tx_age as f64);
-    xids.max(level(row.mxid_age as f64 / IDS, MULTIXACTS_WARN, MULTIXACTS_CRIT))
+    level_of_xids(s, row).max(level_of_multixacts(row))
 }
 
-fn mend(row: &table_age::Row) -> Option<Remedy> {
-    (!row.temporary).then(|| remedy::freeze(&row.schema_name, &row.table_name))
+fn level_of_xids(s: &Source<'_>, row: &wraparound::Row) -> Level {
+    let alerts = &s.rules.alerts;
+    level(row.xid_age as f64, alerts.wraparound_warn_tx_age as f64, alerts.wraparound_crit_tx_age as f64)
+}
+
+fn level_of_multixacts(row: &wraparound::Row) -> Level {
+    level(row.mxid_age as f64 / IDS, MULTIXACTS_WARN, MULTIXACTS_CRIT)
+}
+
+/// What freezes the oldest table of a database, if its tables are the ones that are known.
+fn oldest(s: &Source<'_>, row: &wraparound::Row) -> Option<Remedy> {
+    if s.database().as_deref() != Some(row.datname.as_str()) {
+        return None;
+    }
+    s.list::<table_age::Row>("table_age").first().and_then(|table| mend(s, table))
+}
+
+fn mend(s: &Source<'_>, row: &table_age::Row) -> Option<Remedy> {
+    (!row.temporary).then(|| remedy::on_primary(s, remedy::freeze(&row.schema_name, &row.table_name)))
 }
 
 /// The page.
@@ -158,7 +180,7 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
                     alerts.wraparound_warn_tx_age as f64,
                     alerts.wraparound_crit_tx_age as f64,
                 ),
-                remedy: (row.ratio >= 1.0).then(|| mend(row)).flatten(),
+                remedy: (row.ratio >= 1.0).then(|| mend(s, row)).flatten(),
                 row: row.clone(),
             };
             Some(rows.iter().map(one).collect())
@@ -172,17 +194,27 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
 
 /// The figures.
 pub fn figures(s: &Source<'_>) -> Vec<Figure> {
+    // What runs once in a while stands beside figures of this minute.
+    let age = s.standing("wraparound").age_seconds.filter(|age| *age >= 60.0);
+    let taken = age.map(|age| format!("taken {} ago", words::seconds(age)));
     let alerts = &s.rules.alerts;
     let gauge = |id, label, unit, metric| {
         Figure::new(id, label, unit, s.metric("wraparound", metric, &[])).gauge(metric, &[])
     };
     vec![
-        gauge("xid_age", "Oldest transaction id", Unit::Transactions, "pg_wraparound_tx_age")
+        gauge("xid_age", "Age of the oldest transaction id", Unit::Transactions, "pg_wraparound_tx_age")
             .of(Some(IDS))
-            .judged(alerts.wraparound_warn_tx_age as f64, alerts.wraparound_crit_tx_age as f64),
-        gauge("multixact_age", "Oldest multixact", Unit::Transactions, "pg_wraparound_multixact_age")
-            .of(Some(IDS))
-            .judged(MULTIXACTS_WARN * IDS, MULTIXACTS_CRIT * IDS),
+            .judged(alerts.wraparound_warn_tx_age as f64, alerts.wraparound_crit_tx_age as f64)
+            .note(taken.clone()),
+        gauge(
+            "multixact_age",
+            "Age of the oldest multixact",
+            Unit::Transactions,
+            "pg_wraparound_multixact_age",
+        )
+        .of(Some(IDS))
+        .judged(MULTIXACTS_WARN * IDS, MULTIXACTS_CRIT * IDS)
+        .note(taken),
         gauge("xids", "Transaction ids a second", Unit::PerSecond, "pg_xid_consumption_per_second"),
         gauge(
             "until",
