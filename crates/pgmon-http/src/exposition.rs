@@ -3,7 +3,7 @@
 use crate::{config_state, process};
 use pgmon_collect::history::UP;
 use pgmon_collect::poller::cardinality::LeftOut;
-use pgmon_collect::poller::fleet::{Cell, Fleet, Totals};
+use pgmon_collect::poller::fleet::{Cell, Fleet};
 use pgmon_collect::postgres::collector::Collector as _;
 use pgmon_collect::postgres::collectors::wraparound::Wraparound;
 use pgmon_core::label;
@@ -402,7 +402,7 @@ fn views(fleet: &Fleet, now: Duration) -> Vec<View> {
     snapshots
         .iter()
         .map(|(snapshot, roamed, cell)| View {
-            own: own_families(snapshot, roamed, &cell.totals(), now),
+            own: own_families(snapshot, roamed, cell, now),
             datnames: (snapshot.collectors.iter().chain(roamed.iter()))
                 .filter_map(|c| c.datname.clone())
                 .map(|name| (name.clone(), label::name(&name)))
@@ -419,7 +419,8 @@ fn views(fleet: &Fleet, now: Duration) -> Vec<View> {
 }
 
 /// What pgmon itself knows of a database, and of those that are visited from it.
-fn own_families(s: &Snapshot, roamed: &[CollectorState], totals: &Totals, now: Duration) -> Vec<Family> {
+fn own_families(s: &Snapshot, roamed: &[CollectorState], cell: &Cell, now: Duration) -> Vec<Family> {
+    let totals = cell.totals();
     let mut out = Families::new();
     let flag = |on: bool| if on { 1.0 } else { 0.0 };
     // Before the first attempt nobody knows.
@@ -436,7 +437,7 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState], totals: &Totals, now: D
     out.push(&QUARANTINED, &[], flag(s.quarantined_until.is_some()));
     out.push(&CONNECTS, &[], s.connects as f64);
     out.push(&CONNECT_ERRORS, &[], s.connect_errors as f64);
-    out.push(&DROPPED, &[], totals.dropped as f64);
+    out.push(&DROPPED, &[], (totals.dropped + cell.cardinality().dropped_of_queries()) as f64);
     out.push_opt(&SCRAPE_SUCCESS, &[], scraped(s).map(flag));
     out.push_opt(
         &SCRAPE_DURATION,
@@ -488,7 +489,7 @@ fn own_families(s: &Snapshot, roamed: &[CollectorState], totals: &Totals, now: D
     for (collector, needs) in blind {
         out.push(&BLIND, &[collector, needs], 1.0);
     }
-    queries::families(s, roamed, totals, &mut out);
+    queries::families(s, roamed, &totals, &mut out);
     out.into_vec()
 }
 

@@ -86,7 +86,9 @@ fn access_faults(loaded: &Loaded) -> Vec<Diagnostic> {
 
 /// The queries of the configuration, checked.
 fn queries(config: &Config) -> QuerySet {
-    QuerySet::new(config, |name| collectors::has_family(name) || exposition::is_ours(name))
+    // OpenMetrics names a counter's family without its suffix: that name is taken as well.
+    let taken = |name: &str| collectors::has_family(name) || exposition::is_ours(name);
+    QuerySet::new(config, |name| taken(name) || taken(&format!("{name}_total")))
 }
 
 /// Loads the configuration, prints what is wrong with it, and goes on if nothing is.

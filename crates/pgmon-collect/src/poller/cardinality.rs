@@ -12,6 +12,7 @@ use pgmon_core::snapshot::CollectorState;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 const FAMILY: &str = "series_per_family";
 const DATABASE: &str = "series_per_database";
@@ -63,6 +64,8 @@ struct State {
     limits: Limits,
     /// By the name of a visited database; none for the entry's own.
     databases: BTreeMap<Option<Arc<str>>, Database>,
+    /// Series of configured queries' results that were left out so far.
+    dropped: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -78,13 +81,15 @@ struct Database {
     left_out: BTreeMap<Box<str>, LeftOut>,
     /// Of those, what the log has.
     told: BTreeSet<Box<str>>,
+    /// Of each configured query, when the result began that was looked at last.
+    seen: BTreeMap<Name, Duration>,
 }
 
 impl Cardinality {
     /// No limits.
     pub fn new() -> Self {
         let limits = Limits { per_family: usize::MAX, per_database: usize::MAX };
-        let state = State { limits, databases: BTreeMap::new() };
+        let state = State { limits, databases: BTreeMap::new(), dropped: 0 };
         Self { state: Mutex::new(state), left_out: ArcSwap::default() }
     }
 
@@ -155,6 +160,7 @@ impl Cardinality {
         for (visited, state) in states {
             present.entry(visited).or_default().push(state);
         }
+        let (mut news, mut mended) = (Vec::new(), Vec::new());
         let changed = self.with(|state| {
             let limits = state.limits;
             let mut changed = false;
@@ -169,17 +175,33 @@ impl Cardinality {
                     let before = database.collectors.insert(custom.collector.clone(), sizes);
                     touched |= before.as_ref() != database.collectors.get(&custom.collector);
                 }
+                let before = database.left_out.clone();
                 if touched {
-                    let before = database.left_out.clone();
                     database.decide(limits, visited);
-                    changed |= before != database.left_out;
                 }
+                for query in states.iter().filter(|s| s.custom.is_some()) {
+                    state.dropped += database.look(query, &mut news);
+                }
+                let (left_out, told) = (&database.left_out, &mut database.told);
+                mended.extend(told.extract_if(.., |family| !left_out.contains_key(family)));
+                changed |= before != database.left_out;
             }
             changed
         });
+        for text in news {
+            tracing::warn!("{text}");
+        }
+        for family in mended {
+            tracing::info!(family = &*family, "fits again, and is shown from now on");
+        }
         if changed {
             self.publish();
         }
+    }
+
+    /// Series of configured queries' results that were left out so far.
+    pub fn dropped_of_queries(&self) -> u64 {
+        self.with(|state| state.dropped)
     }
 
     /// What is left out, by name. Until their next round other collectors still have it: readers must leave
@@ -207,6 +229,25 @@ impl Default for Cardinality {
 }
 
 impl Database {
+    /// Names the label of what is left out of a configured query's new result, and returns how many series
+    /// that is; `news` is for the log.
+    fn look(&mut self, query: &CollectorState, news: &mut Vec<String>) -> u64 {
+        let Some(good) = &query.good else { return 0 };
+        if self.seen.insert(query.collector.clone(), good.at_mono) == Some(good.at_mono) {
+            return 0;
+        }
+        let mut dropped = 0;
+        for family in &good.families {
+            let Some(out) = self.left_out.get_mut(family.desc.name()) else { continue };
+            (out.label, out.values) = widest(family);
+            dropped += u64::try_from(series(family)).unwrap_or(u64::MAX);
+            if self.told.insert(out.family.clone()) {
+                news.push(out.text());
+            }
+        }
+        dropped
+    }
+
     /// Decides which families are left out.
     fn decide(&mut self, limits: Limits, visited: Option<&Arc<str>>) {
         let mut sizes = BTreeMap::<&str, usize>::new();

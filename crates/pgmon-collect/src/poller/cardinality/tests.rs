@@ -124,6 +124,10 @@ fn results_of_custom_queries_count_and_leave_with_their_query() {
     let theirs = state("theirs", true, rows(&B, 51));
     c.weigh([(None, &ours), (None, &theirs)].into_iter());
     assert_eq!(c.left_out()[0].family.as_ref(), "b");
+    assert!(c.left_out()[0].label.is_some() && c.left_out()[0].values == 51);
+    assert_eq!(c.dropped_of_queries(), 51);
+    c.weigh([(None, &ours), (None, &theirs)].into_iter());
+    assert_eq!(c.dropped_of_queries(), 51, "the same result");
     c.weigh([(None, &ours)].into_iter());
     assert!(c.left_out().is_empty());
 }
