@@ -4,6 +4,7 @@
     reason = "a bench takes its times from the machine: there is no clock to inject"
 )]
 
+pub mod bench;
 pub mod http;
 pub mod latency;
 pub mod marks;

@@ -83,17 +83,7 @@ struct Measured {
 }
 
 fn main() -> Result<ExitCode> {
-    let args = Args::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            code = run(args) => code,
-            // What was started ends with its values.
-            _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(130)),
-            _ = terminate.recv() => Ok(ExitCode::from(143)),
-        }
-    })
+    head_to_head::bench::run(run(Args::parse()))
 }
 
 async fn run(args: Args) -> Result<ExitCode> {
