@@ -15,6 +15,7 @@ import { useAddress } from '../lib/address';
 import { type Column, type ColumnSpec, columnsOf, rowIds } from '../lib/columns';
 import { download, toCsv } from '../lib/export';
 import { parseSort, writeSort } from '../lib/search';
+import { FactGrid } from './FactGrid';
 import { isLevel, LEVEL_ORDER } from './Level';
 import { RemedyView, Sql } from './Sql';
 import { asText, isNumeric, Value } from './Value';
@@ -86,16 +87,7 @@ function Detail({ row, columns, more }: { row: Row; columns: readonly Column[]; 
       {texts.map((column) => (
         <Sql key={column.key} sql={String(row[column.key])} />
       ))}
-      <dl className="facts-grid">
-        {facts.map((column) => (
-          <div key={column.key}>
-            <dt title={column.help}>{column.label}</dt>
-            <dd>
-              <Value value={row[column.key]} kind={column.kind} />
-            </dd>
-          </div>
-        ))}
-      </dl>
+      <FactGrid row={row} columns={facts} />
     </div>
   );
 }

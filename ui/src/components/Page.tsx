@@ -10,12 +10,12 @@ import { formatAge, rateOf } from '../lib/format';
 import { forTarget } from '../lib/search';
 import { HistoryChart } from './Chart';
 import { useDataTable } from './DataTable';
+import { FactGrid } from './FactGrid';
 import { Figures } from './Figures';
 import { LEVEL_ORDER, LEVEL_WORDS, LevelIcon, LevelTag, worst } from './Level';
 import { pageOf } from './nav';
 import { Failure, NoRows, PanelFrame } from './Panel';
 import { Problems } from './Problems';
-import { Value } from './Value';
 
 /** How a page shows one of the API's panels. */
 export interface PanelView {
@@ -188,16 +188,7 @@ export function Facts({ rows, columns }: { rows: readonly Row[]; columns: readon
     <div className="panel-pad">
       {rows.map((row, i) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: rows of facts have no names
-        <dl key={i} className="facts-grid">
-          {[...shown, ...more].map((column) => (
-            <div key={column.key}>
-              <dt title={column.help}>{column.label}</dt>
-              <dd>
-                <Value value={row[column.key]} kind={column.kind} />
-              </dd>
-            </div>
-          ))}
-        </dl>
+        <FactGrid key={i} row={row} columns={[...shown, ...more]} />
       ))}
     </div>
   );
