@@ -29,6 +29,7 @@ mod permits;
 mod pooler;
 mod promtool;
 mod queries;
+mod query_limits;
 mod reload;
 mod report;
 mod rig;
