@@ -6,6 +6,7 @@ import { createRoot } from 'react-dom/client';
 import { ApiFailure } from './api/client';
 import './mantine.css';
 import './styles.css';
+import './shell.css';
 import { router } from './router';
 
 const client = new QueryClient({
