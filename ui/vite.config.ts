@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import react from '@vitejs/plugin-react';
 import { minify, type Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
-import { FIRST } from './src/lib/first';
+import { FIRST } from './src/lib/first.ts';
 
 /** Where boot.js gets its list. */
 const PAGES = '/* PAGES */ {}';

@@ -4,6 +4,7 @@ import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { ApiFailure } from './api/client';
+import { seed } from './api/early';
 import './mantine.css';
 import './styles.css';
 import './shell.css';
@@ -23,8 +24,8 @@ const theme = createTheme({ primaryColor: 'blue', cursorType: 'pointer', respect
 const schemes = localStorageColorSchemeManager({ key: 'pgmon.scheme' });
 const root = document.getElementById('root');
 
-if (root !== null) {
-  createRoot(root).render(
+function draw(into: HTMLElement) {
+  createRoot(into).render(
     <StrictMode>
       {/* No style elements at run time: the CSP is `style-src 'self'`. What they would hold is in mantine.css. */}
       <MantineProvider
@@ -40,4 +41,14 @@ if (root !== null) {
       </MantineProvider>
     </StrictMode>,
   );
+}
+
+/** So long the first drawing may wait for figures that are on their way: with them it is the only one. */
+const PATIENCE_MS = 200;
+
+if (root !== null) {
+  // The page's own part is fetched meanwhile.
+  void router.load();
+  const patience = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+  void Promise.race([seed(client), patience]).then(() => draw(root));
 }

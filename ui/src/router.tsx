@@ -1,5 +1,5 @@
 import { createRootRoute, createRoute, createRouter, Link, lazyRouteComponent } from '@tanstack/react-router';
-import { baseUrl } from './api/client';
+import { baseUrl } from './api/base';
 import { NAV_ITEMS } from './components/nav';
 import { PageHead } from './components/Page';
 import { Failure } from './components/Panel';

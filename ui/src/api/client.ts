@@ -1,9 +1,6 @@
+import { baseUrl } from './base';
+import { early } from './early';
 import type { Answer } from './types';
-
-/** The address that the pages are under, with whatever prefix: the server writes it into `<base href>`. */
-export function baseUrl(): URL {
-  return new URL('.', document.baseURI);
-}
 
 /** An answer that is none. */
 export class ApiFailure extends Error {
@@ -41,20 +38,6 @@ async function failure(response: Response): Promise<ApiFailure> {
     text(said.hint, ''),
     Array.isArray(said.databases) ? (said.databases as { cluster: string; db: string }[]) : [],
   );
-}
-
-declare global {
-  interface Window {
-    /** What `boot.js` has asked for already, by its address. */
-    pgmonEarly?: Map<string, { at: number; answer: Promise<Response> }>;
-  }
-}
-
-/** An answer that was asked for before the program was here: good once, and only for a start. */
-function early(url: string): Promise<Response> | undefined {
-  const found = window.pgmonEarly?.get(url);
-  window.pgmonEarly?.delete(url);
-  return found !== undefined && performance.now() - found.at < 10_000 ? found.answer : undefined;
 }
 
 export async function get<T>(path: string, params: Query, signal: AbortSignal): Promise<Answer<T>> {

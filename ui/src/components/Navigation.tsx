@@ -1,7 +1,7 @@
 import { IconLogout } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { baseUrl } from '../api/client';
+import { baseUrl } from '../api/base';
 import { useAnswer, useChosen, useFleet, usePage, useTarget } from '../api/queries';
 import type { GenericPage, Level } from '../api/types';
 import { useAddress } from '../lib/address';

@@ -1,6 +1,6 @@
 import { IconRotate } from '@tabler/icons-react';
 import { useRouterState } from '@tanstack/react-router';
-import { type ReactNode, Suspense, useEffect, useMemo } from 'react';
+import { type ReactNode, Suspense, startTransition, useEffect, useMemo, useState } from 'react';
 import { useChosen, usePage } from '../api/queries';
 import type { Answer, Executed, Figure, GenericPage, Panel, Row, TargetRef, Verdict } from '../api/types';
 import { useAddress } from '../lib/address';
@@ -274,6 +274,19 @@ function useScrollTo(ready: boolean) {
   }, [ready, hash]);
 }
 
+let begun = false;
+
+/** The very first page shows its verdict, figures and problems before it draws what stands below them. */
+function useBelow(ready: boolean): boolean {
+  const [drawn, setDrawn] = useState(begun);
+  useEffect(() => {
+    if (!ready) return;
+    begun = true;
+    startTransition(() => setDrawn(true));
+  }, [ready]);
+  return ready && drawn;
+}
+
 /** A page: a verdict, figures, problems, then the evidence. */
 export function Page({
   view,
@@ -299,7 +312,8 @@ export function Page({
   const charts = useCharts(figures, view.charts);
   const first = loaded[0];
   const waiting = first === undefined || (loaded.length < queries.length && failed === undefined);
-  useScrollTo(!waiting);
+  const below = useBelow(!waiting);
+  useScrollTo(below);
   const problems = loaded
     .flatMap(({ answer }) => answer.data.problems)
     .filter((each, i, all) => all.findIndex((other) => other.id === each.id) === i)
@@ -331,9 +345,10 @@ export function Page({
           {figures.length === 0 ? null : <Figures figures={figures} shown={charts.shown} onToggle={charts.toggle} />}
           {problems.length === 0 ? null : <Problems problems={problems} asOf={first.answer.as_of} here={view.to} />}
           {above?.(loaded)}
-          <Charts figures={figures} shown={charts.shown} />
+          {below ? null : <div aria-busy="true" className="skeleton wait-panel" />}
+          {below ? <Charts figures={figures} shown={charts.shown} /> : null}
           <div className="panels">
-            {[...view.panels, ...others.map((name): PanelView => ({ name }))].map((panel) => {
+            {(below ? [...view.panels, ...others.map((name): PanelView => ({ name }))] : []).map((panel) => {
               const from = loaded.find(({ source }) => panel.name.startsWith(`${source}.`));
               return from === undefined ? null : <PanelOf key={panel.name} view={panel} loaded={from} />;
             })}

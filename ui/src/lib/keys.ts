@@ -23,7 +23,6 @@ export const KEYS: readonly KeyGroup[] = [
       ['Esc', 'Close what is open'],
     ],
   },
-  { title: 'Go to', keys: NAV_ITEMS.map(({ key, label }) => [`g ${key}`, label] as const) },
   {
     title: 'In what has the focus',
     keys: [
@@ -33,4 +32,5 @@ export const KEYS: readonly KeyGroup[] = [
       ['← →', 'Move along a chart'],
     ],
   },
+  { title: 'Go to', keys: NAV_ITEMS.map(({ key, label }) => [`g ${key}`, label] as const) },
 ];

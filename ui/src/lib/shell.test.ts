@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { keyOf } from '../api/early';
 import type { Problem, TargetRef } from '../api/types';
 import { NAV_ITEMS } from '../components/nav';
 import { indexChoice, rank, statementChoice, tableChoice, wordsOf } from './finder';
@@ -222,5 +223,16 @@ describe('numbers', () => {
       '2 entries',
     ]);
     expect(counted(1234, 'row')).toBe('1,234 rows');
+  });
+});
+
+describe('what was asked for early', () => {
+  it('is kept under the key by which the pages ask', () => {
+    const base = 'https://host/some/prefix/';
+    expect(keyOf(`${base}api/v1/targets`, base)).toEqual(['targets', {}]);
+    expect(keyOf(`${base}api/v1/collectors/query%3Aa?cluster=a%26b&db=c`, base)).toEqual([
+      'collectors/query%3Aa',
+      { cluster: 'a&b', db: 'c' },
+    ]);
   });
 });
