@@ -24,11 +24,14 @@ function boot(): Plugin {
         return seen;
       };
       const known = withImports(entry?.fileName ?? '');
+      const table = chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith('/src/components/TablePanel.tsx'));
+      if (table === undefined) throw new Error('the tables are no chunk of their own any more');
+      const tables = withImports(table.fileName);
       const pages = Object.fromEntries(
         Object.entries(FIRST).map(([path, { module, sources }]) => {
           const chunk = chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith(`/src/pages/${module}.tsx`));
           if (chunk === undefined) throw new Error(`src/lib/first.ts names the page ${module}, which there is not`);
-          const files = [...withImports(chunk.fileName)].filter((name) => !known.has(name));
+          const files = [...new Set([...withImports(chunk.fileName), ...tables])].filter((name) => !known.has(name));
           return [path, { sources, files: files.map((name) => `./${name}`) }];
         }),
       );

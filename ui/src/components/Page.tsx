@@ -1,8 +1,8 @@
 import { IconRotate } from '@tabler/icons-react';
 import { useRouterState } from '@tanstack/react-router';
-import { type ReactNode, Suspense, startTransition, useEffect, useMemo, useState } from 'react';
+import { lazy, type ReactNode, Suspense, startTransition, useEffect, useMemo, useState } from 'react';
 import { useChosen, usePage } from '../api/queries';
-import type { Answer, Executed, Figure, GenericPage, Panel, Row, TargetRef, Verdict } from '../api/types';
+import type { Answer, Figure, GenericPage, Panel, Row, TargetRef, Verdict } from '../api/types';
 import { useAddress } from '../lib/address';
 import type { ColumnSpec } from '../lib/columns';
 import { columnsOf } from '../lib/columns';
@@ -10,7 +10,6 @@ import { formatTime, rateOf } from '../lib/format';
 import { useNow } from '../lib/now';
 import { restartSeen, serverFacts } from '../lib/server';
 import { HistoryChart } from './Chart';
-import { useDataTable } from './DataTable';
 import { ChooseTarget, ErrorView } from './Errors';
 import { FactGrid } from './FactGrid';
 import { Figures } from './Figures';
@@ -172,31 +171,9 @@ function prefixed(source: string, text: string): string {
 const NO_COLUMNS: readonly ColumnSpec[] = [];
 const NO_ROWS: readonly Row[] = [];
 
-function TablePanel({ view, panel, frame }: { view: PanelView; panel: Panel; frame: Omit<FrameProps, 'panel'> }) {
-  const rows = panel.rows ?? NO_ROWS;
-  const { tools, table } = useDataTable({
-    name: frame.id,
-    label: panel.title,
-    rows,
-    columns: view.columns ?? NO_COLUMNS,
-    sort: view.sort,
-    cells: view.cells,
-    detail: view.detail,
-  });
-  return (
-    <PanelFrame {...frame} panel={panel} tools={rows.length > 0 ? tools : undefined}>
-      {rows.length > 0 ? table : <NoRows panel={panel} />}
-    </PanelFrame>
-  );
-}
-
-interface FrameProps {
-  id: string;
-  panel: Panel;
-  executed: readonly Executed[];
-  receivedAt: number;
-  size: '' | 'half' | 'half tall';
-}
+/** Tables come in a chunk of their own: the verdict is seen before them. */
+const importTablePanel = () => import('./TablePanel');
+const TablePanel = lazy(importTablePanel);
 
 function PanelOf({ view, loaded }: { view: PanelView; loaded: Loaded }) {
   const name = view.name.slice(view.name.indexOf('.') + 1);
@@ -211,7 +188,12 @@ function PanelOf({ view, loaded }: { view: PanelView; loaded: Loaded }) {
     receivedAt: loaded.receivedAt,
     size: view.half !== true ? ('' as const) : view.tall === true ? ('half tall' as const) : ('half' as const),
   };
-  if (view.draw === undefined && view.facts !== true) return <TablePanel view={view} panel={panel} frame={frame} />;
+  if (view.draw === undefined && view.facts !== true)
+    return (
+      <Suspense fallback={<div aria-busy="true" className={`panel skeleton wait-panel ${frame.size}`} />}>
+        <TablePanel view={view} panel={panel} frame={frame} />
+      </Suspense>
+    );
   return (
     <PanelFrame {...frame} panel={panel}>
       {rows.length === 0 ? (
@@ -282,7 +264,8 @@ function useBelow(ready: boolean): boolean {
   useEffect(() => {
     if (!ready) return;
     begun = true;
-    startTransition(() => setDrawn(true));
+    const draw = () => startTransition(() => setDrawn(true));
+    void importTablePanel().then(draw, draw);
   }, [ready]);
   return ready && drawn;
 }

@@ -10,18 +10,15 @@ import { pageOf } from './nav';
 import { RemedyDetails } from './Sql';
 import { Time } from './Value';
 
+const WORDS: Record<string, string> = { '/queries/$queryid': 'The statement', '/collectors/$name': 'The collector' };
+
 /** What it is about, if that can be shown; else its page. */
 function Where({ problem, here }: { problem: Problem; here: string }) {
   const [search] = useAddress();
   const page = pageOf(problem.page);
   const place = placeOf(problem);
   if (place !== undefined) {
-    const words =
-      place.to === '/queries/$queryid'
-        ? 'The statement'
-        : page === undefined || place.to === here
-          ? 'Show it'
-          : page.label;
+    const words = WORDS[place.to] ?? (page === undefined || place.to === here ? 'Show it' : page.label);
     return (
       <Link
         to={place.to}
