@@ -21,7 +21,7 @@ function Targets() {
             <span className="nowrap">
               {cluster} / {db}
             </span>
-            <span className="push">{sentence}</span>
+            <span className="push says">{sentence}</span>
           </Link>
         </li>
       ))}
