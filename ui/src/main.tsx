@@ -43,12 +43,15 @@ function draw(into: HTMLElement) {
   );
 }
 
-/** So long the first drawing may wait for figures that are on their way: with them it is the only one. */
-const PATIENCE_MS = 200;
+/**
+ * So long the first drawing may wait for the page's own part and for figures that are on their way: with them it is the
+ * only one. Until then the frame in index.html is seen.
+ */
+const PATIENCE_MS = 400;
 
 if (root !== null) {
-  // The page's own part is fetched meanwhile.
-  void router.load();
   const patience = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
-  void Promise.race([seed(client), patience]).then(() => draw(root));
+  void Promise.race([Promise.all([seed(client), router.load()]), patience])
+    .catch(() => {})
+    .then(() => draw(root));
 }
