@@ -159,7 +159,9 @@ export function ErrorView({ error, title, missing }: { error: Error; title: stri
     if (error.status === 404 && search.datname !== undefined && error.message.includes('database of the server'))
       return <NoSuchDatname datname={search.datname} />;
     if ((error.status === 404 || error.status === 400) && missing !== undefined) return missing;
-    return <Failure title={error.message} hint={error.hint} />;
+    const otherwise =
+      error.status >= 500 ? 'Perhaps a proxy in front of pgmon says so. This page tries again by itself.' : '';
+    return <Failure title={error.message} hint={error.hint === '' ? otherwise : error.hint} />;
   }
   return (
     <Failure
