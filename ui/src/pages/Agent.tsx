@@ -21,7 +21,7 @@ function listed(value: unknown, between: string): string | undefined {
 }
 
 function met(row: Row) {
-  if (row.met === true) return <span className="tag tag-ok">granted</span>;
+  if (row.met === true) return <span className="tag tag-ok">there</span>;
   return row.met === false ? <span className="tag tag-warn">missing</span> : undefined;
 }
 
@@ -35,7 +35,7 @@ const VIEW: PageView = viewOf('collectors', {
           key: 'met',
           drawn: true,
           label: 'State',
-          text: (row) => (row.met === true ? 'granted' : row.met === false ? 'missing' : undefined),
+          text: (row) => (row.met === true ? 'there' : row.met === false ? 'missing' : undefined),
         },
         { key: 'effects', label: 'Not seen without it', text: (row) => listed(row.effects, '; ') },
         { key: 'collectors', label: 'Needed by', text: (row) => listed(row.collectors, ', ') },
