@@ -12,6 +12,7 @@ import { type ReactNode, useId, useState } from 'react';
 import type { Executed, Need, Panel as PanelData, State } from '../api/types';
 import { formatAge, formatDuration } from '../lib/format';
 import { useNow } from '../lib/now';
+import { Shown } from './Shown';
 import { Sql } from './Sql';
 import { Time } from './Value';
 
@@ -112,7 +113,11 @@ export function Footer({
               <div key={`${each.collector} ${each.datname} ${each.started_at} ${each.sql.length}`} className="executed">
                 <div className="sql-head">
                   <span>{each.collector}</span>
-                  {each.datname === null ? null : <span>in {each.datname}</span>}
+                  {each.datname === null ? null : (
+                    <span>
+                      in <Shown text={each.datname} />
+                    </span>
+                  )}
                   <span>PostgreSQL {each.pg_major}</span>
                   <span>{formatDuration(each.duration_ms / 1000)}</span>
                   <span>

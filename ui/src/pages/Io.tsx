@@ -29,7 +29,7 @@ const VIEW: PageView = viewOf('io', {
     {
       name: 'io.databases',
       columns: columns<Schemas['DatabaseRow']>(
-        'datname',
+        { key: 'datname', label: 'Database', text: (row) => (row.datname === null ? '(shared objects)' : undefined) },
         { key: 'xact_commit', label: 'Commits' },
         { key: 'xact_rollback', label: 'Rollbacks' },
         { key: 'blks_read', label: 'Blocks read' },
