@@ -152,8 +152,8 @@ export function useDataTable({ name, label, rows, columns, sort, cells, detail }
   const found = table.getRowModel().rows;
   const needs = useMemo(() => {
     const measure = measureFor(size.rem);
-    return wanted.map((column, i) => needOf(column, rows, measure, zone, i === 0));
-  }, [wanted, rows, size.rem, zone]);
+    return wanted.map((column, i) => needOf(column, rows, measure, zone, i === 0, size.width));
+  }, [wanted, rows, size, zone]);
   const fitted = useMemo(
     () => fitColumns(needs, size.width, new Set(sortKey === undefined ? [] : [sortKey]), chosen !== undefined),
     [needs, size.width, sortKey, chosen],

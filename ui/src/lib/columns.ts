@@ -72,8 +72,8 @@ function complete(spec: ColumnSpec, rows: readonly Row[]): Column {
 
 function rankOf(key: string): number {
   if (key === 'level') return 1;
-  // Words about a row are in its details in full; its figures are what is compared.
-  return key === 'hint' || key === 'message' ? 3 : 2;
+  // What is to be said of a row is in its details in full; its figures are what is compared.
+  return key === 'hint' ? 3 : 2;
 }
 
 const UNIT_WORDS: Partial<Record<Kind, string>> = {
@@ -95,6 +95,8 @@ function distinct(all: readonly Column[], named: ReadonlySet<string>): Column[] 
     if (same.length < 2 || named.has(column.key)) return column;
     const word = UNIT_WORDS[column.kind];
     const alone = same.every((other) => other === column || UNIT_WORDS[other.kind] !== word);
+    // What has no unit needs none, as long as the others are told by theirs.
+    if (word === undefined && alone) return column;
     return { ...column, label: `${column.label} (${word !== undefined && alone ? word : column.key})` };
   });
 }

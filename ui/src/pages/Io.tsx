@@ -5,7 +5,12 @@ import { SLOTS } from './Replication';
 
 const VIEW: PageView = viewOf('io', {
   panels: [
-    { name: 'wal.wal', facts: true, half: true },
+    {
+      name: 'wal.wal',
+      facts: true,
+      half: true,
+      columns: columns<Schemas['WalRow']>({ key: 'position_bytes', label: 'Position', kind: 'lsn' }),
+    },
     { name: 'wal.files', facts: true, half: true },
     { name: 'wal.checkpoints', facts: true },
     { name: 'wal.archiver', facts: true, half: true },
