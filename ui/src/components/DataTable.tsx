@@ -19,7 +19,7 @@ import { type Fitted, fitColumns } from '../lib/widths';
 import { FactGrid } from './FactGrid';
 import { isLevel, LEVEL_ORDER } from './Level';
 import { measureFor } from './measure';
-import { needOf, textOf } from './needs';
+import { isNarrow, needOf, textOf } from './needs';
 import { ScrollBox } from './ScrollBox';
 import { Shown } from './Shown';
 import { RemedyView, Sql } from './Sql';
@@ -329,7 +329,7 @@ function Grid({
   return (
     <ScrollBox className="scroller" box={scroller} hold onSize={onSize} label={`Rows of ${label}`}>
       <table
-        className="grid"
+        className={isNarrow(size.width, size.rem) ? 'grid narrow' : 'grid'}
         aria-rowcount={found.length + 1}
         ref={(element) => {
           // Set through the DOM: the CSP has no style attributes.

@@ -81,7 +81,7 @@ export const STATEMENTS = columns<Schemas['StatementRow']>(
   { key: 'rows_per_call', label: 'Rows/call' },
   { key: 'hit_ratio', label: 'Cache hits' },
   { key: 'read_bytes', label: 'Read' },
-  { key: 'temp_written_bytes', label: 'Temp' },
+  { key: 'temp_written_bytes', label: 'Temp', rank: 3 },
   { key: 'wal_bytes', label: 'WAL' },
   { key: 'queryid', label: 'Query ID', rank: 4 },
 );

@@ -43,6 +43,7 @@ function mayBeCut(column: Column): boolean {
 /** What a text should have at least, in rem. On a small screen figures come before whole names. */
 function leastOf(column: Column, first: boolean, small: boolean): number {
   if (column.kind === 'sql') return small ? 14 : 24;
+  if (!small && column.least !== undefined) return column.least;
   if (first) return small ? 9.5 : 15;
   if (column.rank >= 3) return 13;
   return small ? 7 : 9;
@@ -55,11 +56,16 @@ function faceOf(column: Column): Face {
 }
 
 /** Beside the text: the cell's padding, what opens the row, a bar, an icon. */
-function aroundOf(column: Column, first: boolean, rem: number): number {
+function aroundOf(column: Column, first: boolean, rem: number, narrow: boolean): number {
   const level = column.kind === 'level';
-  const parts = 1.2 + (first ? 1.35 : 0) + (column.drawn === true ? 4 : 0) + (level ? 0.3 : 0);
+  const parts = 1.2 + (first ? 1.35 : 0) + (column.drawn === true ? (narrow ? 1 : 4) : 0) + (level ? 0.3 : 0);
   // A pixel or two for what browsers round.
   return parts * rem + (level ? 16 : 0) + 2;
+}
+
+/** Too narrow for what is drawn beside figures. */
+export function isNarrow(room: number, rem: number): boolean {
+  return room < 34 * rem;
 }
 
 /** What a column needs for its figures and its head to be whole. */
@@ -75,7 +81,7 @@ export function needOf(
   const texts = textsOf(column, rows, zone);
   const inside = texts.reduce((most, text) => Math.max(most, measure.width(text, faceOf(column))), 0);
   const head = Math.ceil(measure.width(column.label, 'head') + 1.4 * rem + 14);
-  const full = Math.max(head, Math.ceil(inside + aroundOf(column, first, rem)));
+  const full = Math.max(head, Math.ceil(inside + aroundOf(column, first, rem, isNarrow(room, rem))));
   const cut = (most: number) => (mayBeCut(column) ? Math.max(head, Math.min(full, Math.round(most * rem))) : full);
   // A column that says nothing makes room first.
   const silent = mayBeCut(column) && texts.every((text) => text === UNKNOWN || text === 'none');
@@ -85,5 +91,6 @@ export function needOf(
     want: cut(column.kind === 'sql' ? 30 : 22),
     full,
     rank: silent ? 9 : column.rank,
+    text: mayBeCut(column),
   };
 }

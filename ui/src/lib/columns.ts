@@ -14,6 +14,8 @@ export interface Column {
   drawn?: boolean | undefined;
   /** The higher, the sooner it goes into the row's details where there is no room for all. */
   rank: number;
+  /** Of a text: how much of it should be seen on a large screen before others stand beside it, in rem. */
+  least?: number | undefined;
 }
 
 interface Given {
@@ -24,6 +26,7 @@ interface Given {
   text?: (row: Row) => string | undefined;
   drawn?: boolean;
   rank?: number;
+  least?: number;
   /** Described, and not shown at first. */
   more?: boolean;
 }
@@ -67,6 +70,7 @@ function complete(spec: ColumnSpec, rows: readonly Row[]): Column {
     text: given.text,
     drawn: given.drawn,
     rank: given.rank ?? rankOf(given.key),
+    least: given.least,
   };
 }
 

@@ -10,12 +10,14 @@ export interface Need {
   full: number;
   /** The higher, the sooner it goes. */
   rank: number;
+  /** Whether it holds texts, which may be of any length. */
+  text: boolean;
 }
 
 export interface Fitted {
   keys: string[];
   widths: number[];
-  /** Which of them takes what is left over; the longest text, so that figures stay beside their names. */
+  /** Which of them takes the last pixels. */
   grow: number;
   /** Those that have no room. */
   left: string[];
@@ -33,12 +35,11 @@ function widen(widths: readonly number[], targets: readonly number[], room: numb
   return widths.map((width, i) => width + Math.floor((lacks[i] ?? 0) * part));
 }
 
+/** The longest text, or else the first. */
 function longest(needs: readonly Need[]): number {
   return needs.reduce((best, need, i) => {
     const most = needs[best];
-    return need.full > need.least && (most === undefined || most.full <= most.least || need.full > most.full)
-      ? i
-      : best;
+    return need.text && (most?.text !== true || need.full > most.full) ? i : best;
   }, 0);
 }
 
@@ -95,6 +96,10 @@ export function fitColumns(needs: readonly Need[], room: number, kept: ReadonlyS
       widths = widths.map((width, i) => (i === place ? width + room - seen : width));
     }
     grow = -1;
+  } else if (sum(widths) > 0) {
+    // To all alike: one wide gap would part figures from their names.
+    const part = room / sum(widths);
+    widths = widths.map((width) => Math.floor(width * part));
   }
   const keys = chosen.map((need) => need.key);
   return { keys, widths, grow, left: needs.map((need) => need.key).filter((key) => !keys.includes(key)) };
