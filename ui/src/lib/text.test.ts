@@ -44,6 +44,7 @@ describe('a setting', () => {
     ['on', null, 'on'],
     ['200000000', null, '200000000'],
     ['7', 'parsecs', '7 parsecs'],
+    ['', null, '(empty)'],
     [null, '8kB', undefined],
   ])('%s of %s', (setting, unit, text) => expect(settingText(setting, unit)).toBe(text));
 });

@@ -35,6 +35,8 @@ const SECONDS: Record<string, number> = { us: 1e-6, ms: 1e-3, s: 1, min: 60, h: 
 /** A setting as people say it: `16384` of `8kB` is `128 MiB`. Special values (-1, 0 and words) stay what they are. */
 export function settingText(setting: unknown, unit: unknown): string | undefined {
   if (typeof setting !== 'string') return undefined;
+  // Nothing is a value, too, and not the same as an unknown one.
+  if (setting === '') return '(empty)';
   if (typeof unit !== 'string' || !/^-?\d+(\.\d+)?$/.test(setting)) return setting;
   const value = Number(setting);
   if (value <= 0) return value === 0 ? '0' : setting;
