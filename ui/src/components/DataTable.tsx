@@ -307,7 +307,8 @@ function Grid({
     (i: number) => (items[i]?.detail === true ? DETAIL_HEIGHT : ROW_HEIGHT) * size.rem,
     [items, size.rem],
   );
-  const keyOf = useCallback((i: number) => `${items[i]?.row.id} ${items[i]?.detail}`, [items]);
+  // With the size of a rem: at another one each row has another height.
+  const keyOf = useCallback((i: number) => `${items[i]?.row.id} ${items[i]?.detail} ${size.rem}`, [items, size.rem]);
   const scrolled = useCallback(() => scroller.current, []);
   const virtualizer = useVirtualizer({
     count: items.length,
