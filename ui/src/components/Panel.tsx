@@ -12,6 +12,7 @@ import { type ReactNode, useId, useState } from 'react';
 import type { Executed, Need, Panel as PanelData, State } from '../api/types';
 import { formatAge, formatDuration } from '../lib/format';
 import { useNow } from '../lib/now';
+import { sentence } from '../lib/visible';
 import { Shown } from './Shown';
 import { Sql } from './Sql';
 import { Time } from './Value';
@@ -46,7 +47,7 @@ function Needs({ needs }: { needs: readonly Need[] }) {
     <div key={`${need.collector} ${need.needs}`} className="state-line">
       <IconKey size={16} aria-hidden className="level-warn" />
       <div>
-        Needs <b>{need.needs}</b>. Not seen without it: {need.effect}
+        Needs <b>{need.needs}</b>. Not seen without it: {sentence(need.effect)}
         {need.remedy === null ? null : <Sql sql={need.remedy} label={`Copy the SQL that brings ${need.needs}`} />}
       </div>
     </div>
