@@ -1,6 +1,7 @@
 import { Link } from '@tanstack/react-router';
 import type { Row, Schemas } from '../api/types';
 import { Page, type PageView, viewOf } from '../components/Page';
+import { Shown } from '../components/Shown';
 import { Sql } from '../components/Sql';
 import { useAddress } from '../lib/address';
 import { columns } from '../lib/columns';
@@ -11,7 +12,7 @@ function CollectorLink({ row }: { row: Row }) {
   const datname = typeof row.datname === 'string' ? { datname: row.datname } : {};
   return (
     <Link to="/collectors/$name" params={{ name: String(row.name) }} search={{ ...kept(search), ...datname }}>
-      {String(row.title)}
+      <Shown text={String(row.title)} />
     </Link>
   );
 }
