@@ -10,7 +10,7 @@ use pgmon_core::snapshot::{Blind, Loop};
 use std::time::Duration;
 
 /// This database's counters since their last reset.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "ThroughputRow")]
 pub struct Row {
     /// Transactions committed.
