@@ -83,7 +83,7 @@ pub fn vacuum(schema: &str, name: &str) -> Remedy {
     remedy(
         format!("VACUUM (VERBOSE, ANALYZE) {};", qualified(schema, name)),
         "SHARE UPDATE EXCLUSIVE on the table: reads and writes go on; DDL and other vacuums of it wait",
-        "Reads the table and its indexes: I/O while it runs. It removes nothing that the oldest transaction may still see.",
+        "Reads the table and its indexes: I/O while it runs. It removes nothing that the oldest transaction may still see. To cut off an empty end of the file it takes ACCESS EXCLUSIVE for a moment, if nobody uses the table then.",
     )
 }
 
@@ -178,7 +178,7 @@ pub fn rewrite(schema: &str, name: &str) -> Remedy {
             "-- makes the space usable again, and gives back what is free at the end of the file:\nVACUUM (VERBOSE) {table};\n-- gives all of it back, while nobody else can use the table:\n-- VACUUM (FULL, VERBOSE) {table};"
         ),
         "VACUUM: SHARE UPDATE EXCLUSIVE, reads and writes go on. VACUUM FULL: ACCESS EXCLUSIVE, nothing goes on",
-        "VACUUM FULL needs room for a second copy and keeps everybody waiting until it is done; pg_repack or pg_squeeze do it without.",
+        "VACUUM takes ACCESS EXCLUSIVE for a moment, if nobody uses the table then, to cut off an empty end of the file. VACUUM FULL needs room for a second copy and keeps everybody waiting until it is done; pg_repack or pg_squeeze do it without.",
     )
 }
 
@@ -238,10 +238,13 @@ pub fn widen(row: &sequences::Row) -> Option<Remedy> {
         .then(|| format!("ALTER SEQUENCE {} AS bigint;", qualified(&row.schema, &row.name)));
     match (column, sequence) {
         (Some(column), sequence) => {
-            let sequence = sequence.map(|sql| format!("\n{sql}")).unwrap_or_default();
+            let (sequence, beside) = match sequence {
+                Some(sql) => (format!("\n{sql}"), "; SHARE ROW EXCLUSIVE on the sequence"),
+                None => (String::new(), ""),
+            };
             Some(remedy(
                 format!("{column}{sequence}"),
-                "ACCESS EXCLUSIVE on the table: nothing goes on until it is rewritten",
+                &format!("ACCESS EXCLUSIVE on the table: nothing goes on until it is rewritten{beside}"),
                 "Rewrites the table and its indexes. For a large one: add a bigint column, fill it in portions, then swap. Columns that refer to it need the same, and so does the code that reads it.",
             ))
         }

@@ -31,7 +31,7 @@ pub fn figure(s: &Source<'_>) -> Figure {
 /// A start after a crash.
 ///
 /// The server says so nowhere in SQL. But it throws its statistics away when it has to recover, so that they
-/// begin at the start; after a clean end they go on. A server that has just been set up has none to lose.
+/// begin with the start; after a clean end they go on. Those of a new server begin before, with initdb.
 pub fn crashed(s: &Source<'_>) -> Option<Problem> {
     let server = s.own.server.as_ref()?;
     let age = age(s).filter(|age| *age < CRASHED)?;
@@ -40,16 +40,14 @@ pub fn crashed(s: &Source<'_>) -> Option<Problem> {
     }
     let began_then = |at: Option<Timestamp>| {
         at.is_some_and(|at| {
-            (-1.0..STATISTICS_WITHIN).contains(&at.duration_since(server.started_at).as_secs_f64())
+            (0.0..STATISTICS_WITHIN).contains(&at.duration_since(server.started_at).as_secs_f64())
         })
     };
     let checkpoints = s.list::<checkpoints::Row>("checkpoints").first()?.checkpointer_stats_reset;
     let archiver = s.list::<archiver::Row>("archiver").first()?.stats_reset;
     // Both: one alone may have been reset by somebody.
     let lost = began_then(checkpoints.map(|at| at.0)) && began_then(archiver.map(|at| at.0));
-    let set_up = server.system_identifier.as_deref().and_then(made_at)?;
-    let new = server.started_at.duration_since(set_up).as_secs_f64() < CRASHED;
-    (lost && !new).then(|| {
+    lost.then(|| {
         let evidence = format!(
             "the server started {} ago and its statistics began then: before, it had crashed, was killed or stopped in mode immediate, or this is a backup that was restored; its log says which",
             words::seconds(age)
@@ -57,10 +55,4 @@ pub fn crashed(s: &Source<'_>) -> Option<Problem> {
         problem("crashed", Level::Warn, PageName::Overview, "The server started without a clean end before", evidence)
             .since(Some(server.started_at))
     })
-}
-
-/// When the data directory was made: the first half of its identifier.
-fn made_at(system_identifier: &str) -> Option<Timestamp> {
-    let identifier: u64 = system_identifier.parse().ok()?;
-    Timestamp::from_second(i64::try_from(identifier >> 32).ok()?).ok()
 }
