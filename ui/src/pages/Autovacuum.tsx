@@ -46,7 +46,7 @@ const VIEW: PageView = viewOf('autovacuum', {
     {
       name: 'autovacuum.stale_statistics',
       half: true,
-      columns: columns<Schemas['StaleStatisticsRow']>(
+      columns: columns<Schemas['StaleTable']>(
         { key: 'table_name', label: 'Table', text: qualified },
         { key: 'mods_since_analyze', label: 'Changed rows' },
         { key: 'analyzed_seconds', label: 'Analyzed' },

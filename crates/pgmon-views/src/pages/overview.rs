@@ -155,7 +155,7 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
 }
 
 /// Why there is no rate, though there are counters.
-const NO_RATE: &str = "a rate needs two rounds, and no reset of the statistics between them";
+const NO_RATE: &str = "a rate takes two rounds without a reset of the statistics";
 
 fn figures(s: &Source<'_>) -> Vec<Figure> {
     let gauge = |id, label, unit, collector, metric| {
