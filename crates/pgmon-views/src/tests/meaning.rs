@@ -288,16 +288,16 @@ fn a_server_that_has_just_started_says_so_and_whether_it_had_crashed() {
     let nothing = |_: &mut ServerInfo| {};
     assert_eq!(of(started(10, -86_400, nothing)), (true, false, Level::Ok), "statistics went on");
     assert_eq!(of(started(10, 1, nothing)), (true, true, Level::Warn));
-    assert_eq!(of(started(1800, 1, nothing)).1, true);
+    assert!(of(started(1800, 1, nothing)).1);
     assert_eq!(of(started(90_000, 1, nothing)), (false, false, Level::Ok), "long ago");
-    assert_eq!(of(started(10, -3, nothing)).1, false, "it has just been set up");
-    assert_eq!(of(started(10, 1, |s| s.in_recovery = true)).1, false, "a standby always recovers");
+    assert!(!of(started(10, -3, nothing)).1, "it has just been set up");
+    assert!(!of(started(10, 1, |s| s.in_recovery = true)).1, "a standby always recovers");
     let old = |s: &mut ServerInfo| s.version = PgVersion::from_num(140_000);
-    assert_eq!(of(started(10, 1, old)).1, false, "up to 14 it cannot be told");
+    assert!(!of(started(10, 1, old)).1, "up to 14 it cannot be told");
     // Somebody has reset one of them.
     let mut reset = started(10, 1, nothing);
     reset.collectors[1] = found("archiver", vec![collectors::archiver::Row::default()]);
-    assert_eq!(of(reset).1, false);
+    assert!(!of(reset).1);
 }
 
 #[test]

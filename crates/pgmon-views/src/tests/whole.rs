@@ -45,6 +45,7 @@ fn time(text: &str) -> Option<Time> {
 /// A server on which `bad` is wrong everywhere, or nowhere.
 fn server(bad: bool) -> Snapshot {
     let pick = |good: f64, trouble: f64| if bad { trouble } else { good };
+    let count = |good: i64, trouble: i64| if bad { trouble } else { good };
     let mut of = snapshot();
     let mut info = (*of.server.take().unwrap()).clone();
     info.started_at = "2025-12-01T00:00:00Z".parse().unwrap();
@@ -83,7 +84,7 @@ fn server(bad: bool) -> Snapshot {
     );
     let edges = if bad { vec![edge(1, 11, 10, 130.0), edge(2, 12, 11, 20.0)] } else { Vec::new() };
     let modes = vec![locks::Mode { mode: "RowExclusiveLock".into(), locks: 4, waiting: 0 }];
-    let waits = locks::Locks { blocked_sessions: pick(0.0, 2.0) as i64, modes, edges, ..Default::default() };
+    let waits = locks::Locks { blocked_sessions: count(0, 2), modes, edges, ..Default::default() };
     let waits = with(
         "locks",
         waits,
@@ -118,28 +119,28 @@ fn server(bad: bool) -> Snapshot {
         pages: 100,
         counts_known: true,
         live_tuples: Some(1_000_000),
-        dead_tuples: Some(pick(10.0, 900_000.0) as i64),
+        dead_tuples: Some(count(10, 900_000)),
         pct_dead: Some(pick(0.001, 47.0)),
         vacuum_pressure: Some(pick(0.1, 4.5)),
         autovacuumed_seconds_ago: Some(pick(600.0, 100_000.0)),
         ..Default::default()
     };
-    let age = |datname: &str, age: f64| collectors::wraparound::Row {
+    let age = |datname: &str, age: i64| collectors::wraparound::Row {
         datname: datname.into(),
         allows_connections: true,
-        xid_age: age as i64,
+        xid_age: age,
         mxid_age: 5,
         freeze_max_age: 200_000_000,
         multixact_freeze_max_age: 400_000_000,
         seconds_until_protection: Some(1e7),
         ..Default::default()
     };
-    let ages = vec![age("shop", pick(50e6, 1.9e9)), age("postgres", 40e6)];
+    let ages = vec![age("shop", count(50_000_000, 1_900_000_000)), age("postgres", 40_000_000)];
     let ages = with("wraparound", ages, &[(&XID_AGE, &[], pick(50e6, 1.9e9))]);
     let oldest = table_age::Row {
         schema_name: "public".into(),
         table_name: "orders".into(),
-        xid_age: pick(50e6, 1.9e9) as i64,
+        xid_age: count(50_000_000, 1_900_000_000),
         freeze_max_age: 200_000_000,
         multixact_freeze_max_age: 400_000_000,
         ratio: pick(0.25, 9.5),
@@ -151,7 +152,7 @@ fn server(bad: bool) -> Snapshot {
         pid: Some(4711),
         database: Some("shop".into()),
         state: Some("idle in transaction".into()),
-        xid_age: pick(100.0, 20e6) as i64,
+        xid_age: count(100, 20_000_000),
         seconds: Some(pick(12.0, 2000.0)),
     };
     let sender = collectors::replication::Row {
@@ -162,8 +163,8 @@ fn server(bad: bool) -> Snapshot {
         sent_bytes: Some(9000),
         write_bytes: Some(9000),
         flush_bytes: Some(9000),
-        replay_bytes: Some(pick(9000.0, 1000.0) as i64),
-        lag_bytes: Some(pick(0.0, 8000.0) as i64),
+        replay_bytes: Some(count(9_000, 1_000)),
+        lag_bytes: Some(count(0, 8_000)),
         lag_seconds: Some(pick(0.0, 400.0)),
         ..Default::default()
     };
@@ -171,7 +172,7 @@ fn server(bad: bool) -> Snapshot {
         slot_name: "rep1".into(),
         slot_type: "physical".into(),
         active: !bad,
-        retained_bytes: Some(pick(0.0, 2e11) as i64),
+        retained_bytes: Some(count(0, 200_000_000_000)),
         wal_status: Some("reserved".into()),
         inactive_seconds: bad.then_some(4000.0),
         ..Default::default()
@@ -181,17 +182,16 @@ fn server(bad: bool) -> Snapshot {
         bytes_per_second: Some(1000.0),
         ..Default::default()
     };
-    let checkpoints =
-        checkpoints::Row { timed: 100, requested: pick(1.0, 900.0) as i64, ..Default::default() };
+    let checkpoints = checkpoints::Row { timed: 100, requested: count(1, 900), ..Default::default() };
     let archiver = archiver::Row {
         mode: "on".into(),
         active: true,
         archived: 50,
-        failed: pick(0.0, 9.0) as i64,
+        failed: count(0, 9),
         failing: bad,
         last_archived_age_seconds: Some(pick(20.0, 7200.0)),
         last_failed_wal: bad.then(|| "000000010000000000000009".into()),
-        backlog_segments: Some(pick(0.0, 120.0) as i64),
+        backlog_segments: Some(count(0, 120)),
         segment_bytes: 16 << 20,
         ..Default::default()
     };
