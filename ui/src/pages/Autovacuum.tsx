@@ -52,7 +52,7 @@ const VIEW: PageView = viewOf('autovacuum', {
     { name: 'autovacuum.xmin_holders', columns: XMIN_HOLDERS },
     {
       name: 'autovacuum.stale_statistics',
-      columns: columns<Schemas['StaleStatisticsRow']>(
+      columns: columns<Schemas['StaleTable']>(
         { key: 'table_name', label: 'Table', text: qualified },
         { key: 'mods_since_analyze', label: 'Changed rows' },
         { key: 'analyzed_seconds', label: 'Analyzed', text: analyzed },
