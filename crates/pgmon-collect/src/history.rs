@@ -236,7 +236,8 @@ impl Recorder {
         }
     }
 
-    fn tidy(&mut self, now: Duration) {
+    /// Folds what is older than an hour, and removes what is too old; done every minute.
+    pub fn tidy(&mut self, now: Duration) {
         let stats = self.fleet.history().write(|h| {
             h.expire(millis(now));
             h.stats()

@@ -163,6 +163,9 @@ fn width(from: i64, to: i64, points: usize) -> i64 {
 }
 
 #[cfg(test)]
+mod over_a_week;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

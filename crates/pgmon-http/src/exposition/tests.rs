@@ -56,7 +56,8 @@ pub(crate) fn snapshot(db: &str) -> Snapshot {
     }
 }
 
-fn collected(
+/// A collector with these figures.
+pub(crate) fn collected(
     collector: &'static str,
     in_loop: Loop,
     server_wide: bool,

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 on_each_major! { [pg12 12, pg18 18]
     async fn answers_run_no_sql_and_open_no_connection(major: Major) -> Result<()> {
-        let server = Server::start(major).await?;
-        let password = server.create_monitor("pgmon", Tier::T0).await?;
+        let server = Server::builder(major).statements().setting("pg_stat_statements.track_utility", "on").start().await?;
+        server.create_extension("postgres", "pg_stat_statements").await?;
+        let password = server.create_monitor("pgmon", Tier::T1).await?;
         let dsn = server.dsn_as("pgmon", &password, "postgres");
         // After their first rounds the loops rest for half an hour at least.
         let rest = ["HOT_PATH", "WORKLOAD", "STORAGE", "HOURLY"].map(|l| format!("PGMON_SAMPLE_INTERVALS_{l}"));
@@ -26,8 +27,19 @@ on_each_major! { [pg12 12, pg18 18]
                 )
                 .await
         };
+        // Whatever was sent, as the server itself counts it.
+        let statements = async || {
+            server
+                .query::<i64>(
+                    "postgres",
+                    "SELECT sum(calls)::int8 FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid \
+                     WHERE r.rolname = 'pgmon'",
+                )
+                .await
+        };
         let before = backends().await?;
-        assert!(!before.contains(','), "one connection: {before}");
+        let sent = statements().await?;
+        assert!(!before.contains(',') && sent > 10, "one connection: {before}; {sent} statements");
         // As often as pages that are open for an hour ask.
         let paths = every_path();
         assert!(paths.len() > 20, "{paths:?}");
@@ -42,6 +54,7 @@ on_each_major! { [pg12 12, pg18 18]
             }
         }
         assert_eq!(backends().await?, before);
+        assert_eq!(statements().await?, sent, "statements beyond the loops'");
         Ok(())
     }
 }
