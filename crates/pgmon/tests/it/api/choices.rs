@@ -4,7 +4,7 @@ use super::{json as parsed, rows, watched};
 use crate::agent::Agent;
 use anyhow::Result;
 use pgmon_testkit::{Server, Tier, on_each_major, workload};
-use serde_json::json;
+use serde_json::{Value, json};
 
 on_each_major! { [pg13 13, pg18 18]
     async fn with_several_databases_one_is_chosen(major: Major) -> Result<()> {
@@ -89,8 +89,9 @@ on_each_major! { [pg12 12, pg18 18]
         let none = agent.get_with("/api/v1/indexes?panel=findings&q=nobody", "Accept: text/csv\r\n").text();
         assert_eq!((none.lines().count(), none.lines().next()), (1, full.lines().next()), "{none}");
         assert_eq!(agent.get("/api/v1/indexes?panel=findings&q=nobody&sort=nope").status, 400);
-        let levels = agent.api("/api/v1/storage?panel=sequences&sort=level");
-        assert!(levels["data"]["panels"]["sequences"]["rows"].is_array(), "{levels:#}");
+        let levels = agent.api("/api/v1/collectors?panel=loops&sort=level&order=asc");
+        let severity = |row: &Value| ["ok", "unknown", "warn", "crit"].iter().position(|l| row["level"] == *l).unwrap();
+        assert!(rows(&levels, "loops").iter().map(severity).is_sorted(), "{levels:#}");
         // What there is a past of, and what somebody perhaps meant.
         let known = agent.api("/api/v1/history?q=pg_connections&sort=metric");
         let first = &known["data"]["metrics"][0];

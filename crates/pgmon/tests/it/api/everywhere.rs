@@ -12,7 +12,7 @@ use std::time::Duration;
 /// The paths with panels.
 fn pages() -> impl Iterator<Item = &'static str> {
     let others = ["/targets", "/collectors/", "/sql/", "/history", "/openapi.json"];
-    super::PATHS.into_iter().filter(move |path| !others.iter().any(|other| path.contains(other)))
+    crate::api::PATHS.into_iter().filter(move |path| !others.iter().any(|other| path.contains(other)))
 }
 
 /// Starts an agent that looks once and then rests, and waits until all entries have been looked at.
@@ -46,7 +46,7 @@ fn panel(agent: &Agent, page: &str, name: &str, all: &Value) {
     assert_eq!((csv.status, csv.header("content-type")), (200, Some("text/csv; charset=utf-8")), "{path}");
     let text = csv.text();
     let head: Vec<&str> = text.lines().next().unwrap_or_default().split(',').collect();
-    assert!(head.len() > 1, "{path}: {text}");
+    assert!(!head[0].is_empty(), "{path}: {text}");
     if let Some(Value::Object(first)) = rows.first() {
         assert_eq!(
             head,
@@ -127,7 +127,7 @@ on_each_major! { [pg18 18]
         let dsn = server.dsn_as("pgmon", &password, "shop");
         let agent = once(&format!("[{{name: shop, dsn: '{dsn}'}}]"), &["shop"]);
         let document = agent.api("/api/v1/openapi.json");
-        for path in super::PATHS.iter().filter(|p| !p.ends_with("openapi.json")) {
+        for path in crate::api::PATHS.iter().filter(|p| !p.ends_with("openapi.json")) {
             let answer = agent.get(path);
             assert_eq!(answer.status, 200, "{path}");
             // A browser can hold it.
@@ -139,7 +139,7 @@ on_each_major! { [pg18 18]
         let all = agent.api(page);
         panel(&agent, page, "tables", &all);
         let tables = rows(&all, "tables");
-        assert!(tables.len() >= 100, "{} tables", tables.len());
+        assert!((50..500).contains(&tables.len()), "{} tables", tables.len());
         let sorted = agent.api(&format!("{page}&panel=tables&sort=name&order=desc&limit=3"));
         let mut names: Vec<&str> = tables.iter().map(|t| t["name"].as_str().unwrap()).collect();
         names.sort_unstable();
