@@ -40,9 +40,7 @@ fn finish(schema: &mut Value, env: &str) {
 /// One line for each value, so that changes can be read, and no more: it is part of the program.
 fn lines(schema: &Value) -> String {
     let mut text = Vec::new();
-    schema
-        .serialize(&mut Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"")))
-        .unwrap();
+    schema.serialize(&mut Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b""))).unwrap();
     text.push(b'\n');
     String::from_utf8(text).unwrap()
 }
