@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod exit;
 mod logging;
+mod memory;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,9 @@ fn main() -> ExitCode {
         }
         Err(error) => error.exit(),
     };
+    if !cli.healthcheck && matches!(cli.command, None | Some(cli::Command::Agent)) {
+        memory::give_back_at_once();
+    }
     let failed = if matches!(cli.command, Some(cli::Command::Report { .. })) {
         exit::Code::Unusable
     } else {
