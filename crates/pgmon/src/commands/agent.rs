@@ -83,7 +83,7 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
         None => None,
     };
     if let Some(address) = metrics.as_ref().and_then(|listener| listener.local_addr().ok()) {
-        tracing::info!(listen = %address, "serves metrics alone");
+        tracing::info!(%address, "serves metrics alone");
         warn_of_open_doors(&[], &address, &access);
     }
 
