@@ -147,8 +147,8 @@ on_each_major! { [pg12 12, pg18 18]
             .chain(process::FAMILIES)
             .chain(telemetry::FAMILIES)
             .chain(collected)
-            .chain(services::all())
             .map(|d| d.name)
+            .chain(services::all().map(|d| d.name))
             .collect();
         for line in page.text.lines() {
             let Some(rest) = line.strip_prefix("# TYPE ") else { continue };

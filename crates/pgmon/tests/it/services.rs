@@ -43,13 +43,12 @@ fn free_port() -> u16 {
 fn services_alone_are_watched_and_a_critical_one_turns_health() -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let mut redis = runtime.block_on(Redis::builder(RedisKind::Redis).start())?;
-    let (web, metrics) = (web(), free_port());
+    let (web, metrics, port) = (web(), free_port(), redis.port());
     let text = |more: &str| {
         format!(
             "http: {{bind: '127.0.0.1:0', metrics_bind: '127.0.0.1:{metrics}'}}\nlogging: {{format: json}}\nservices:\n  \
-             cache: {{type: redis, host: 127.0.0.1, port: {}, interval: 1s, critical: true, labels: {{team: shop}}}}\n  \
-             api: {{type: http, url: 'http://{web}', interval: 1s, version: '1.0.0'}}\n{more}",
-            redis.port()
+             cache: {{type: redis, host: 127.0.0.1, port: {port}, interval: 1s, critical: true, labels: {{team: shop}}}}\n  \
+             api: {{type: http, url: 'http://{web}', interval: 1s, version: '1.0.0'}}\n{more}"
         )
     };
     let directory = tempfile::tempdir()?;
