@@ -1,6 +1,7 @@
 //! Real servers, and things that are none.
 
-use crate::services::testing::{answering, check, flood, labels, reason, serve, value};
+use crate::services::families::Tally;
+use crate::services::testing::{answering, check, check_on, flood, labels, reason, serve, value};
 use anyhow::Result;
 use pgmon_testkit::{Redis, RedisKind};
 use std::time::Duration;
@@ -115,6 +116,19 @@ async fn a_server_that_is_full_and_may_evict_nothing_is_not_good() -> Result<()>
         assert!(value(&s, "redis_memory_used_bytes", &[]) >= value(&s, "redis_memory_max_bytes", &[]));
         redis.run(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await?;
         assert_eq!(check(&of(&redis, "")).await.state.is_ok(), Some(true), "it may evict now");
+        // It may evict, and finds nothing that it may: its figures alone do not show that it refuses.
+        redis.run(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]).await?;
+        let mut before = Tally::default();
+        assert_eq!(
+            check_on(&of(&redis, ""), &mut before).await.state.is_ok(),
+            Some(true),
+            "nothing was asked"
+        );
+        assert!(redis.run(&["SET", "k", &"x".repeat(2_000_000)]).await?.starts_with("-OOM"));
+        let s = check_on(&of(&redis, ""), &mut before).await;
+        assert_eq!(reason(&s), "it is out of memory: it refused 1 commands since the last check (OOM)");
+        assert!(value(&s, "redis_errors_total", &["OOM"]) >= Some(2.0), "{s:?}");
+        assert_eq!(check_on(&of(&redis, ""), &mut before).await.state.is_ok(), Some(true), "that is over");
     }
     Ok(())
 }
