@@ -36,11 +36,11 @@ fn check() -> Option<&'static HttpCheck> {
 /// Takes bytes for the answer to a request: its head, where it leads, its body and whether that is as it must be.
 pub fn answer(bytes: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let (Ok(runtime), Some(check)) = (runtime, check()) else { panic!("there is nothing to try it with") };
-    runtime.block_on(take(check, bytes));
+    let taken = runtime.ok().zip(check()).map(|(runtime, check)| runtime.block_on(take(check, bytes)));
+    assert!(taken.flatten().is_some(), "there is nothing to try it with");
 }
 
-async fn take(check: &HttpCheck, bytes: &[u8]) {
+async fn take(check: &HttpCheck, bytes: &[u8]) -> Option<()> {
     let clock = SystemClock::new();
     let (authorities, names, redactor) = (Authorities::default(), Names::default(), Redactor::default());
     let probing = Probing {
@@ -52,7 +52,7 @@ async fn take(check: &HttpCheck, bytes: &[u8]) {
     };
     let http = Http::new(check);
     let mut origin = redirect::Origin::new(&check.url);
-    let Ok(request) = http.request(&check.url, check.method, &origin) else { panic!("no request") };
+    let request = http.request(&check.url, check.method, &origin).ok()?;
     let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
     let bytes = bytes.to_vec();
     tokio::spawn(async move {
@@ -62,7 +62,7 @@ async fn take(check: &HttpCheck, bytes: &[u8]) {
         let _ = theirs.shutdown().await;
         let _ = theirs.read(&mut [0; 4096]).await;
     });
-    let Ok(answer) = send(Box::new(ours), request).await else { return };
+    let Ok(answer) = send(Box::new(ours), request).await else { return Some(()) };
     let (mut found, mut times) = (Found::default(), Times::default());
     found.keep(evidence(&check.url, check.method, &answer.response, Duration::ZERO));
     if let Some(location) = answer.response.headers().get(LOCATION).and_then(|value| value.to_str().ok())
@@ -81,12 +81,15 @@ async fn take(check: &HttpCheck, bytes: &[u8]) {
             assert!(number.is_finite() && (!of_body || *number <= MOST), "{sample:?}");
         }
     }
+    Some(())
 }
 
 /// Takes a text for where an answer leads.
 pub fn redirect(location: &str) {
     for home in ["https://home.example/a/b?c", "http://[::1]:8080/"] {
-        let Ok(home) = home.parse::<HttpUrl>() else { panic!("{home} is a URL") };
+        let home = home.parse::<HttpUrl>();
+        assert!(home.is_ok(), "{home:?}");
+        let Ok(home) = home else { continue };
         let Ok(next) = home.join(location) else { continue };
         let path = next.path_and_query();
         assert!(path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic()), "{path:?}");
