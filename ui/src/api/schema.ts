@@ -21,6 +21,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/services": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All services that are checked besides databases, the worst first. */
+        get: operations["services"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/services/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One service, with what its last check asked and read. */
+        get: operations["service"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/overview": {
         parameters: {
             query?: never;
@@ -539,6 +573,147 @@ export interface components {
             duration_ms: number;
             /** @description Rows received. */
             rows: number;
+        };
+        /** @description An answer of the API. */
+        ServicesAnswer: {
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
+            state: components["schemas"]["State"];
+            /** @description Why the state is not `ok`, in words. */
+            reason: string | null;
+            /**
+             * Format: date-time
+             * @description The time of this answer by pgmon's clock. Ages are as of now.
+             */
+            as_of: string;
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
+            age_seconds: number | null;
+            /** @description What cannot be seen, and what would make it visible. */
+            needs: components["schemas"]["Need"][];
+            /** @description What was asked for. */
+            data: components["schemas"]["Services"];
+            /** @description The statements that gave the figures, as they were sent. */
+            executed: components["schemas"]["Executed"][];
+        };
+        /** @description `services`: all of them. */
+        Services: {
+            /** @description What it comes to. */
+            verdict: components["schemas"]["Verdict"];
+            /** @description How many services are how bad. */
+            counts: components["schemas"]["LevelCounts"];
+            /** @description One row for each, the worst first. */
+            services: components["schemas"]["ServiceRow"][];
+        };
+        /** @description A service. */
+        ServiceRow: {
+            /** @description Its name in the configuration. */
+            name: string;
+            /** @description What it is: `postgres`, `redis`, `http`, `tcp`, `pgbouncer`. */
+            type: string;
+            /** @description Where it is, without secrets. */
+            target: string;
+            /** @description How bad it is. */
+            level: components["schemas"]["Level"];
+            /** @description How its last check ended. */
+            state: components["schemas"]["CheckState"];
+            /** @description What is wrong with it, or that nothing is. */
+            sentence: string;
+            /** @description Whether `/health` answers 503 while it fails. */
+            critical: boolean;
+            /** @description The configured version, else the one that it says it has. */
+            version: string | null;
+            /**
+             * Format: date-time
+             * @description Since when the state is what it is.
+             */
+            since: string | null;
+            /**
+             * Format: date-time
+             * @description When the last check began.
+             */
+            checked_at: string | null;
+            /** @description Seconds since it ended. */
+            age_seconds: number | null;
+            /** @description How long it took, seconds. */
+            duration_seconds: number | null;
+            /**
+             * Format: date-time
+             * @description When a check was good for the last time.
+             */
+            last_success: string | null;
+            /** @description From one check to the next, seconds. */
+            interval_seconds: number;
+            /** @description For one check as a whole, seconds. */
+            timeout_seconds: number;
+            /** @description Checks so far. */
+            checks: number;
+            /** @description Of these, the ones that failed. */
+            failures: number;
+            /**
+             * Format: date-time
+             * @description The end of the first of its certificates to end.
+             */
+            certificate_ends: string | null;
+            /** @description Labels of its metrics. */
+            labels: {
+                [key: string]: string;
+            };
+        };
+        /** @description How a service's last check ended. */
+        CheckState: "ok" | "warning" | "failed" | "pending";
+        /** @description An answer of the API. */
+        ServiceDetailAnswer: {
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
+            state: components["schemas"]["State"];
+            /** @description Why the state is not `ok`, in words. */
+            reason: string | null;
+            /**
+             * Format: date-time
+             * @description The time of this answer by pgmon's clock. Ages are as of now.
+             */
+            as_of: string;
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
+            age_seconds: number | null;
+            /** @description What cannot be seen, and what would make it visible. */
+            needs: components["schemas"]["Need"][];
+            /** @description What was asked for. */
+            data: components["schemas"]["ServiceDetail"];
+            /** @description The statements that gave the figures, as they were sent. */
+            executed: components["schemas"]["Executed"][];
+        };
+        /** @description `services/{name}`: one of them, with the evidence. */
+        ServiceDetail: {
+            /** @description The service. */
+            service: components["schemas"]["ServiceRow"];
+            /** @description Why its last check failed. */
+            reason: string | null;
+            /** @description What is wrong with it though it does its work. */
+            warnings: string[];
+            /** @description What the last check asked and read. */
+            evidence: components["schemas"]["CheckEvidence"][];
+            /** @description Its metrics, as they are on the page; of a histogram the number of observations. */
+            metrics: components["schemas"]["ServiceMetric"][];
+        };
+        /** @description Something that a check asked, and what it read. */
+        CheckEvidence: {
+            /** @description What was asked, as it was sent, but for secrets. */
+            asked: string;
+            /** @description Milliseconds until the answer was here. */
+            duration_ms: number;
+            /** @description The columns of the rows. */
+            columns: string[];
+            /** @description What was read. */
+            rows: string[][];
+        };
+        /** @description A metric of a service. */
+        ServiceMetric: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its labels, without `service`. */
+            labels: {
+                [key: string]: string;
+            };
+            /** @description Its value. */
+            value: number;
         };
         /** @description An answer of the API. */
         OverviewPageAnswer: {
@@ -3993,6 +4168,149 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["FleetAnswer"];
                     "text/csv": string;
+                };
+            };
+            /** @description Nothing is new. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A parameter is wrong, or there are several databases and none is chosen. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description Log in, or send a key. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description Not allowed, or the listener is open to others and has no authentication. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    services: {
+        parameters: {
+            query?: {
+                /** @description Sort the rows by this column; needs `panel` where a page has several. */
+                sort?: string;
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
+                order?: "asc" | "desc";
+                /** @description At most so many rows of each panel. */
+                limit?: number;
+                /** @description Only rows in which a text contains this, whatever the case. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest figures. With `If-None-Match` and nothing new: 304. */
+            200: {
+                headers: {
+                    /** @description Changes with the figures; ages do not count. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServicesAnswer"];
+                    "text/csv": string;
+                };
+            };
+            /** @description Nothing is new. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A parameter is wrong, or there are several databases and none is chosen. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description Log in, or send a key. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description Not allowed, or the listener is open to others and has no authentication. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    service: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name in the configuration. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest figures. With `If-None-Match` and nothing new: 304. */
+            200: {
+                headers: {
+                    /** @description Changes with the figures; ages do not count. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceDetailAnswer"];
                 };
             };
             /** @description Nothing is new. */

@@ -36,4 +36,5 @@ mod rig;
 mod rotation;
 mod scale;
 mod scrape;
+mod services;
 mod tls;
