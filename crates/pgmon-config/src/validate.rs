@@ -12,6 +12,7 @@ use crate::sections::http::{
     BIND_FORMAT, PASSWORD_HASH_FORMAT, PATH_PREFIX_FORMAT, SHA256_FORMAT, password_hash_fault,
     path_prefix_fault, sha256_fault, split_bind,
 };
+use crate::sections::services::{STATUS_FORMAT, status_fault};
 use crate::tree::{Data, Member, Node, join};
 use crate::yaml::is_word;
 use crate::{ByteSize, Diagnostic, Dsn, Span, byte_size, dsn, span, suggest};
@@ -25,6 +26,7 @@ fn format_fault(format: &str, text: &str) -> Option<String> {
         BIND_FORMAT => split_bind(text).err().map(str::to_owned),
         PATH_PREFIX_FORMAT => path_prefix_fault(text),
         SHA256_FORMAT => sha256_fault(text),
+        STATUS_FORMAT => status_fault(text),
         PASSWORD_HASH_FORMAT => password_hash_fault(text),
         _ => None,
     }

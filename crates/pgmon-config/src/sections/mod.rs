@@ -15,6 +15,7 @@ mod queries;
 mod sample_intervals;
 mod secrets;
 mod security;
+pub(crate) mod services;
 mod timeouts;
 mod ui;
 
@@ -36,5 +37,6 @@ pub use queries::{Metric, MetricShape, MetricSpec, MetricType, Query, QueryScope
 pub use sample_intervals::SampleIntervals;
 pub use secrets::{AppRole, Kubernetes, Secrets, Vault};
 pub use security::Security;
+pub use services::{Exchange, HttpMethod, JsonMatch, Service, ServiceTls, ServiceType, StatusRange};
 pub use timeouts::Timeouts;
 pub use ui::Ui;
