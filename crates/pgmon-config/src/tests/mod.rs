@@ -8,6 +8,7 @@ mod lists;
 mod loading;
 mod queries;
 mod secrets;
+mod clusters;
 mod services;
 mod sources;
 mod validation;
