@@ -3,7 +3,7 @@
 //   PGMON_URL=http://127.0.0.1:8181/ node bench/ui/paint.mjs [--runs N] [--check] [PAGE...]
 //
 // Prints a table and, as its last line, JSON. With --check it fails if the median of a page is over the limits.
-import { open, settled } from '../../ui/e2e/browser.mjs';
+import { open, pagesOf, settled } from '../../ui/e2e/browser.mjs';
 
 const LIMITS = { fcp_ms: 1500, lcp_ms: 2000 };
 const CPU = 4;
@@ -14,7 +14,7 @@ const args = process.argv.slice(2);
 const check = args.includes('--check');
 const runs = args.includes('--runs') ? Number(args[args.indexOf('--runs') + 1]) : 5;
 const named = args.filter((arg, i) => !arg.startsWith('--') && args[i - 1] !== '--runs');
-const pages = named.length > 0 ? named : ['', 'fleet', 'queries', 'storage'];
+const pages = named.length > 0 ? named : Object.values(await pagesOf(base, ''));
 
 async function once(path) {
   // A profile of its own each time: nothing is known of the page.

@@ -1,11 +1,10 @@
 // Every page, in both schemes and at three widths: `PGMON_URL=http://127.0.0.1:8181/ npm run e2e`.
 // Without PGMON_URL it runs on the fixtures, under a path prefix and with the CSP of the product.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import { findings } from './axe.mjs';
 import { open, overflow, PAGES, pagesOf, SIZES, scheme, settled, watched } from './browser.mjs';
 
-const axe = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
 const query = process.env.PGMON_QUERY ?? '';
 let local;
 let base = process.env.PGMON_URL;
@@ -19,24 +18,6 @@ before(async () => {
   pages = await pagesOf(base, query);
 });
 after(() => local?.server.close());
-
-/** What axe finds that matters to somebody. */
-async function findings(page) {
-  // As an expression, not as a script element: the CSP forbids those.
-  await page.evaluate(axe);
-  const result = await page.evaluate(() =>
-    window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }),
-  );
-  return result.violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical' || impact === 'moderate')
-    .map(
-      ({ id, nodes }) =>
-        `${id}: ${nodes
-          .slice(0, 3)
-          .map((node) => `${node.target} ${node.any[0]?.message ?? ''}`)
-          .join('; ')}`,
-    );
-}
 
 for (const theme of ['light', 'dark']) {
   describe(theme, () => {

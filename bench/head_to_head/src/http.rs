@@ -26,6 +26,10 @@ pub struct Answer {
     pub bytes: usize,
     /// Whether the body is compressed.
     pub gzip: bool,
+    /// The status.
+    pub status: u16,
+    /// What tells that it is the same answer.
+    pub etag: Option<String>,
 }
 
 impl Client {
@@ -44,15 +48,29 @@ impl Client {
 
     /// `GET` of a path; anything but 200 is an error.
     pub fn get(&mut self, path: &str, gzip: bool) -> Result<Answer> {
+        let answer = self.ask(path, gzip, None)?;
+        if answer.status != 200 {
+            let body = self.body.get(..answer.bytes.min(500)).unwrap_or_default();
+            bail!("{path}: {}: {}", answer.status, String::from_utf8_lossy(body));
+        }
+        Ok(answer)
+    }
+
+    /// `GET` of a path, with the ETag of an answer that is there already.
+    pub fn ask(&mut self, path: &str, gzip: bool, etag: Option<&str>) -> Result<Answer> {
         let encoding = if gzip { "Accept-Encoding: gzip\r\n" } else { "" };
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{encoding}\r\n");
+        let known = etag.map(|etag| format!("If-None-Match: {etag}\r\n")).unwrap_or_default();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{encoding}{known}\r\n");
         let start = Instant::now();
         self.stream.get_mut().write_all(request.as_bytes())?;
-        let status = self.line()?.to_owned();
-        let (mut length, mut chunked, mut gzip) = (None, false, false);
+        let status = self.line()?.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status: u16 = status.context("the answer has no status")?;
+        let (mut length, mut chunked, mut gzip, mut etag) = (None, false, false, None);
         loop {
-            let header = self.line()?.to_ascii_lowercase();
+            let line = self.line()?.to_owned();
+            let header = line.to_ascii_lowercase();
             match header.split_once(':').map(|(name, value)| (name, value.trim())) {
+                Some(("etag", _)) => etag = line.split_once(':').map(|(_, value)| value.trim().to_owned()),
                 Some(("content-length", value)) => length = Some(value.parse()?),
                 Some(("transfer-encoding", value)) => chunked = value.contains("chunked"),
                 Some(("content-encoding", value)) => gzip = value == "gzip",
@@ -61,18 +79,13 @@ impl Client {
             }
         }
         let bytes = match length {
+            _ if status == 304 => 0,
             Some(length) => self.read(0, length)?,
             None if chunked => self.chunks()?,
             None => bail!("the answer has no length"),
         };
         let took = start.elapsed();
-        if status.split(' ').nth(1) != Some("200") {
-            bail!(
-                "{path}: {status}: {}",
-                String::from_utf8_lossy(self.body.get(..bytes.min(500)).unwrap_or_default())
-            );
-        }
-        Ok(Answer { took, bytes, gzip })
+        Ok(Answer { took, bytes, gzip, status, etag })
     }
 
     /// The body of the last answer, which had this many bytes.

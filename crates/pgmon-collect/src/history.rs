@@ -11,7 +11,7 @@ use crate::poller::timer::Timer;
 use arc_swap::ArcSwapOption;
 use file::Keeper;
 use pgmon_core::clock::Clock;
-use pgmon_core::history::{Answer, History, Id, Query, Round, Source, Stats, Tier};
+use pgmon_core::history::{Answer, History, Id, Name, Query, Round, Source, Stats, Tier};
 use pgmon_core::metric::{Desc, Families};
 use pgmon_core::snapshot::{CollectorState, Loop, Outcome, Snapshot, Up};
 use std::collections::{BTreeSet, HashSet};
@@ -82,16 +82,7 @@ impl HistoryStore {
     ///
     /// In the query and in the answer, times are Unix times in milliseconds.
     pub fn range(&self, fleet: &Fleet, clock: &dyn Clock, id: &Id, query: &Query<'_>) -> Option<Answer> {
-        let snapshots: Vec<_> = fleet.cells().iter().map(|c| c.snapshot()).collect();
-        let is_it = |s: &Arc<Snapshot>| *s.cluster == *id.cluster && *s.db == *id.db;
-        let it = snapshots.iter().find(|s| is_it(s))?;
-        // Entries of one running server share what belongs to it.
-        let key = it.server_key.as_ref();
-        let peers: Vec<Id> = snapshots
-            .iter()
-            .filter(|s| key.is_some() && s.server_key.as_ref() == key && !is_it(s))
-            .map(|s| id_of(s))
-            .collect();
+        let peers = peers(fleet, id)?;
         let offset = offset(clock);
         let query =
             Query { from: query.from.saturating_sub(offset), to: query.to.saturating_sub(offset), ..*query };
@@ -102,6 +93,12 @@ impl HistoryStore {
         Some(answer)
     }
 
+    /// The names of a database's series; `None` if the fleet has no such database.
+    pub fn names(&self, fleet: &Fleet, id: &Id) -> Option<Vec<Name>> {
+        let peers = peers(fleet, id)?;
+        Some(self.read(|h| h.names(id, &peers)))
+    }
+
     fn read<T>(&self, f: impl FnOnce(&History) -> T) -> T {
         f(&self.history.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -109,6 +106,15 @@ impl HistoryStore {
     fn write<T>(&self, f: impl FnOnce(&mut History) -> T) -> T {
         f(&mut self.history.write().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The other entries of a database's running server: they share what belongs to it.
+fn peers(fleet: &Fleet, id: &Id) -> Option<Vec<Id>> {
+    let snapshots: Vec<_> = fleet.cells().iter().map(|c| c.snapshot()).collect();
+    let is_it = |s: &Arc<Snapshot>| *s.cluster == *id.cluster && *s.db == *id.db;
+    let key = snapshots.iter().find(|s| is_it(s))?.server_key.as_ref();
+    let others = snapshots.iter().filter(|s| key.is_some() && s.server_key.as_ref() == key && !is_it(s));
+    Some(others.map(|s| id_of(s)).collect())
 }
 
 impl Default for HistoryStore {
@@ -230,7 +236,8 @@ impl Recorder {
         }
     }
 
-    fn tidy(&mut self, now: Duration) {
+    /// Folds what is older than an hour, and removes what is too old; done every minute.
+    pub fn tidy(&mut self, now: Duration) {
         let stats = self.fleet.history().write(|h| {
             h.expire(millis(now));
             h.stats()

@@ -51,7 +51,11 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let area = Area::of(request.uri().path());
+    let is_api = crate::api::is_path(request.uri().path());
     let mut response = answer(&app, &access, area, request, next).await;
+    if is_api {
+        response = respond::as_error_of_the_api(response).await;
+    }
     finish(&mut response, &access);
     let took = app.timer.mono().saturating_sub(started);
     let path = route.as_ref().map_or(OTHER, MatchedPath::as_str);

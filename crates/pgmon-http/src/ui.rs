@@ -72,8 +72,12 @@ pub(crate) async fn fallback(prefix: Extension<Prefix>, request: Request) -> Res
         return found;
     }
     // Who asks for these wants what is there, not a page that says that nothing is.
-    let first = request.uri().path().trim_start_matches('/').split('/').next();
-    let is_page = !matches!(first, Some("api" | "assets" | "-"));
+    let path = request.uri().path();
+    if crate::api::is_path(path) {
+        return crate::api::unknown(path);
+    }
+    let first = path.trim_start_matches('/').split('/').next();
+    let is_page = !matches!(first, Some("assets" | "-"));
     if reads && is_page && wants_html(request.headers()) {
         return index(prefix, request.headers().clone()).await;
     }

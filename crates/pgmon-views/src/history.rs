@@ -3,7 +3,7 @@
 use crate::generic::kind_name;
 use jiff::Timestamp;
 use pgmon_collect::postgres::collectors::ALL;
-use pgmon_core::history::{Answer, Curve, Point};
+use pgmon_core::history::{Answer, Curve, Name, Point};
 use pgmon_core::metric::Kind;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -49,6 +49,48 @@ pub struct Series {
     pub mean: Vec<Option<f64>>,
 }
 
+/// `history`: what series there are.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct HistoryMetrics {
+    /// By name.
+    pub metrics: Vec<HistoryMetric>,
+}
+
+/// A metric of which there is a past.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct HistoryMetric {
+    /// Its name, for `history/{metric}`; of a histogram that of one of its parts.
+    pub metric: String,
+    /// `gauge` or `counter`.
+    pub kind: &'static str,
+    /// What it measures, if pgmon knows.
+    pub help: Option<String>,
+    /// The labels that its series are told apart by, besides `cluster` and `db`.
+    pub labels: Vec<String>,
+    /// How many series it has.
+    pub series: usize,
+}
+
+impl HistoryMetrics {
+    /// From what the history holds.
+    pub fn new(names: Vec<Name>) -> Self {
+        let metric = |name: Name| HistoryMetric {
+            kind: kind_name(name.kind),
+            help: help(&name.name),
+            metric: name.name,
+            labels: name.labels,
+            series: name.series,
+        };
+        Self { metrics: names.into_iter().map(metric).collect() }
+    }
+}
+
+/// What the help of a collector's family says.
+fn help(metric: &str) -> Option<String> {
+    let mut descs = ALL.iter().flat_map(|r| r.spec.families);
+    descs.find(|d| d.name == metric).map(|d| d.help.to_owned())
+}
+
 /// The time that was asked for, in milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
@@ -82,11 +124,10 @@ impl History {
         let counts = matches!(kind, Some(Kind::Counter | Kind::Histogram));
         let rate = rate.unwrap_or(counts) && counts;
         let time = |ms: i64| Timestamp::from_millisecond(ms).unwrap_or_default();
-        let descs = ALL.iter().flat_map(|r| r.spec.families);
         Self {
             metric: metric.to_owned(),
             kind: kind.map(kind_name),
-            help: descs.clone().find(|d| d.name == metric).map(|d| d.help.to_owned()),
+            help: help(metric),
             rate,
             from: time(window.from),
             to: time(window.to),

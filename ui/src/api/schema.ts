@@ -327,6 +327,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The metrics that have a past, for `history/{metric}`. */
+        get: operations["historyMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/history/{metric}": {
         parameters: {
             query?: never;
@@ -3834,6 +3851,44 @@ export interface components {
             sql: string;
         };
         /** @description An answer of the API. */
+        HistoryMetricsAnswer: {
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
+            state: components["schemas"]["State"];
+            /** @description Why the state is not `ok`, in words. */
+            reason: string | null;
+            /**
+             * Format: date-time
+             * @description The time of this answer by pgmon's clock. Ages are as of now.
+             */
+            as_of: string;
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
+            age_seconds: number | null;
+            /** @description What cannot be seen, and what would make it visible. */
+            needs: components["schemas"]["Need"][];
+            /** @description What was asked for. */
+            data: components["schemas"]["HistoryMetrics"];
+            /** @description The statements that gave the figures, as they were sent. */
+            executed: components["schemas"]["Executed"][];
+        };
+        /** @description `history`: what series there are. */
+        HistoryMetrics: {
+            /** @description By name. */
+            metrics: components["schemas"]["HistoryMetric"][];
+        };
+        /** @description A metric of which there is a past. */
+        HistoryMetric: {
+            /** @description Its name, for `history/{metric}`; of a histogram that of one of its parts. */
+            metric: string;
+            /** @description `gauge` or `counter`. */
+            kind: string;
+            /** @description What it measures, if pgmon knows. */
+            help: string | null;
+            /** @description The labels that its series are told apart by, besides `cluster` and `db`. */
+            labels: string[];
+            /** @description How many series it has. */
+            series: number;
+        };
+        /** @description An answer of the API. */
         HistoryAnswer: {
             /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
@@ -3911,7 +3966,7 @@ export interface operations {
                 sparklines?: boolean;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -3994,7 +4049,7 @@ export interface operations {
                 panel?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -4077,7 +4132,7 @@ export interface operations {
                 panel?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -4160,7 +4215,7 @@ export interface operations {
                 panel?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -4243,7 +4298,7 @@ export interface operations {
                 panel?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -4326,7 +4381,7 @@ export interface operations {
                 panel?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -4482,7 +4537,7 @@ export interface operations {
                 panel?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -4565,7 +4620,7 @@ export interface operations {
                 panel?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -4648,7 +4703,7 @@ export interface operations {
                 panel?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -4731,7 +4786,7 @@ export interface operations {
                 panel?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -4814,7 +4869,7 @@ export interface operations {
                 panel?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -4897,7 +4952,7 @@ export interface operations {
                 panel?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -4980,7 +5035,7 @@ export interface operations {
                 panel?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -5063,7 +5118,7 @@ export interface operations {
                 panel?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -5146,7 +5201,7 @@ export interface operations {
                 panel?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -5229,7 +5284,7 @@ export interface operations {
                 panel?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -5312,7 +5367,7 @@ export interface operations {
                 panel?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and `asc` for texts. */
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
                 order?: "asc" | "desc";
                 /** @description At most so many rows of each panel. */
                 limit?: number;
@@ -5406,6 +5461,85 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CollectorTextsAnswer"];
+                };
+            };
+            /** @description Nothing is new. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A parameter is wrong, or there are several databases and none is chosen. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description Log in, or send a key. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description Not allowed, or the listener is open to others and has no authentication. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    historyMetrics: {
+        parameters: {
+            query?: {
+                /** @description The cluster of the database. May be left out where `db` alone is clear. */
+                cluster?: string;
+                /** @description The entry's name. May be left out if only one database is watched. */
+                db?: string;
+                /** @description Sort the rows by this column; needs `panel` where a page has several. */
+                sort?: string;
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
+                order?: "asc" | "desc";
+                /** @description At most so many rows of each panel. */
+                limit?: number;
+                /** @description Only rows in which a text contains this, whatever the case. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest figures. With `If-None-Match` and nothing new: 304. */
+            200: {
+                headers: {
+                    /** @description Changes with the figures; ages do not count. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryMetricsAnswer"];
+                    "text/csv": string;
                 };
             };
             /** @description Nothing is new. */

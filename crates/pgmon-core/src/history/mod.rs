@@ -36,6 +36,7 @@ mod database;
 mod dump;
 mod fold;
 mod group;
+mod names;
 mod query;
 mod symbols;
 mod take;
@@ -45,6 +46,7 @@ use crate::metric::{Family, FamilyDesc};
 use database::{Database, GaveWay, Plan};
 pub use dump::{Cursor, ImportError};
 pub use fold::Tier;
+pub use names::Name;
 pub use query::{Answer, Curve, Matcher, Point, Query};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -249,6 +251,13 @@ impl History {
         let own = self.databases.get(id).map(|d| (d, true));
         let others = peers.iter().filter(|p| *p != id).filter_map(|p| self.databases.get(p));
         query::answer(&self.symbols, own.into_iter().chain(others.map(|d| (d, false))), query)
+    }
+
+    /// The names of all series of a database, and of what belongs to its server, in their order.
+    pub fn names(&self, id: &Id, peers: &[Id]) -> Vec<Name> {
+        let own = self.databases.get(id).map(|d| (d, true));
+        let others = peers.iter().filter(|p| *p != id).filter_map(|p| self.databases.get(p));
+        names::of(&self.symbols, own.into_iter().chain(others.map(|d| (d, false))))
     }
 
     fn bytes(&self) -> usize {

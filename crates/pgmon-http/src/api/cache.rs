@@ -141,6 +141,26 @@ impl Cache {
     }
 }
 
+impl Cache {
+    /// Keeps the compressed form of an answer, if it is still the one of this tag.
+    pub fn keep_packed(&self, key: &str, tag: u64, body: &Body) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |e: &Entry| e.tag == tag && e.body.gzip.is_none() && e.body.bytes == body.bytes;
+        let Some(entry) = inner.entries.remove(key) else { return };
+        if !is_it(&entry) {
+            inner.entries.insert(key.to_owned(), entry);
+            return;
+        }
+        inner.bytes = inner.bytes.saturating_sub(size_of(key, &entry.body));
+        let size = size_of(key, body);
+        if size <= MAX_BYTES {
+            inner.make_room(size);
+            inner.bytes += size;
+            inner.entries.insert(key.to_owned(), Entry { body: body.clone(), ..entry });
+        }
+    }
+}
+
 impl Inner {
     fn make_room(&mut self, size: usize) {
         while self.bytes + size > MAX_BYTES || self.entries.len() >= MAX_ENTRIES {
@@ -188,6 +208,24 @@ mod tests {
         assert!(matches!(look(1, Some(tag), 60), Hit::Build(None)), "it has become stale");
         let next = cache.keep("a".into(), inputs(2), S(60), S(30), None, &body(5));
         assert_ne!(tag, next);
+    }
+
+    #[test]
+    fn the_compressed_form_is_kept_with_the_plain_one() {
+        let (cache, inputs) = (Cache::default(), Inputs::Fleet(1, rules()));
+        let tag = cache.keep("a".into(), inputs.clone(), S(60), S(10), None, &body(5));
+        let gzip = || match cache.look("a", &inputs, |_| false, S(10)) {
+            Hit::Body(_, body) => body.gzip,
+            _ => panic!("it is gone"),
+        };
+        let packed = |gzip: &'static [u8]| Body { gzip: Some(Bytes::from_static(gzip)), ..body(5) };
+        cache.keep_packed("a", tag + 1, &packed(b"other"));
+        assert_eq!(gzip(), None, "of another answer");
+        cache.keep_packed("a", tag, &packed(b"zip"));
+        cache.keep_packed("gone", tag, &packed(b"zip"));
+        assert_eq!(gzip().as_deref(), Some(&b"zip"[..]));
+        let inner = cache.0.lock().unwrap();
+        assert_eq!(inner.bytes, inner.entries.iter().map(|(k, e)| size_of(k, &e.body)).sum::<usize>());
     }
 
     #[test]

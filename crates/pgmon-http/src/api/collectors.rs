@@ -1,5 +1,6 @@
 //! `collectors/{name}`: a collector's rows for those that do not know it.
 
+use super::near;
 use super::pages::inputs;
 use super::params::Asked;
 use super::refusal::Refusal;
@@ -28,7 +29,8 @@ pub async fn collector(
         let source = picked.source();
         let Some(answer) = generic::answer(&source, &name) else {
             let known: Vec<&str> = ALL.iter().map(|r| r.spec.name).collect();
-            let hint = format!("there are: {} (a custom query's name begins with query:)", known.join(", "));
+            let all = format!("there are: {} (a custom query's name begins with query:)", known.join(", "));
+            let hint = near::hint(&name, known, &all);
             return Err(Refusal::not_found("there is no such collector", hint));
         };
         respond::write(&answer, &asked, &rows, shape::tables, source.holds_until())

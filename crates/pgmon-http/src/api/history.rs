@@ -1,15 +1,22 @@
-//! `history/{metric}`: what series did.
+//! `history`: of what there is a past; `history/{metric}`: what series did.
 
-use super::params::Asked;
+use super::near;
+use super::params::{Asked, Rows};
 use super::refusal::Refusal;
 use super::respond;
-use super::select::pick;
+use super::select::{Picked, pick};
+use super::shape;
 use crate::app::App;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use jiff::Timestamp;
+use pgmon_collect::history::UP;
+use pgmon_collect::postgres::collectors::ALL;
 use pgmon_core::history::{Id, Matcher, Query};
+use pgmon_core::metric::{FamilyDesc, Kind};
+use pgmon_views::history::HistoryMetrics;
 use pgmon_views::{Answer, history};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const PARAMS: &[&str] = &["cluster", "db", "from", "to", "points", "step", "series", "rate"];
@@ -25,6 +32,7 @@ pub async fn history(
     Path(metric): Path<String>,
     asked: Asked,
 ) -> Result<Response, Refusal> {
+    asked.once(PARAMS)?;
     let picked = pick(&app, &asked.without("datname"))?;
     let now = picked.now.wall.as_millisecond();
     let to = asked.get("to").map_or(Ok(now), |text| moment("to", text, now))?;
@@ -45,7 +53,7 @@ pub async fn history(
     let rate = asked.flag("rate")?;
     let matchers = matchers(&asked);
     let step = width(from, to, points);
-    let id = Id { cluster: picked.own.cluster.clone(), db: picked.own.db.clone() };
+    let id = id_of(&picked);
     // One step more, so that the first rate has something to compare with.
     let query = Query {
         name: &metric,
@@ -55,12 +63,61 @@ pub async fn history(
         points: points + 1,
         series,
     };
-    let found = app.fleet.history().range(&app.fleet, &*app.timer, &id, &query);
-    let found =
-        found.ok_or_else(|| Refusal::not_found("no such database is watched", "see /api/v1/targets"))?;
+    let found = app.fleet.history().range(&app.fleet, &*app.timer, &id, &query).ok_or_else(gone)?;
+    if found.curves.is_empty() {
+        is_known(&app, &picked, &id, &metric)?;
+    }
     let window = history::Window { from, to, step, points };
     let data = history::History::new(&metric, window, found, rate);
-    respond::fresh(&asked, &Answer::plain(picked.now.wall, data))
+    respond::fresh(&asked, &Answer::plain(picked.now.wall, data), &Rows::default(), shape::none)
+}
+
+/// `GET /api/v1/history`: of what there is a past.
+pub async fn metrics(State(app): State<Arc<App>>, asked: Asked) -> Result<Response, Refusal> {
+    asked.only(&["cluster", "db", "sort", "order", "limit", "q"])?;
+    let rows = asked.rows()?;
+    let picked = pick(&app, &asked)?;
+    let names = app.fleet.history().names(&app.fleet, &id_of(&picked)).ok_or_else(gone)?;
+    let answer = Answer::plain(picked.now.wall, HistoryMetrics::new(names));
+    let shape = |value: &mut _, rows: &_, csv| shape::list::<HistoryMetrics>(value, "metrics", rows, csv);
+    respond::fresh(&asked, &answer, &rows, shape)
+}
+
+fn id_of(picked: &Picked) -> Id {
+    Id { cluster: picked.own.cluster.clone(), db: picked.own.db.clone() }
+}
+
+fn gone() -> Refusal {
+    Refusal::not_found("no such database is watched", "see /api/v1/targets")
+}
+
+/// Fails if nothing has this name: a misspelt one must not look like one of which nothing is known.
+fn is_known(app: &App, picked: &Picked, id: &Id, metric: &str) -> Result<(), Refusal> {
+    let kept = app.fleet.history().names(&app.fleet, id).unwrap_or_default();
+    let snapshots = [Some(&picked.own), picked.leader.as_ref()];
+    let states = snapshots.into_iter().flatten().flat_map(|s| &s.collectors).chain(&*picked.roamed);
+    let found = states.filter_map(|c| c.good.as_ref()).flat_map(|good| &good.families);
+    // What this server's version does not have, or has not yet, is known all the same.
+    let families = ALL.iter().flat_map(|r| r.spec.families).copied().map(FamilyDesc::Fixed);
+    let families = families.chain([FamilyDesc::Fixed(&UP)]).chain(found.map(|f| f.desc.clone()));
+    let names: BTreeSet<String> =
+        families.flat_map(|desc| of_family(&desc)).chain(kept.into_iter().map(|k| k.name)).collect();
+    if names.contains(metric) {
+        return Ok(());
+    }
+    let short: String = metric.chars().take(80).collect();
+    let otherwise = "/api/v1/history lists the metrics that have a past";
+    let hint = near::hint(metric, names.iter().map(String::as_str), otherwise);
+    Err(Refusal::not_found(format!("there is no metric {short:?}"), hint))
+}
+
+/// Under what names a family's series are kept.
+fn of_family(desc: &FamilyDesc) -> Vec<String> {
+    let parts: &[&str] = match desc.kind() {
+        Kind::Histogram => &["_sum", "_count", "_bucket"],
+        _ => &[""],
+    };
+    parts.iter().map(|part| format!("{}{part}", desc.name())).collect()
 }
 
 fn matchers(asked: &Asked) -> Vec<Matcher<'_>> {
@@ -104,6 +161,9 @@ fn width(from: i64, to: i64, points: usize) -> i64 {
     let span = to.saturating_sub(from).saturating_add(1).max(1);
     span / points + i64::from(span % points != 0)
 }
+
+#[cfg(test)]
+mod over_a_week;
 
 #[cfg(test)]
 mod tests {

@@ -2,9 +2,11 @@
 
 mod cache;
 mod collectors;
+mod columns;
 mod csv;
 mod fleet;
 mod history;
+mod near;
 #[cfg(test)]
 mod openapi;
 mod pages;
@@ -19,12 +21,41 @@ pub(crate) use cache::Cache;
 pub(crate) use fleet::Judged;
 
 use crate::app::App;
+use crate::respond::error;
 use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::get;
 use std::sync::Arc;
 
 /// The OpenAPI document; a test holds it to the code.
 const OPENAPI: &str = include_str!("../../../../docs/openapi.json");
+
+/// What is below `/api/v1/`; a test holds it to the description.
+const PATHS: &[&str] = &[
+    "openapi.json",
+    "targets",
+    "overview",
+    "activity",
+    "locks",
+    "autovacuum",
+    "top-queries",
+    "statements/{queryid}",
+    "storage",
+    "indexes",
+    "bloat",
+    "partitions",
+    "replication",
+    "wraparound",
+    "wal",
+    "io",
+    "settings",
+    "collectors",
+    "collectors/{name}",
+    "sql/{collector}",
+    "history",
+    "history/{metric}",
+];
 
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<App>> {
@@ -49,5 +80,36 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/collectors", get(pages::collectors))
         .route("/api/v1/collectors/{name}", get(collectors::collector))
         .route("/api/v1/sql/{collector}", get(texts::sql))
+        .route("/api/v1/history", get(history::metrics))
         .route("/api/v1/history/{metric}", get(history::history))
+        .method_not_allowed_fallback(method_not_allowed)
 }
+
+/// Whether this is a path of the API, there or not.
+pub(crate) fn is_path(path: &str) -> bool {
+    path == "/api" || path.starts_with("/api/")
+}
+
+/// What is answered to a path below `/api` that there is not.
+pub(crate) fn unknown(path: &str) -> Response {
+    // Of a longer path the first part tells what it was to be.
+    let wanted = path.trim_start_matches("/api").trim_start_matches("/v1").trim_matches('/');
+    let first = wanted.split('/').next().unwrap_or_default();
+    let names = || PATHS.iter().copied();
+    let near: Vec<String> = near::near(first, names().filter_map(|name| name.split('/').next()))
+        .into_iter()
+        .flat_map(|near| names().filter(move |name| name.split('/').next() == Some(near)))
+        .map(|name| format!("/api/v1/{name}"))
+        .collect();
+    let all = "/api/v1/openapi.json describes all paths";
+    let hint = if near.is_empty() { all.to_owned() } else { format!("is it {}? {all}", near.join(" or ")) };
+    error(StatusCode::NOT_FOUND, "the API has no such path", &hint)
+}
+
+/// What is answered to another method than a path takes. axum adds what it takes.
+async fn method_not_allowed() -> Response {
+    error(StatusCode::METHOD_NOT_ALLOWED, "the API is only read", "ask with GET")
+}
+
+#[cfg(test)]
+mod tests;

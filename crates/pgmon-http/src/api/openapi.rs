@@ -21,8 +21,11 @@ const DATNAME: Param = Param(
 const PANEL: Param = Param("panel", "string", "Only this panel. CSV needs one where a page has several.");
 const SORT: Param =
     Param("sort", "string", "Sort the rows by this column; needs `panel` where a page has several.");
-const ORDER: Param =
-    Param("order", "order", "The order of `sort`; without it `desc` for numbers and `asc` for texts.");
+const ORDER: Param = Param(
+    "order",
+    "order",
+    "The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts.",
+);
 const LIMIT: Param = Param("limit", "count", "At most so many rows of each panel.");
 const Q: Param = Param("q", "string", "Only rows in which a text contains this, whatever the case.");
 
@@ -141,6 +144,14 @@ const ENDPOINTS: &[Endpoint] = &[
         params: &[Param("collector", "path", "Its name.")],
         schema: answer::<texts::CollectorTexts>,
         csv: false,
+    },
+    Endpoint {
+        path: "/api/v1/history",
+        id: "historyMetrics",
+        summary: "The metrics that have a past, for `history/{metric}`.",
+        params: &[CLUSTER, DB, SORT, ORDER, LIMIT, Q],
+        schema: answer::<history::HistoryMetrics>,
+        csv: true,
     },
     Endpoint {
         path: "/api/v1/history/{metric}",
@@ -267,6 +278,17 @@ fn the_openapi_document_is_up_to_date() {
     assert!(
         made == super::OPENAPI,
         "docs/openapi.json is not what the code says; UPDATE_OPENAPI=1 cargo nextest run -p pgmon-http openapi writes it anew"
+    );
+}
+
+#[test]
+fn the_paths_that_are_named_are_those_that_are_described() {
+    let described: std::collections::BTreeSet<&str> =
+        ENDPOINTS.iter().map(|e| e.path).chain(["/api/v1/openapi.json"]).collect();
+    let named = super::PATHS.iter().map(|path| format!("/api/v1/{path}"));
+    assert_eq!(
+        named.collect::<std::collections::BTreeSet<_>>(),
+        described.into_iter().map(str::to_owned).collect()
     );
 }
 

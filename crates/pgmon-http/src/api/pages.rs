@@ -12,6 +12,7 @@ use axum::response::Response;
 use pgmon_core::snapshot::Snapshot;
 use pgmon_views::agent::Process;
 use pgmon_views::{Answer, Page, Source, agent, pages};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ pub fn inputs(picked: &Picked) -> Inputs {
 }
 
 /// Answers with a page.
-fn page<P: Serialize>(
+fn page<P: Serialize + JsonSchema>(
     app: &App,
     asked: &Asked,
     on: &[&'static str],
@@ -47,7 +48,7 @@ fn page<P: Serialize>(
     respond::answer(app, asked, inputs, picked.now.mono, || -> Result<Built, Refusal> {
         let source = picked.source();
         let answer = Answer::of(&source, on, build(&source, &picked)?);
-        respond::write(&answer, asked, &rows, shape::page, source.holds_until())
+        respond::write(&answer, asked, &rows, shape::page::<P>, source.holds_until())
     })
 }
 

@@ -1,10 +1,10 @@
 //! The query parameters of pages and lists.
 
+use super::near;
 use super::refusal::Refusal;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use std::convert::Infallible;
 
 /// What was asked for besides the path.
 #[derive(Debug, Clone)]
@@ -22,12 +22,13 @@ pub struct Asked {
 }
 
 impl<S: Sync> FromRequestParts<S> for Asked {
-    type Rejection = Infallible;
+    type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let raw = parts.uri.query().unwrap_or_default().to_owned();
         let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
-        let pairs = pairs.map(|query| query.0).unwrap_or_default();
+        let unreadable = || Refusal::bad("the parameters cannot be read", "write ?name=value&name=value");
+        let pairs = pairs.map_err(|_| unreadable())?.0;
         let accept = parts.headers.get(axum::http::header::ACCEPT).and_then(|v| v.to_str().ok());
         let csv = accept.is_some_and(wants_csv);
         Ok(Self { raw, pairs, headers: parts.headers.clone(), path: parts.uri.path().to_owned(), csv })
@@ -86,9 +87,9 @@ impl Asked {
         other
     }
 
-    /// The value of a parameter; the last one counts.
+    /// The value of a parameter, of those that are there once.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let of_name = self.pairs.iter().rev().find(|(n, _)| n == name);
+        let of_name = self.pairs.iter().find(|(n, _)| n == name);
         of_name.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
@@ -111,14 +112,31 @@ impl Asked {
         }
     }
 
-    /// Fails if there is a parameter of another name: a misspelt filter must not show everything.
+    /// Fails if there is a parameter of another name, or one twice: a misspelt filter must not show everything,
+    /// and of two databases none is the right one.
     pub fn only(&self, known: &[&str]) -> Result<(), Refusal> {
         match self.pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            None => Ok(()),
+            None => self.once(known),
             Some((name, _)) => {
-                let name: String = name.chars().take(40).collect();
-                let hint = format!("there are: {}", known.join(", "));
-                Err(Refusal::bad(format!("there is no parameter {name:?} here"), hint))
+                let short: String = name.chars().take(40).collect();
+                let all = match known {
+                    [] => "there is none here".to_owned(),
+                    _ => format!("there are: {}", known.join(", ")),
+                };
+                let hint = near::hint(name, known.iter().copied(), &all);
+                Err(Refusal::bad(format!("there is no parameter {short:?} here"), hint))
+            }
+        }
+    }
+
+    /// Fails if one of these parameters is there more than once.
+    pub fn once(&self, names: &[&str]) -> Result<(), Refusal> {
+        let times = |name: &str| self.pairs.iter().filter(|(n, _)| n == name).count();
+        match names.iter().find(|name| times(name) > 1) {
+            None => Ok(()),
+            Some(name) => {
+                let error = format!("{name} is there {} times", times(name));
+                Err(Refusal::bad(error, format!("write {name}= once: an answer is about one thing")))
             }
         }
     }
@@ -144,6 +162,22 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn asked(query: &str) -> Asked {
+        let uri = format!("/x?{query}").parse().unwrap();
+        let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).unwrap().0;
+        Asked { raw: query.into(), pairs, headers: HeaderMap::new(), path: "/x".into(), csv: false }
+    }
+
+    #[test]
+    fn a_parameter_is_known_and_there_once() {
+        let known = ["cluster", "db"];
+        assert!(asked("db=a&cluster=b").only(&known).is_ok() && asked("").only(&[]).is_ok());
+        for wrong in ["db=a&db=a", "bd=a", "db=a&db="] {
+            assert!(asked(wrong).only(&known).is_err(), "{wrong}");
+        }
+        assert!(asked("relation=a&relation=b").once(&known).is_ok(), "a label");
+    }
 
     #[test]
     fn csv_is_for_those_who_ask_for_it_first() {

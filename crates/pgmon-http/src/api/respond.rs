@@ -3,6 +3,7 @@
 use super::cache::{Body, Hit, Inputs};
 use super::params::{Asked, Rows};
 use super::refusal::Refusal;
+use super::shape::Shaped;
 use crate::app::App;
 use crate::gzip::gzip as gzip_text;
 use axum::body::Bytes;
@@ -18,9 +19,6 @@ const WORTH_IT: usize = 1400;
 
 const JSON: &str = "application/json";
 const CSV: &str = "text/csv; charset=utf-8";
-
-/// What is to become of an answer's rows.
-pub type Shape = fn(&mut Value, &Rows, bool) -> Result<Option<(String, String)>, Refusal>;
 
 /// A built answer, and until when it holds.
 pub struct Built {
@@ -39,7 +37,7 @@ pub fn write<T: Serialize>(
     answer: &Answer<T>,
     asked: &Asked,
     rows: &Rows,
-    shape: Shape,
+    shape: impl FnOnce(&mut Value, &Rows, bool) -> Shaped,
     holds_until: Duration,
 ) -> Result<Built, Refusal> {
     let broken = |_| Refusal::unavailable("the answer could not be written", "this is an error in pgmon");
@@ -71,7 +69,15 @@ pub fn answer(
     let has = |tag| matches_tag(&asked.headers, &etag(app, tag));
     let (tag, body) = match app.answers.look(&key, &inputs, has, now) {
         Hit::Unchanged(tag) => return Ok(not_modified(&etag(app, tag))),
-        Hit::Body(tag, body) => (tag, body),
+        Hit::Body(tag, mut body) => {
+            // Whoever asked first took no gzip, and this one does.
+            let lacks = body.gzip.is_none() && takes_gzip(&asked.headers) && body.bytes.len() >= WORTH_IT;
+            if lacks && let Ok(text) = std::str::from_utf8(&body.bytes) {
+                body.gzip = Some(gzip_text(text));
+                app.answers.keep_packed(&key, tag, &body);
+            }
+            (tag, body)
+        }
         Hit::Build(tag) => {
             let built = build()?;
             let wanted = takes_gzip(&asked.headers) && built.text.len() >= WORTH_IT;
@@ -90,8 +96,13 @@ pub fn answer(
 }
 
 /// An answer that is made anew each time.
-pub fn fresh<T: Serialize>(asked: &Asked, answer: &Answer<T>) -> Result<Response, Refusal> {
-    let built = write(answer, asked, &Rows::default(), |_, _, _| Ok(None), Duration::ZERO)?;
+pub fn fresh<T: Serialize>(
+    asked: &Asked,
+    answer: &Answer<T>,
+    rows: &Rows,
+    shape: impl FnOnce(&mut Value, &Rows, bool) -> Shaped,
+) -> Result<Response, Refusal> {
+    let built = write(answer, asked, rows, shape, Duration::ZERO)?;
     let gzip = takes_gzip(&asked.headers) && built.text.len() >= WORTH_IT;
     let body = if gzip { gzip_text(&built.text) } else { Bytes::from(built.text) };
     let mut response = (StatusCode::OK, body).into_response();
@@ -102,6 +113,7 @@ pub fn fresh<T: Serialize>(asked: &Asked, answer: &Answer<T>) -> Result<Response
     if gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
+    dispose(headers, built.file_name.as_deref());
     Ok(response)
 }
 
@@ -159,10 +171,14 @@ fn send(asked: &HeaderMap, etag: &str, body: Body) -> Response {
     if is_gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    if let Some(name) = body.file_name
-        && let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\""))
-    {
+    dispose(headers, body.file_name.as_deref());
+    response
+}
+
+/// Says under what name a browser may keep it.
+fn dispose(headers: &mut HeaderMap, file_name: Option<&str>) {
+    let value = file_name.map(|name| HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")));
+    if let Some(Ok(value)) = value {
         headers.insert(header::CONTENT_DISPOSITION, value);
     }
-    response
 }

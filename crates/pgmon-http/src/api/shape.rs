@@ -1,43 +1,39 @@
 //! What becomes of an answer's rows: one panel, filtered, sorted, cut, or as CSV.
 
-use super::csv;
+use super::columns::{self, Column};
 use super::params::{Order, Rows};
 use super::refusal::Refusal;
+use super::{csv, near};
+use schemars::JsonSchema;
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
 
-/// Rows that are objects, or lists with the names of their columns beside them.
+/// The name of a list and its CSV, if that is what was asked for.
+pub type Shaped = Result<Option<(String, String)>, Refusal>;
+
+/// Rows that are objects, or lists in the order of the columns.
 struct Table<'v> {
-    columns: Option<Vec<String>>,
+    columns: Vec<Column>,
     rows: &'v mut Vec<Value>,
 }
 
 impl Table<'_> {
-    fn columns(&self) -> Vec<String> {
-        match (&self.columns, self.rows.first()) {
-            (Some(columns), _) => columns.clone(),
-            (None, Some(Value::Object(row))) => row.keys().cloned().collect(),
-            _ => Vec::new(),
-        }
-    }
-
     fn shape(&mut self, wanted: &Rows) -> Result<(), Refusal> {
         if let Some(q) = &wanted.q {
             self.rows.retain(|row| contains(row, q));
         }
         if let Some(sort) = &wanted.sort {
-            let columns = self.columns();
-            let place = columns.iter().position(|c| c == sort);
-            if place.is_none() && !columns.is_empty() {
-                let sort: String = sort.chars().take(40).collect();
-                let hint = format!("there are: {}", columns.join(", "));
-                return Err(Refusal::bad(format!("there is no column {sort:?} to sort by"), hint));
-            }
+            let (place, column) = find(&self.columns, sort)?;
             let get = |row: &Value| -> Value {
-                match row {
-                    Value::Object(row) => row.get(sort).cloned().unwrap_or_default(),
-                    Value::Array(row) => place.and_then(|i| row.get(i)).cloned().unwrap_or_default(),
-                    _ => Value::Null,
+                let value = match row {
+                    Value::Object(row) => row.get(sort),
+                    Value::Array(row) => row.get(place),
+                    _ => None,
+                };
+                let rank = |all: &Vec<Value>| all.iter().position(|v| Some(v) == value);
+                match &column.severity {
+                    Some(all) => rank(all).map_or(Value::Null, Value::from),
+                    None => value.cloned().unwrap_or_default(),
                 }
             };
             let texts = self.rows.iter().map(&get).find(|v| !v.is_null()).is_some_and(|v| v.is_string());
@@ -49,6 +45,30 @@ impl Table<'_> {
         }
         Ok(())
     }
+
+    fn into_csv(self) -> String {
+        let Self { mut columns, rows } = self;
+        columns.retain(|c| !c.optional || rows.iter().any(|row| row.get(&c.name).is_some()));
+        let names: Vec<String> = columns.into_iter().map(|c| c.name).collect();
+        let rows = std::mem::take(rows).into_iter().map(|row| match row {
+            Value::Object(mut row) => {
+                names.iter().map(|c| row.remove(c).unwrap_or_default()).collect::<Vec<Value>>()
+            }
+            Value::Array(row) => row,
+            other => vec![other],
+        });
+        csv::write(&names, rows)
+    }
+}
+
+/// The column to sort by, and its place.
+fn find<'c>(columns: &'c [Column], sort: &str) -> Result<(usize, &'c Column), Refusal> {
+    columns.iter().enumerate().find(|(_, c)| c.name == sort).ok_or_else(|| {
+        let names = || columns.iter().map(|c| c.name.as_str());
+        let known = format!("there are: {}", names().collect::<Vec<_>>().join(", "));
+        let short: String = sort.chars().take(40).collect();
+        Refusal::bad(format!("there is no column {short:?} to sort by"), near::hint(sort, names(), &known))
+    })
 }
 
 /// A value to sort by: what is unknown comes last in either order.
@@ -89,19 +109,27 @@ fn contains(value: &Value, q: &str) -> bool {
     }
 }
 
-/// What was asked for of a page's panels (`data.panels`), or CSV of one of them.
-pub fn page(answer: &mut Value, wanted: &Rows, as_csv: bool) -> Result<Option<(String, String)>, Refusal> {
+/// What was asked for of the panels of a page with panels `P` (`data.panels`), or CSV of one of them.
+pub fn page<P: JsonSchema>(answer: &mut Value, wanted: &Rows, as_csv: bool) -> Shaped {
     let panels = answer.pointer_mut("/data/panels").and_then(Value::as_object_mut);
     let Some(panels) = panels else { return Err(no_rows()) };
     choose(panels, wanted, as_csv)?;
     for (name, panel) in panels.iter_mut() {
+        let columns = match needs_columns(wanted, as_csv) {
+            true => columns::of::<P>(&[name, "rows"]),
+            false => Vec::new(),
+        };
+        if let Some(sort) = &wanted.sort {
+            // A wrong name is wrong whether there are rows or not.
+            find(&columns, sort)?;
+        }
         let reason = panel.get("reason").and_then(Value::as_str).unwrap_or("not known").to_owned();
         match panel.get_mut("rows").and_then(Value::as_array_mut) {
             Some(rows) => {
-                let mut table = Table { columns: None, rows };
+                let mut table = Table { columns, rows };
                 table.shape(wanted)?;
                 if as_csv {
-                    return Ok(Some((name.clone(), to_csv(table))));
+                    return Ok(Some((name.clone(), table.into_csv())));
                 }
             }
             None if as_csv => {
@@ -117,7 +145,7 @@ pub fn page(answer: &mut Value, wanted: &Rows, as_csv: bool) -> Result<Option<(S
 }
 
 /// The same of lists beside each other (`data.tables` of a collector).
-pub fn tables(answer: &mut Value, wanted: &Rows, as_csv: bool) -> Result<Option<(String, String)>, Refusal> {
+pub fn tables(answer: &mut Value, wanted: &Rows, as_csv: bool) -> Shaped {
     let Some(tables) = answer.pointer_mut("/data/tables").and_then(Value::as_array_mut) else {
         return Err(no_rows());
     };
@@ -134,35 +162,36 @@ pub fn tables(answer: &mut Value, wanted: &Rows, as_csv: bool) -> Result<Option<
     }
     for table in tables.iter_mut() {
         let name = name(table);
-        let columns: Vec<String> = table
-            .get("columns")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(|c| c.get("name")?.as_str().map(str::to_owned))
-            .collect();
+        let columns = table.get("columns").and_then(Value::as_array).into_iter().flatten();
+        let columns: Vec<Column> =
+            columns.filter_map(|c| Some(Column::plain(c.get("name")?.as_str()?.to_owned()))).collect();
         let Some(rows) = table.get_mut("rows").and_then(Value::as_array_mut) else { continue };
-        let mut table = Table { columns: Some(columns), rows };
+        let mut table = Table { columns, rows };
         table.shape(wanted)?;
         if as_csv {
-            return Ok(Some((name, to_csv(table))));
+            return Ok(Some((name, table.into_csv())));
         }
     }
     if as_csv { Err(no_rows()) } else { Ok(None) }
 }
 
-/// The same of one list.
-pub fn list(
-    answer: &mut Value,
-    at: &str,
-    wanted: &Rows,
-    as_csv: bool,
-) -> Result<Option<(String, String)>, Refusal> {
-    let Some(rows) = answer.pointer_mut(at).and_then(Value::as_array_mut) else { return Err(no_rows()) };
-    let mut table = Table { columns: None, rows };
+/// The same of the list `name` of data of the type `T`.
+pub fn list<T: JsonSchema>(answer: &mut Value, name: &'static str, wanted: &Rows, as_csv: bool) -> Shaped {
+    let rows = answer.get_mut("data").and_then(|data| data.get_mut(name)?.as_array_mut());
+    let Some(rows) = rows else { return Err(no_rows()) };
+    let columns = if needs_columns(wanted, as_csv) { columns::of::<T>(&[name]) } else { Vec::new() };
+    let mut table = Table { columns, rows };
     table.shape(wanted)?;
-    let name = at.rsplit('/').next().unwrap_or("rows").to_owned();
-    Ok(as_csv.then(|| (name, to_csv(table))))
+    Ok(as_csv.then(|| (name.to_owned(), table.into_csv())))
+}
+
+/// What is not about rows stays as it is.
+pub fn none(_: &mut Value, _: &Rows, _: bool) -> Shaped {
+    Ok(None)
+}
+
+fn needs_columns(wanted: &Rows, as_csv: bool) -> bool {
+    as_csv || wanted.sort.is_some()
 }
 
 fn choose(panels: &mut Map<String, Value>, wanted: &Rows, as_csv: bool) -> Result<(), Refusal> {
@@ -179,28 +208,15 @@ fn choose(panels: &mut Map<String, Value>, wanted: &Rows, as_csv: bool) -> Resul
     Ok(())
 }
 
-fn to_csv(table: Table<'_>) -> String {
-    let columns = table.columns();
-    let rows = std::mem::take(table.rows).into_iter().map(|row| match row {
-        Value::Object(mut row) => {
-            columns.iter().map(|c| row.remove(c).unwrap_or_default()).collect::<Vec<Value>>()
-        }
-        Value::Array(row) => row,
-        other => vec![other],
-    });
-    csv::write(&columns, rows)
-}
-
 fn no_rows() -> Refusal {
     Refusal::unavailable("there are no rows now", "ask for JSON: it says what is missing")
 }
 
 fn no_panel(panel: &str, known: &[String]) -> Refusal {
-    let panel: String = panel.chars().take(40).collect();
-    Refusal::not_found(
-        format!("there is no panel {panel:?} here"),
-        format!("there are: {}", known.join(", ")),
-    )
+    let short: String = panel.chars().take(40).collect();
+    let all = format!("there are: {}", known.join(", "));
+    let hint = near::hint(panel, known.iter().map(String::as_str), &all);
+    Refusal::not_found(format!("there is no panel {short:?} here"), hint)
 }
 
 fn which(known: &[String]) -> Refusal {
@@ -210,13 +226,50 @@ fn which(known: &[String]) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pgmon_views::{Level, Panel, State};
+    use serde::Serialize;
     use serde_json::json;
 
-    fn answer() -> Value {
-        json!({"data": {"panels": {
-            "tables": {"rows": [{"name": "b", "n": 2}, {"name": "Ä", "n": null}, {"name": "C", "n": 10}]},
-            "other": {"rows": null, "reason": "needs pg_monitor"},
-        }}})
+    #[derive(Serialize, JsonSchema)]
+    struct Panels {
+        tables: Panel<Row>,
+        other: Panel<Row>,
+    }
+
+    #[derive(Serialize, JsonSchema)]
+    struct Row {
+        name: String,
+        n: Option<u32>,
+        level: Option<Level>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seldom: Option<u32>,
+    }
+
+    fn answer(rows: Vec<Row>) -> Value {
+        let panel = |rows| Panel {
+            title: "Tables",
+            state: State::Ok,
+            reason: Some("needs pg_monitor".into()),
+            needs: Vec::new(),
+            age_seconds: None,
+            collectors: Vec::new(),
+            stats_reset_age_seconds: None,
+            note: None,
+            empty: None,
+            rows,
+        };
+        json!({"data": {"panels": Panels { tables: panel(Some(rows)), other: panel(None) }}})
+    }
+
+    fn three() -> Value {
+        let row = |name: &str, n, level| Row { name: name.into(), n, level, seldom: None };
+        answer(vec![
+            row("b", Some(2), Some(Level::Crit)),
+            row("\u{c4}", None, Some(Level::Unknown)),
+            row("C", Some(10), Some(Level::Warn)),
+            row("d", Some(4), None),
+            row("e", Some(5), Some(Level::Ok)),
+        ])
     }
 
     fn names(answer: &Value) -> Vec<&str> {
@@ -224,31 +277,75 @@ mod tests {
         rows.iter().map(|r| r["name"].as_str().unwrap()).collect()
     }
 
-    #[test]
-    fn rows_are_filtered_sorted_and_cut() {
-        let shaped = |wanted: Rows| {
-            let mut a = answer();
-            page(&mut a, &Rows { panel: Some("tables".into()), ..wanted }, false).map(|_| a)
-        };
-        let sort = |column: &str, order| Rows { sort: Some(column.into()), order, ..Rows::default() };
-        assert_eq!(names(&shaped(sort("n", None)).unwrap()), ["C", "b", "Ä"], "unknown comes last");
-        assert_eq!(names(&shaped(sort("n", Some(Order::Asc))).unwrap()), ["b", "C", "Ä"]);
-        assert_eq!(names(&shaped(sort("name", None)).unwrap()), ["b", "C", "Ä"]);
-        assert_eq!(names(&shaped(Rows { q: Some("ä".into()), ..Rows::default() }).unwrap()), ["Ä"]);
-        let few = Rows { limit: Some(1), ..sort("n", None) };
-        assert_eq!(names(&shaped(few).unwrap()), ["C"]);
-        assert!(shaped(sort("nope", None)).is_err());
+    fn of(panel: &str) -> Rows {
+        Rows { panel: Some(panel.into()), ..Rows::default() }
+    }
+
+    fn sort(column: &str, order: Option<Order>) -> Rows {
+        Rows { sort: Some(column.into()), order, ..of("tables") }
     }
 
     #[test]
-    fn csv_needs_one_panel_that_is_known() {
-        let mut a = answer();
-        assert!(page(&mut a, &Rows::default(), true).is_err(), "which?");
-        let of = |panel: &str| Rows { panel: Some(panel.into()), ..Rows::default() };
-        let (name, csv) = page(&mut answer(), &of("tables"), true).unwrap().unwrap();
-        assert_eq!((name.as_str(), csv.as_str()), ("tables", "name,n\r\nb,2\r\nÄ,\r\nC,10\r\n"));
-        assert!(
-            page(&mut answer(), &of("other"), true).is_err() && page(&mut answer(), &of("no"), true).is_err()
+    fn rows_are_filtered_sorted_and_cut() {
+        let shaped = |wanted: Rows| {
+            let mut a = three();
+            page::<Panels>(&mut a, &wanted, false).map(|_| a)
+        };
+        assert_eq!(
+            names(&shaped(sort("n", None)).unwrap()),
+            ["C", "e", "d", "b", "\u{c4}"],
+            "unknown is last"
         );
+        assert_eq!(names(&shaped(sort("n", Some(Order::Asc))).unwrap()), ["b", "d", "e", "C", "\u{c4}"]);
+        assert_eq!(names(&shaped(sort("name", None)).unwrap()), ["b", "C", "d", "e", "\u{c4}"]);
+        assert_eq!(names(&shaped(Rows { q: Some("\u{e4}".into()), ..of("tables") }).unwrap()), ["\u{c4}"]);
+        let few = Rows { limit: Some(1), ..sort("n", None) };
+        assert_eq!(names(&shaped(few).unwrap()), ["C"]);
+    }
+
+    #[test]
+    fn how_bad_something_is_sorts_by_that_and_not_by_its_word() {
+        for (order, wanted) in [
+            (None, ["b", "C", "\u{c4}", "e", "d"]),
+            (Some(Order::Desc), ["b", "C", "\u{c4}", "e", "d"]),
+            (Some(Order::Asc), ["e", "\u{c4}", "C", "b", "d"]),
+        ] {
+            let mut a = three();
+            page::<Panels>(&mut a, &sort("level", order), false).unwrap();
+            assert_eq!(names(&a), wanted, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_column_that_there_is_not_is_an_error_with_and_without_rows() {
+        let empty = || answer(Vec::new());
+        for mut a in [three(), empty()] {
+            assert!(page::<Panels>(&mut a, &sort("nope", None), false).is_err());
+            assert!(page::<Panels>(&mut a, &sort("seldom", None), false).is_ok(), "it could be there");
+        }
+        let unknown = Rows { sort: Some("nope".into()), ..of("other") };
+        assert!(page::<Panels>(&mut three(), &unknown, false).is_err());
+        let gone = Rows { q: Some("nobody".into()), ..sort("nope", None) };
+        assert!(page::<Panels>(&mut three(), &gone, false).is_err());
+    }
+
+    #[test]
+    fn csv_needs_one_panel_that_is_known_and_always_has_its_head() {
+        assert!(page::<Panels>(&mut three(), &Rows::default(), true).is_err(), "which?");
+        let wanted = Rows { limit: Some(2), ..of("tables") };
+        let (name, csv) = page::<Panels>(&mut three(), &wanted, true).unwrap().unwrap();
+        assert_eq!(
+            (name.as_str(), csv.as_str()),
+            ("tables", "name,n,level\r\nb,2,crit\r\n\u{c4},,unknown\r\n")
+        );
+        let none = Rows { q: Some("nobody".into()), ..of("tables") };
+        let (_, csv) = page::<Panels>(&mut three(), &none, true).unwrap().unwrap();
+        assert_eq!(csv, "name,n,level\r\n");
+        let seldom = Row { name: "f".into(), n: None, level: None, seldom: Some(1) };
+        let (_, csv) = page::<Panels>(&mut answer(vec![seldom]), &of("tables"), true).unwrap().unwrap();
+        assert_eq!(csv, "name,n,level,seldom\r\nf,,,1\r\n");
+        for panel in ["other", "no"] {
+            assert!(page::<Panels>(&mut three(), &of(panel), true).is_err(), "{panel}");
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! `sql/{collector}`: what pgmon would send.
 
-use super::params::Asked;
+use super::near;
+use super::params::{Asked, Rows};
 use super::refusal::Refusal;
 use super::respond;
 use super::select::now;
+use super::shape;
 use crate::app::App;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -20,8 +22,8 @@ pub async fn sql(
     asked.only(&[])?;
     let Some(texts) = texts::of(&name) else {
         let known: Vec<&str> = ALL.iter().map(|r| r.spec.name).collect();
-        let hint = format!("there are: {}", known.join(", "));
+        let hint = near::hint(&name, known.iter().copied(), &format!("there are: {}", known.join(", ")));
         return Err(Refusal::not_found("there is no such collector", hint));
     };
-    respond::fresh(&asked, &Answer::plain(now(&app).wall, texts))
+    respond::fresh(&asked, &Answer::plain(now(&app).wall, texts), &Rows::default(), shape::none)
 }

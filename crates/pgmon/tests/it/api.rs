@@ -1,6 +1,7 @@
 //! `/api/v1`: what it answers, and that this is what its description says.
 
 mod choices;
+mod everywhere;
 mod trouble;
 
 use crate::agent::{Agent, Answer};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 pub const SOON: Duration = Duration::from_secs(20);
 
 /// What can be asked for without further knowledge, if one database is watched.
-pub const PATHS: [&str; 20] = [
+pub const PATHS: [&str; 21] = [
     "/api/v1/targets",
     "/api/v1/overview",
     "/api/v1/activity",
@@ -31,6 +32,7 @@ pub const PATHS: [&str; 20] = [
     "/api/v1/collectors",
     "/api/v1/collectors/tables",
     "/api/v1/sql/statements",
+    "/api/v1/history",
     "/api/v1/history/pg_connections",
     "/api/v1/openapi.json",
 ];
@@ -82,7 +84,7 @@ pub fn rows<'v>(answer: &'v Value, panel: &str) -> &'v Vec<Value> {
 }
 
 /// Checks an answer against the schema that the description gives for its path.
-fn check(document: &Value, path: &str, answer: &Value) {
+pub fn check(document: &Value, path: &str, answer: &Value) {
     let path = path.replace("/collectors/tables", "/collectors/{name}");
     let path = path.replace("/sql/statements", "/sql/{collector}");
     let path = path.replace("/history/pg_connections", "/history/{metric}");

@@ -217,6 +217,27 @@ in_a_browser! {
         play(&["e2e/scenarios/prefix.mjs"], &format!("{}tools/pgmon/", url(&agent)), &[], nothing).await
     }
 
+    async fn the_report_is_sound_in_both_schemes_and_loads_nothing() {
+        let server = Server::builder(NEWEST).statements().start().await?;
+        server.create_database("shop").await?;
+        server.create_extension("shop", "pg_stat_statements").await?;
+        workload::partitions(&server, "shop").await?;
+        workload::duplicate_index(&server, "shop").await?;
+        let sql = "CREATE TABLE orders AS SELECT generate_series(1, 10000) AS id; DELETE FROM orders WHERE id % 3 = 0; ANALYZE";
+        server.exec("shop", sql).await?;
+        let password = server.create_monitor("pgmon", Tier::T1).await?;
+        let _chain = workload::lock_chain(&server, "shop", 2).await?;
+        let directory = tempfile::tempdir()?;
+        let file = directory.path().join("report.html");
+        let said = crate::agent::pgmon()
+            .args(["report", "--format", "html", "--for", "1s", "--output"])
+            .arg(&file)
+            .env("PGMON_DSN", server.dsn_as("pgmon", &password, "shop"))
+            .output()?;
+        ensure!(file.exists(), "{}", String::from_utf8_lossy(&said.stderr));
+        play(&["e2e/scenarios/report.mjs"], &format!("file://{}", file.display()), &[], nothing).await
+    }
+
     async fn every_page_is_sound_in_light() {
         every_page("light").await
     }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 on_each_major! { [pg12 12, pg18 18]
     async fn answers_run_no_sql_and_open_no_connection(major: Major) -> Result<()> {
-        let server = Server::start(major).await?;
-        let password = server.create_monitor("pgmon", Tier::T0).await?;
+        let server = Server::builder(major).statements().setting("pg_stat_statements.track_utility", "on").start().await?;
+        server.create_extension("postgres", "pg_stat_statements").await?;
+        let password = server.create_monitor("pgmon", Tier::T1).await?;
         let dsn = server.dsn_as("pgmon", &password, "postgres");
         // After their first rounds the loops rest for half an hour at least.
         let rest = ["HOT_PATH", "WORKLOAD", "STORAGE", "HOURLY"].map(|l| format!("PGMON_SAMPLE_INTERVALS_{l}"));
@@ -26,10 +27,22 @@ on_each_major! { [pg12 12, pg18 18]
                 )
                 .await
         };
+        // Whatever was sent, as the server itself counts it.
+        let statements = async || {
+            server
+                .query::<i64>(
+                    "postgres",
+                    "SELECT sum(calls)::int8 FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid \
+                     WHERE r.rolname = 'pgmon'",
+                )
+                .await
+        };
         let before = backends().await?;
-        assert!(!before.contains(','), "one connection: {before}");
+        let sent = statements().await?;
+        assert!(!before.contains(',') && sent > 10, "one connection: {before}; {sent} statements");
         // As often as pages that are open for an hour ask.
-        let paths = every_path();
+        let top = agent.api("/api/v1/top-queries?panel=statements&limit=1");
+        let paths = every_path(top["data"]["panels"]["statements"]["rows"][0]["queryid"].as_str().unwrap());
         assert!(paths.len() > 20, "{paths:?}");
         for _ in 0..240 {
             for path in &paths {
@@ -42,6 +55,7 @@ on_each_major! { [pg12 12, pg18 18]
             }
         }
         assert_eq!(backends().await?, before);
+        assert_eq!(statements().await?, sent, "statements beyond the loops'");
         Ok(())
     }
 }
@@ -88,11 +102,11 @@ on_each_major! { [pg12 12, pg18 18]
 }
 
 /// Every path that reads something: those of the API by its document.
-fn every_path() -> Vec<String> {
+fn every_path(queryid: &str) -> Vec<String> {
     let document: serde_json::Value =
         serde_json::from_str(include_str!("../../../../docs/openapi.json")).unwrap();
     let api = document["paths"].as_object().unwrap().keys().map(|path| {
-        path.replace("{queryid}", "1")
+        path.replace("{queryid}", queryid)
             .replace("{metric}", "pg_connections")
             .replace("{collector}", "locks")
             .replace("{name}", "locks")

@@ -4,7 +4,7 @@ use super::{json as parsed, rows, watched};
 use crate::agent::Agent;
 use anyhow::Result;
 use pgmon_testkit::{Server, Tier, on_each_major, workload};
-use serde_json::json;
+use serde_json::{Value, json};
 
 on_each_major! { [pg13 13, pg18 18]
     async fn with_several_databases_one_is_chosen(major: Major) -> Result<()> {
@@ -76,14 +76,31 @@ on_each_major! { [pg12 12, pg18 18]
             ("/api/v1/collectors/nope", 404),
             ("/api/v1/sql/nope", 404),
             ("/api/v1/history/pg_connections?from=yesterday", 400),
+            ("/api/v1/history/nope", 404),
+            ("/api/v1/storage?db=shop&db=other", 400),
             ("/api/v1/nope", 404),
         ] {
             let answer = agent.get(path);
             assert_eq!(answer.status, code, "{path}");
             assert!(parsed(&answer)["error"].is_string() && parsed(&answer)["hint"].is_string(), "{path}");
         }
-        let metric = agent.api("/api/v1/history/nope");
-        assert!(metric["data"]["series"].as_array().unwrap().is_empty());
+        // What is filtered away leaves the head, and a wrong name is wrong all the same.
+        let full = agent.get_with("/api/v1/indexes?panel=findings", "Accept: text/csv\r\n").text();
+        let none = agent.get_with("/api/v1/indexes?panel=findings&q=nobody", "Accept: text/csv\r\n").text();
+        assert_eq!((none.lines().count(), none.lines().next()), (1, full.lines().next()), "{none}");
+        assert_eq!(agent.get("/api/v1/indexes?panel=findings&q=nobody&sort=nope").status, 400);
+        let levels = agent.api("/api/v1/collectors?panel=loops&sort=level&order=asc");
+        let severity = |row: &Value| ["ok", "unknown", "warn", "crit"].iter().position(|l| row["level"] == *l).unwrap();
+        assert!(rows(&levels, "loops").iter().map(severity).is_sorted(), "{levels:#}");
+        // What there is a past of, and what somebody perhaps meant.
+        let known = agent.api("/api/v1/history?q=pg_connections&sort=metric");
+        let first = &known["data"]["metrics"][0];
+        assert_eq!((&first["metric"], &first["kind"], first["help"].is_string()), (&json!("pg_connections"), &json!("gauge"), true), "{known:#}");
+        assert!(first["series"].as_u64() >= Some(1), "{first:#}");
+        let csv = agent.get_with("/api/v1/history", "Accept: text/csv\r\n").text();
+        assert!(csv.starts_with("metric,kind,help,labels,series\r\n") && csv.contains("pg_up,gauge,"), "{csv}");
+        let near = parsed(&agent.get("/api/v1/history/pg_conections"));
+        assert!(near["hint"].as_str().unwrap().contains("pg_connections"), "{near}");
         Ok(())
     }
 }
@@ -109,6 +126,10 @@ on_each_major! { [pg18 18]
             assert_eq!(later.header("etag"), first.header("etag"), "{path}");
             assert_ne!(parsed(&later)["as_of"], parsed(&first)["as_of"]);
         }
+        // Who takes gzip gets it, whoever asked first.
+        assert_eq!(agent.get("/api/v1/settings").header("content-encoding"), None);
+        let packed = agent.get_with("/api/v1/settings", "Accept-Encoding: gzip\r\n");
+        assert_eq!((packed.header("content-encoding"), &packed.body[..2]), (Some("gzip"), &[0x1f, 0x8b][..]));
         let packed = agent.get_with("/api/v1/wal", "Accept-Encoding: gzip\r\n");
         assert_eq!((packed.header("content-encoding"), &packed.body[..2]), (Some("gzip"), &[0x1f, 0x8b][..]));
         assert_eq!(agent.get("/api/v1/wal").header("content-encoding"), None);
