@@ -14,7 +14,7 @@ mod redact;
 mod redis;
 mod registry;
 mod tcp;
-mod tls;
+pub(crate) mod tls;
 mod watch;
 
 pub use probe::examine;

@@ -150,6 +150,12 @@ fn clock(timer: &Arc<dyn Timer>) -> Arc<dyn pgmon_core::clock::Clock> {
     timer.clone()
 }
 
+/// Waits until it is told to stop.
+pub(super) async fn told(stop: &mut watch::Receiver<bool>) {
+    // Whoever would tell is gone: that is as good as being told.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 /// Asks until it is told to stop. A panic ends one attempt, not the process, and is told to readers.
 async fn supervise(spec: ClusterSpec, shared: Shared, slot: Arc<Slot>, mut stop: watch::Receiver<bool>) {
     let timer = shared.timer.clone();
@@ -171,7 +177,7 @@ async fn supervise(spec: ClusterSpec, shared: Shared, slot: Arc<Slot>, mut stop:
         );
         let ended = tokio::select! {
             ended = &mut attempt => ended,
-            _ = stop.wait_for(|stop| *stop) => {
+            () = told(&mut stop) => {
                 // It closes what it holds; what hangs is cut off.
                 let until = timer.mono() + Duration::from_secs(1);
                 tokio::select! {
@@ -195,7 +201,7 @@ async fn supervise(spec: ClusterSpec, shared: Shared, slot: Arc<Slot>, mut stop:
         let until = timer.mono() + backoff.failed(spec_interval, fastrand::f64());
         tokio::select! {
             () = timer.sleep_until(until) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = told(&mut stop) => return,
         }
     }
 }

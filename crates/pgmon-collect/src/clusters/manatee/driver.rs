@@ -4,7 +4,7 @@ use super::peer::{Asked, Limits, Link};
 use super::shard::Shard;
 use super::zookeeper::{Client, Ensemble, Event, ZkError};
 use crate::clusters::registry::Slot;
-use crate::clusters::roster::Shared;
+use crate::clusters::roster::{Shared, told};
 use crate::poller::backoff::Backoff;
 use crate::postgres::connect::Route;
 use pgmon_config::{ClusterSpec, ConnectSpec, Host, ManateeSpec, Shards};
@@ -34,7 +34,7 @@ pub async fn run(
     let mut driver = Driver::new(spec, manatee, shared, slot);
     tokio::select! {
         () = driver.follow_for_ever() => {}
-        _ = stop.wait_for(|stop| *stop) => {}
+        () = told(&mut stop) => {}
     }
     driver.goodbye().await;
 }

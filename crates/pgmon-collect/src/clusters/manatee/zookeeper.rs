@@ -185,7 +185,7 @@ impl Client {
         let full = self.full(path);
         for _ in 0..2 {
             if let Some(body) = self.call(Op::GetChildren, &full).await? {
-                let mut names = self.read(&body, Reader::strings)?;
+                let mut names = self.read(&body, |r| r.strings())?;
                 names.sort_unstable();
                 return Ok(Some(names));
             }
