@@ -14,6 +14,10 @@ mod redact;
 mod redis;
 mod registry;
 mod tcp;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tls;
 mod watch;
 

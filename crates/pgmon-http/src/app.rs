@@ -13,6 +13,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
+use pgmon_collect::services::Services;
 use pgmon_config::{Config, Http};
 use pgmon_views::Rules;
 use std::net::SocketAddr;
@@ -24,6 +25,8 @@ use tokio::sync::{Notify, mpsc};
 pub struct App {
     /// The snapshots.
     pub fleet: Arc<Fleet>,
+    /// The services.
+    pub services: Arc<Services>,
     /// The rendered pages.
     pub pages: Arc<Pages>,
     /// Time.
@@ -71,8 +74,12 @@ impl App {
     ) -> Self {
         let started = timer.wall();
         let telemetry = Arc::new(Telemetry::default());
+        let services = Arc::new(Services::default());
+        let pages = Arc::new(Pages::new(fleet.clone(), timer.clone(), version, telemetry.clone(), look));
+        pages.show(services.clone());
         Self {
-            pages: Arc::new(Pages::new(fleet.clone(), timer.clone(), version, telemetry.clone(), look)),
+            services,
+            pages,
             fleet,
             timer,
             version,

@@ -37,6 +37,7 @@ mod place;
 mod process;
 mod prometheus;
 mod proxy;
+mod redis;
 mod replica;
 mod server;
 mod template;
@@ -51,6 +52,7 @@ pub use pgbouncer::{PgBouncer, PgBouncerBuilder};
 pub use place::program;
 pub use prometheus::{Prometheus, promtool};
 pub use proxy::{Fault, Proxy};
+pub use redis::{Redis, RedisBuilder, RedisKind};
 pub use replica::{Replica, ReplicaBuilder};
 pub use server::{Server, StopMode};
 /// What [`Server::connect`] answers, so that a test needs no dependency of its own.

@@ -2,6 +2,8 @@
 
 mod figures;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use super::postgres::fault;
 use super::probe::{Fault, Found, Probing};

@@ -1,6 +1,9 @@
 //! PostgreSQL as a service: is it there, does it let us in, does it answer? For what goes on in it there are
 //! `databases`.
 
+#[cfg(test)]
+mod tests;
+
 use super::families::Tally;
 use super::probe::{Fault, Found, Probing};
 use crate::postgres::collector::Statement;

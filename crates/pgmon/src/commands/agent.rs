@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use pgmon_collect::history::Recorder;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
+use pgmon_collect::services;
 use pgmon_config::{Entry, LoadOptions, Loaded, Places, SslMode};
 use pgmon_core::clock::SystemClock;
 use pgmon_core::snapshot::Up;
@@ -53,6 +54,7 @@ enum Event {
     Read(Box<reload::Outcome>),
     AllRefused(String),
     DriverEnded(String),
+    CheckEnded(String),
     ServerEnded(Result<std::io::Result<()>, tokio::task::JoinError>),
 }
 
@@ -74,6 +76,16 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     })?;
     let address = listener.local_addr().context("the listener has no address")?;
     warn_of_open_doors(&loaded.entries, &address, &access);
+    let metrics = match &loaded.config.http.metrics_bind {
+        Some(bind) => Some(TcpListener::bind(bind).await.with_context(|| {
+            format!("cannot listen on {bind} (http.metrics_bind, PGMON_HTTP_METRICS_BIND): is another program there?")
+        })?),
+        None => None,
+    };
+    if let Some(address) = metrics.as_ref().and_then(|listener| listener.local_addr().ok()) {
+        tracing::info!(%address, "serves metrics alone");
+        warn_of_open_doors(&[], &address, &access);
+    }
 
     let timer: Arc<dyn Timer> = Arc::new(SystemClock::new());
     let fleet = Arc::new(Fleet::new(Vec::new()));
@@ -83,7 +95,7 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
-    tracing::info!(version = crate::cli::VERSION, databases = loaded.entries.len(), listen = %address, "pgmon starts");
+    tracing::info!(version = crate::cli::VERSION, databases = loaded.entries.len(), services = loaded.services.len(), listen = %address, "pgmon starts");
     let (requests, mut requested) = mpsc::channel(RELOADS_WAITING);
     let look = reload::look(&loaded.config);
     let mut app = App::new(fleet.clone(), timer.clone(), crate::cli::VERSION, look, access, address);
@@ -91,13 +103,17 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     app.set_queries(loaded.config.shown_queries());
     app.set_rules(&loaded.config);
     let app = Arc::new(app);
+    let secrets = &loaded.config.secrets;
+    let mut services =
+        services::Roster::new(app.services.clone(), timer.clone(), secrets, options.env.clone());
     let mut reloader = Reloader::new(options, &loaded, levels, app.clone());
     let kept = loaded.config.history.clone();
+    services.apply(loaded.services, &loaded.config.secrets);
     roster.apply(&loaded.config, loaded.entries);
     let recorder = Recorder::new(fleet.clone(), timer.clone(), kept.max_bytes.bytes())
         .keeping_in(kept.directory().map(Into::into));
     let recorder = tokio::spawn(recorder.run(stopped.clone()));
-    let mut server = tokio::spawn(server::serve(listener, app, stopped));
+    let mut server = tokio::spawn(server::serve(listener, metrics, app, stopped));
 
     let mut refused = pin!(all_refused(&fleet));
     // One at a time; whoever wishes for another one meanwhile waits. What else there is to do does not.
@@ -113,12 +129,13 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
             () = reloader.changed(&*timer), if idle => Event::Reload(Cause::File, None),
             refusals = &mut refused => Event::AllRefused(refusals),
             how = roster.ended() => Event::DriverEnded(how),
+            how = services.ended() => Event::CheckEnded(how),
             served = &mut server => Event::ServerEnded(served),
         };
         match event {
             Event::Stop => break Code::Ok,
             Event::Reload(cause, request) => reading = reloader.begin(cause, request, &*timer),
-            Event::Read(outcome) => reloader.finish(*outcome, &mut roster),
+            Event::Read(outcome) => reloader.finish(*outcome, &mut roster, &mut services),
             Event::AllRefused(refusals) => {
                 eprintln!(
                     "pgmon: every configured role can write; pgmon only runs with roles that cannot:\n{refusals}"
@@ -131,6 +148,10 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
                 tracing::error!("a database's driver ended {how}");
                 break Code::Failed;
             }
+            Event::CheckEnded(how) => {
+                tracing::error!("a service's task ended {how}");
+                break Code::Failed;
+            }
             Event::ServerEnded(served) => {
                 served.context("the HTTP server ended")?.context("the HTTP server failed")?;
                 break Code::Failed;
@@ -141,6 +162,7 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     // Nobody is left to hear it only if everything has ended already.
     let _ = stop.send(true);
     let rest = async {
+        services.stop().await;
         roster.stop().await;
         // It writes the history, if it is to be kept.
         let _ = recorder.await;

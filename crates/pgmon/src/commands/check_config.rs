@@ -57,8 +57,12 @@ fn summary(loaded: &Loaded) {
         1 => ", 1 query".to_owned(),
         n => format!(", {n} queries"),
     };
+    let services = match loaded.services.len() {
+        0 => String::new(),
+        n => format!(", {} to check", count(n, "service")),
+    };
     println!(
-        "configuration is valid ({from}); {} to watch{queries}:",
+        "configuration is valid ({from}); {} to watch{queries}{services}:",
         count(loaded.entries.len(), "database")
     );
     for entry in &loaded.entries {
@@ -68,6 +72,17 @@ fn summary(loaded: &Loaded) {
             entry.db,
             entry.connect,
             entry.connect.effective_sslmode()
+        );
+    }
+    for service in &loaded.services {
+        println!(
+            "  service {}  {}  {}  every {:?}, within {:?}{}",
+            service.name,
+            service.check.kind().as_str(),
+            service.check,
+            service.interval,
+            service.timeout,
+            if service.critical { ", critical" } else { "" }
         );
     }
 }

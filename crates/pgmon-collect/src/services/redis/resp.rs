@@ -107,7 +107,9 @@ mod tests {
 
     #[test]
     fn what_is_no_reply_or_too_large_is_refused_before_it_is_there() {
-        let parse = |text: &[u8]| parse(text, MOST);
+        fn parse(text: &[u8]) -> Result<Option<(Reply<'_>, usize)>, RespError> {
+            super::parse(text, MOST)
+        }
         assert_eq!(parse(b"HTTP/1.1 400"), Err(RespError::Malformed));
         assert_eq!(parse(b"$9999999999\r\n"), Err(RespError::TooLarge));
         assert_eq!(parse(b"$1001\r\n"), Err(RespError::TooLarge));
