@@ -15,6 +15,7 @@ use std::fmt;
 /// Who decides which server is the primary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "ClusterManager")]
 pub enum Manager {
     /// Joyent's Manatee: a chain of peers, its state in ZooKeeper.
     Manatee,
@@ -44,6 +45,7 @@ impl fmt::Display for Manager {
 /// What the manager has a member do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ClusterRole")]
 pub enum Role {
     /// Takes writes.
     Primary,
@@ -122,6 +124,7 @@ impl fmt::Display for Role {
 /// How bad an [`Issue`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "ClusterSeverity")]
 pub enum Severity {
     /// Service is likely down, or will not survive another fault.
     Error,
@@ -141,6 +144,7 @@ impl Severity {
 
 /// Something that is wrong with a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ClusterIssue")]
 pub struct Issue {
     /// A short fixed name.
     pub code: &'static str,
@@ -154,28 +158,31 @@ pub struct Issue {
 
 /// Why nothing is failed over for now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ClusterPaused")]
 pub struct Paused {
     /// Why, as somebody has written it.
     pub reason: Option<String>,
     /// Since when.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub since: Option<Timestamp>,
 }
 
 /// A change of roles that is asked for and has not happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ClusterPending")]
 pub struct Pending {
     /// Who gives its role up.
     pub from: Option<String>,
     /// Who is to take it.
     pub to: Option<String>,
     /// When it is to happen, or by when it must have.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub at: Option<Timestamp>,
 }
 
 /// One server of a cluster.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ClusterMember")]
 pub struct Member {
     /// What the manager calls it; the value of the labels `member` and `peer`.
     pub id: String,
@@ -217,7 +224,7 @@ pub struct Member {
     /// A setting that was changed waits for a restart.
     pub pending_restart: Option<bool>,
     /// When its manager last reached the store of the cluster's state.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub store_seen: Option<Timestamp>,
     /// What else the manager has noted of it.
     pub tags: Vec<(String, String)>,
@@ -267,13 +274,14 @@ impl Member {
 
 /// What a cluster was like at some time before.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ClusterHistoryEntry")]
 pub struct HistoryEntry {
     /// The manager's count of changes.
     pub generation: Option<i64>,
     /// The timeline that began, or ended.
     pub timeline: Option<i64>,
     /// When.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub at: Option<Timestamp>,
     /// Who was the primary from then on.
     pub primary: Option<String>,
@@ -289,6 +297,7 @@ pub struct HistoryEntry {
 
 /// One cluster.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ClusterModel")]
 pub struct Cluster {
     /// Who manages it.
     pub manager: Manager,
@@ -376,31 +385,33 @@ impl Cluster {
     }
 
     /// Who replicates from whom, with the lag of each hop.
-    pub fn hops(&self) -> impl Iterator<Item = Hop<'_>> {
-        self.members.iter().filter_map(|member| {
+    pub fn hops(&self) -> Vec<Hop> {
+        let hop = |member: &Member| {
             Some(Hop {
-                from: member.upstream.as_deref()?,
-                to: &member.id,
-                state: member.replication_state.as_deref(),
-                sync_state: member.sync_state.as_deref(),
+                from: member.upstream.clone()?,
+                to: member.id.clone(),
+                state: member.replication_state.clone(),
+                sync_state: member.sync_state.clone(),
                 lag_bytes: member.lag_bytes,
                 lag_seconds: member.lag_seconds,
             })
-        })
+        };
+        self.members.iter().filter_map(hop).collect()
     }
 }
 
 /// One arrow of a topology.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
-pub struct Hop<'c> {
+#[schemars(rename = "ClusterHop")]
+pub struct Hop {
     /// Who sends.
-    pub from: &'c str,
+    pub from: String,
     /// Who receives.
-    pub to: &'c str,
+    pub to: String,
     /// As [`Member::replication_state`].
-    pub state: Option<&'c str>,
+    pub state: Option<String>,
     /// As [`Member::sync_state`].
-    pub sync_state: Option<&'c str>,
+    pub sync_state: Option<String>,
     /// As [`Member::lag_bytes`].
     pub lag_bytes: Option<i64>,
     /// As [`Member::lag_seconds`].

@@ -8,6 +8,7 @@ use std::time::Duration;
 /// Whether the state of a cluster can be read.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
+#[schemars(rename = "ClusterHealth")]
 pub enum Health {
     /// Not tried yet.
     Pending,
@@ -22,11 +23,12 @@ pub enum Health {
 
 /// Something as it was read: what the rest was made from.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ClusterEvidence")]
 pub struct Evidence {
     /// Where it was read: a node of ZooKeeper, a URL, the name of a statement.
     pub source: String,
     /// When.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: Timestamp,
     /// What was there, or the beginning of it.
     pub text: String,

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use pgmon_collect::history::Recorder;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
+use pgmon_collect::clusters;
 use pgmon_collect::services;
 use pgmon_config::{Entry, LoadOptions, Loaded, Places, SslMode};
 use pgmon_core::clock::SystemClock;
@@ -95,7 +96,7 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
-    tracing::info!(version = crate::cli::VERSION, databases = loaded.entries.len(), services = loaded.services.len(), listen = %address, "pgmon starts");
+    tracing::info!(version = crate::cli::VERSION, databases = loaded.entries.len(), services = loaded.services.len(), clusters = loaded.clusters.len(), listen = %address, "pgmon starts");
     let (requests, mut requested) = mpsc::channel(RELOADS_WAITING);
     let look = reload::look(&loaded.config);
     let mut app = App::new(fleet.clone(), timer.clone(), crate::cli::VERSION, look, access, address);
@@ -106,9 +107,12 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     let secrets = &loaded.config.secrets;
     let mut services =
         services::Roster::new(app.services.clone(), timer.clone(), secrets, options.env.clone());
+    let mut clusters =
+        clusters::Roster::new(app.clusters.clone(), fleet.clone(), timer.clone(), options.env.clone());
     let mut reloader = Reloader::new(options, &loaded, levels, app.clone());
     let kept = loaded.config.history.clone();
     services.apply(loaded.services, &loaded.config.secrets);
+    clusters.apply(&loaded.config, &loaded.clusters, &loaded.entries);
     roster.apply(&loaded.config, loaded.entries);
     let recorder = Recorder::new(fleet.clone(), timer.clone(), kept.max_bytes.bytes())
         .keeping_in(kept.directory().map(Into::into));
@@ -135,7 +139,7 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
         match event {
             Event::Stop => break Code::Ok,
             Event::Reload(cause, request) => reading = reloader.begin(cause, request, &*timer),
-            Event::Read(outcome) => reloader.finish(*outcome, &mut roster, &mut services),
+            Event::Read(outcome) => reloader.finish(*outcome, &mut roster, &mut services, &mut clusters),
             Event::AllRefused(refusals) => {
                 eprintln!(
                     "pgmon: every configured role can write; pgmon only runs with roles that cannot:\n{refusals}"
@@ -163,6 +167,7 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     let _ = stop.send(true);
     let rest = async {
         services.stop().await;
+        clusters.stop().await;
         roster.stop().await;
         // It writes the history, if it is to be kept.
         let _ = recorder.await;
