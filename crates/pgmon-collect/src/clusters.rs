@@ -12,3 +12,6 @@ pub mod streaming;
 
 pub use registry::{Clusters, Slot};
 pub use roster::Roster;
+
+#[cfg(test)]
+mod tests;

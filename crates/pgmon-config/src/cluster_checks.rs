@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::cluster_spec::{ClusterSpec, ManateeSpec, ManagerSpec, PatroniSpec, Shards, StreamingSpec};
+use crate::cluster_spec::{ClusterSpec, ManagerSpec, ManateeSpec, PatroniSpec, Shards, StreamingSpec};
 use crate::entries::{self, Defaults};
 use crate::load::is_faulty;
 use crate::sections::{ClusterSource, ClusterType};
@@ -59,8 +59,14 @@ pub(crate) fn check(
         let pointer = join("/clusters", n);
         let Some(source) = usable::entry::<ClusterSource>(item, &pointer, faults) else { continue };
         let (mut found, mut hints) = (Vec::new(), Vec::new());
-        let mut check =
-            Check { root, item, source: &source, pointer: &pointer, faults: &mut found, warnings: &mut hints };
+        let mut check = Check {
+            root,
+            item,
+            source: &source,
+            pointer: &pointer,
+            faults: &mut found,
+            warnings: &mut hints,
+        };
         let spec = check.spec(entries, env);
         if let Some(spec) = &spec {
             for name in check.names(spec) {
@@ -324,7 +330,8 @@ fn path(text: &str) -> Result<String, String> {
     let path = if text.starts_with('/') { text.to_owned() } else { format!("{ROOT}/{text}") };
     let path = path.trim_end_matches('/').to_owned();
     let parts = path.split('/').skip(1);
-    let unfit = |part: &str| part.is_empty() || matches!(part, "." | "..") || part.chars().any(char::is_control);
+    let unfit =
+        |part: &str| part.is_empty() || matches!(part, "." | "..") || part.chars().any(char::is_control);
     if path.is_empty() || parts.clone().any(unfit) {
         return Err("is no path of ZooKeeper: /manatee/1.moray, or 1.moray alone".to_owned());
     }
@@ -355,7 +362,11 @@ fn ensemble(text: &str) -> Result<(Vec<(String, u16)>, String), String> {
         let fits = host.parse::<std::net::IpAddr>().is_ok() || host.chars().all(named);
         match port.filter(|_| !host.is_empty() && fits) {
             Some(port) => found.push((host.to_owned(), port)),
-            None => return Err("expected servers as in zk1:2181,zk2:2181, maybe with /chroot behind them".to_owned()),
+            None => {
+                return Err(
+                    "expected servers as in zk1:2181,zk2:2181, maybe with /chroot behind them".to_owned()
+                );
+            }
         }
     }
     if found.is_empty() { Err("names no server".to_owned()) } else { Ok((found, chroot)) }

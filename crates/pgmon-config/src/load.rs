@@ -12,7 +12,9 @@ use crate::interpolate::{Dollar, Variables, interpolate};
 use crate::schema::Shape;
 use crate::tree::{Data, Node, Place, join};
 use crate::validate::validate;
-use crate::{ClusterSpec, Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Places, Query, Secret, ServiceSpec};
+use crate::{
+    ClusterSpec, Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Places, Query, Secret, ServiceSpec,
+};
 use crate::{alfred, checks, cluster_checks, entries, env, files, lists, normalise};
 use crate::{query_checks, service_checks, sitrep, usable, yaml};
 
@@ -309,7 +311,8 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions, files: &mut BTre
     origins.localise(&mut faults);
     sort(&mut faults);
     let places = Places::of(&root, &["http", "canary"]);
-    let loaded = Loaded { config, entries, services, clusters, warnings, unready, places, ..nothing(path, files) };
+    let loaded =
+        Loaded { config, entries, services, clusters, warnings, unready, places, ..nothing(path, files) };
     Examined { loaded, faults }
 }
 

@@ -153,7 +153,8 @@ impl ZooKeeper {
     async fn edit(&self, what: &str, path: &str, data: &str) -> Result<()> {
         let mut command = Command::new("/usr/bin/python3");
         command.args(["-c", include_str!("zookeeper.py"), &self.port.to_string(), what, path, data]);
-        let output = tokio::task::spawn_blocking(move || command.output()).await?.context("cannot run python3")?;
+        let output =
+            tokio::task::spawn_blocking(move || command.output()).await?.context("cannot run python3")?;
         if !output.status.success() {
             bail!("{what} {path} failed: {}", String::from_utf8_lossy(&output.stderr));
         }

@@ -98,7 +98,8 @@ impl<'s> Watcher<'s> {
         let mut members: Vec<Asked> = join_all(asking).await;
         // Who has reached the store of the state last knows best; of equals, who stands first.
         let mut order: Vec<usize> = (0..members.len()).collect();
-        let seen = |n: &usize| members.get(*n).and_then(|m| m.status.as_ref().ok()).and_then(|s| s.store_seen);
+        let seen =
+            |n: &usize| members.get(*n).and_then(|m| m.status.as_ref().ok()).and_then(|s| s.store_seen);
         order.sort_by_key(|n| std::cmp::Reverse(seen(n)));
         let mut failures = Vec::new();
         let mut found = None;

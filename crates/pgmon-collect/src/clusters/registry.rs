@@ -56,7 +56,11 @@ impl Clusters {
 
     /// The latest snapshots, in the order of the configuration.
     pub fn snapshots(&self) -> Vec<Arc<ClusterSnapshot>> {
-        self.slots.load().iter().flat_map(|slot| slot.snapshots().iter().cloned().collect::<Vec<_>>()).collect()
+        self.slots
+            .load()
+            .iter()
+            .flat_map(|slot| slot.snapshots().iter().cloned().collect::<Vec<_>>())
+            .collect()
     }
 
     /// Whether nobody is asked.
@@ -89,7 +93,8 @@ impl Groups for Clusters {
     fn groups(&self) -> Vec<Arc<Group>> {
         let slots = self.slots.load();
         let exported = slots.iter().filter(|slot| slot.exported);
-        let snapshots: Vec<_> = exported.flat_map(|slot| slot.snapshots().iter().cloned().collect::<Vec<_>>()).collect();
+        let snapshots: Vec<_> =
+            exported.flat_map(|slot| slot.snapshots().iter().cloned().collect::<Vec<_>>()).collect();
         if snapshots.is_empty() {
             return Vec::new();
         }

@@ -100,11 +100,8 @@ impl Roster {
         let mut begun = 0;
         for spec in specs {
             let streams = matches!(spec.manager, ManagerSpec::Streaming(_));
-            let with = With {
-                secrets: config.secrets.clone(),
-                limits,
-                entries: streams.then(|| entries.to_vec()),
-            };
+            let with =
+                With { secrets: config.secrets.clone(), limits, entries: streams.then(|| entries.to_vec()) };
             let same = before.iter().position(|watched| watched.spec == *spec && watched.with == with);
             let watched = match same {
                 Some(place) => before.swap_remove(place),

@@ -26,7 +26,8 @@ pub async fn run(
         let seen = seen(streaming, &shared, now);
         let clusters = model::clusters(spec.name.as_deref(), &seen);
         // A cluster none of whose servers was ever reached is not known; one that was stays.
-        let mut fresh: BTreeMap<String, Cluster> = clusters.into_iter().map(|c| (c.name.clone(), c)).collect();
+        let mut fresh: BTreeMap<String, Cluster> =
+            clusters.into_iter().map(|c| (c.name.clone(), c)).collect();
         for name in fresh.keys() {
             if !known.contains_key(name) {
                 let source = "the watched databases";
@@ -72,8 +73,7 @@ fn seen(streaming: &StreamingSpec, shared: &Shared, now: std::time::Duration) ->
         if !streaming.databases.meet(&[&snapshot.db, &name]) {
             continue;
         }
-        let entry =
-            shared.entries.iter().find(|e| *e.cluster == *snapshot.cluster && *e.db == *snapshot.db);
+        let entry = shared.entries.iter().find(|e| *e.cluster == *snapshot.cluster && *e.db == *snapshot.db);
         let place = entry.map(|e| (e.connect.host.to_string(), i64::from(e.connect.port)));
         found.push(Seen::of(&snapshot, place, now));
     }

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alerts, Bloat, Budgets, Canary, ClusterSource, Database, History, Http, Limits, Logging, Notifiers, Query,
-    SampleIntervals, Secrets, Security, Service, Timeouts, Ui,
+    Alerts, Bloat, Budgets, Canary, ClusterSource, Database, History, Http, Limits, Logging, Notifiers,
+    Query, SampleIntervals, Secrets, Security, Service, Timeouts, Ui,
 };
 use crate::Dsn;
 

@@ -39,8 +39,12 @@ fn a_shard_is_named_or_found_without_a_database() {
     assert_eq!((spec.login.user.as_str(), spec.login.database.as_str()), ("pgmon", "postgres"));
     assert!(one.entries.is_empty() && one.clusters[0].exported);
     let all = only("- {type: manatee, zookeeper: 'zk1/prod/', postgres: {user: pgmon}}\n");
-    assert_eq!((manatee(&all).chroot.as_str(), &manatee(&all).shards), ("/prod", &Shards::Below("/manatee".into())));
-    let v6 = only("- {type: manatee, zookeeper: '[::1]:2182,[::1]', shards: [/m/1, '2'], postgres: {user: p}}\n");
+    assert_eq!(
+        (manatee(&all).chroot.as_str(), &manatee(&all).shards),
+        ("/prod", &Shards::Below("/manatee".into()))
+    );
+    let v6 =
+        only("- {type: manatee, zookeeper: '[::1]:2182,[::1]', shards: [/m/1, '2'], postgres: {user: p}}\n");
     assert_eq!(manatee(&v6).hosts, [("::1".to_owned(), 2182), ("::1".to_owned(), 2181)]);
     assert_eq!(manatee(&v6).shards, Shards::Listed(vec!["/m/1".into(), "/manatee/2".into()]));
 }
@@ -62,11 +66,16 @@ fn the_documents_status_server_is_taken_where_it_has_a_meaning() {
 
 #[test]
 fn patroni_has_urls_and_one_kind_of_credentials() {
-    let loaded = only("- {type: patroni, urls: ['https://db1:8008', 'http://127.0.0.1:8009'], interval: 3s, username: u, password: p}\n");
+    let loaded = only(
+        "- {type: patroni, urls: ['https://db1:8008', 'http://127.0.0.1:8009'], interval: 3s, username: u, password: p}\n",
+    );
     let spec = patroni(&loaded);
     assert_eq!(spec.urls.len(), 2);
     assert!(spec.basic.is_some() && spec.bearer.is_none() && !spec.follow_members);
-    assert_eq!((loaded.clusters[0].interval, loaded.clusters[0].timeout), (Duration::from_secs(3), Duration::from_secs(3)));
+    assert_eq!(
+        (loaded.clusters[0].interval, loaded.clusters[0].timeout),
+        (Duration::from_secs(3), Duration::from_secs(3))
+    );
 }
 
 #[test]
@@ -77,7 +86,10 @@ fn each_fault_has_its_place_and_what_to_do() {
         ("- {type: manatee, zookeeper: ',', postgres: {user: p}}\n", "names no server"),
         ("- {type: manatee, zookeeper: zk, shard: a, root: /b, postgres: {user: p}}\n", "exclude each other"),
         ("- {type: manatee, zookeeper: zk, shard: a/../b, postgres: {user: p}}\n", "is no path of ZooKeeper"),
-        ("- {type: manatee, zookeeper: zk, urls: ['http://x'], postgres: {user: p}}\n", "urls: is a key of type patroni"),
+        (
+            "- {type: manatee, zookeeper: zk, urls: ['http://x'], postgres: {user: p}}\n",
+            "urls: is a key of type patroni",
+        ),
         ("- {type: manatee, zookeeper: zk, postgres: {usr: p}}\n", "did you mean user?"),
         ("- {type: patroni}\n", "needs `urls`"),
         ("- {type: patroni, urls: ['db1:8008']}\n", "starts with http://"),
@@ -86,7 +98,10 @@ fn each_fault_has_its_place_and_what_to_do() {
         ("- {type: patroni, urls: ['http://db1'], username: u}\n", "needs a password"),
         ("- {type: patroni, urls: ['http://db1'], password: u}\n", "needs a username"),
         ("- {type: patroni, urls: ['http://db1'], interval: 500ms}\n", "at least 1s"),
-        ("- {type: patroni, urls: ['http://db1'], interval: 5s, timeout: 6s}\n", "longer than the interval (5s)"),
+        (
+            "- {type: patroni, urls: ['http://db1'], interval: 5s, timeout: 6s}\n",
+            "longer than the interval (5s)",
+        ),
         ("- {type: patroni, urls: ['http://db1'], username: u, password: p}\n", "warning: pgmon.yaml"),
         ("- {type: patronni, urls: ['http://db1']}\n", "did you mean patroni?"),
         ("- {urls: ['http://db1']}\n", "type is missing"),
@@ -103,7 +118,8 @@ fn each_fault_has_its_place_and_what_to_do() {
 
 #[test]
 fn no_error_repeats_a_secret() {
-    let text = "- {type: patroni, urls: ['http://db1'], username: u, password: hunter2, bearer_token: hunter3}\n";
+    let text =
+        "- {type: patroni, urls: ['http://db1'], username: u, password: hunter2, bearer_token: hunter3}\n";
     let found = faults(text).join("\n");
     assert!(found.contains("keep one of them") && !found.contains("hunter"), "{found}");
 }

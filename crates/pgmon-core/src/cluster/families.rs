@@ -144,10 +144,16 @@ const MEMBER_STORE: Desc = Desc::gauge(
     "When the member's manager last reached the store of the cluster's state, as a Unix time in seconds.",
     OF_MEMBER,
 );
-const M_PEERS: Desc =
-    Desc::gauge("manatee_cluster_peers_total", "Peers in the cluster's state, deposed ones as well.", OF_SHARD);
-const M_GENERATION: Desc =
-    Desc::gauge("manatee_cluster_generation", "The cluster's generation: rises with every takeover.", OF_SHARD);
+const M_PEERS: Desc = Desc::gauge(
+    "manatee_cluster_peers_total",
+    "Peers in the cluster's state, deposed ones as well.",
+    OF_SHARD,
+);
+const M_GENERATION: Desc = Desc::gauge(
+    "manatee_cluster_generation",
+    "The cluster's generation: rises with every takeover.",
+    OF_SHARD,
+);
 const M_FROZEN: Desc =
     Desc::gauge("manatee_cluster_frozen", "Whether the cluster is frozen: 1 or 0.", OF_SHARD);
 const M_SINGLETON: Desc = Desc::gauge(

@@ -60,7 +60,12 @@ fn what_is_out_of_date_is_not_shown_as_the_present_state() {
     let before = snapshot(pair());
     let failed = ClusterSnapshot { health: Health::Failed { reason: "no".into() }, ..(*before).clone() };
     let found = families(&[Arc::new(failed)], KEEPS + Duration::from_millis(1));
-    let left = ["pg_cluster_up", "pg_cluster_state_timestamp_seconds", "pg_cluster_read_errors_total", "pg_cluster_failovers_total"];
+    let left = [
+        "pg_cluster_up",
+        "pg_cluster_state_timestamp_seconds",
+        "pg_cluster_read_errors_total",
+        "pg_cluster_failovers_total",
+    ];
     assert_eq!(names_of(&found), left);
     assert_eq!(value(&found, "pg_cluster_up", &["manatee", "1.moray"]), Some(0.0));
     let pending = ClusterSnapshot::pending(Manager::Patroni, "p", "u", KEEPS);

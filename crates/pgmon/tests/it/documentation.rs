@@ -22,7 +22,7 @@ This page is written from the code by a test (`UPDATE_DOCS=1 script/test documen
 - Figures of scope *server* are collected once per server and shown under each of its entries. Figures of
   scope *database* are collected in the entry's database and, with `discover: true`, in the server's others
   (there no more often than the `storage` loop). Figures of scope *entry* are of the entry's own database alone.
-- A counter ends in `_total`. `promtool check metrics` objects to two names, which stay: `pg_blocked_sessions_total` is
+- A counter ends in `_total`. `promtool check metrics` objects to some names, which stay: `manatee_cluster_*_total` are gauges (so the document that defines them names them), `pg_blocked_sessions_total` is
   a gauge (so the document that defines it names it), and `pg_locks_count` is no histogram (so postgres_exporter
   and its dashboards name it). Custom queries are named by whoever writes them.
 - All values of a database leave the page when it has not answered for three `hot_path` intervals.
@@ -37,6 +37,8 @@ fn page() -> String {
     table(&mut out, &process);
     out.push_str("\n## The listener\n\n");
     table(&mut out, telemetry::FAMILIES);
+    out.push_str("\n## Clusters\n\nOf `clusters` in the configuration: [clusters.md](clusters.md).\n\n");
+    table(&mut out, pgmon_core::cluster::FAMILIES);
     for in_loop in Loop::ALL {
         let _ = writeln!(out, "\n## Loop `{in_loop}`");
         for registered in collectors::ALL.iter().filter(|r| r.spec.in_loop == in_loop) {

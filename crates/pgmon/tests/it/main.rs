@@ -34,6 +34,7 @@ mod reload;
 mod report;
 mod rig;
 mod rotation;
+mod rules;
 mod scale;
 mod scrape;
 mod tls;

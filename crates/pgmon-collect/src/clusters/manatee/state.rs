@@ -228,9 +228,8 @@ impl State {
 
     /// All peers, the chain first and each once.
     pub fn peers(&self) -> impl Iterator<Item = &Peer> {
-        let all = || {
-            std::iter::once(&self.primary).chain(&self.sync).chain(&self.asyncs).chain(&self.deposed)
-        };
+        let all =
+            || std::iter::once(&self.primary).chain(&self.sync).chain(&self.asyncs).chain(&self.deposed);
         all().enumerate().filter(move |(n, peer)| !all().take(*n).any(|p| p.id == peer.id)).map(|(_, p)| p)
     }
 

@@ -170,7 +170,9 @@ impl Client {
         let full = self.full(path);
         for _ in 0..2 {
             if let Some(body) = self.call(Op::GetData, &full).await? {
-                return self.read(&body, |r| Ok(Node { data: r.buffer()?.to_vec(), stat: r.stat()? })).map(Some);
+                return self
+                    .read(&body, |r| Ok(Node { data: r.buffer()?.to_vec(), stat: r.stat()? }))
+                    .map(Some);
             }
             // A read of a node that is not there leaves no watch; this does.
             if self.call(Op::Exists, &full).await?.is_none() {

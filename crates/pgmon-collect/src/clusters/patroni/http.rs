@@ -108,7 +108,8 @@ where
         if matches!(status.as_u16(), 300..=399 | 401 | 403 | 404) {
             return Err(format!("answers {status}"));
         }
-        let body = Limited::new(response.into_body(), LARGEST).collect().await.map_err(|error| lost(&error))?;
+        let body =
+            Limited::new(response.into_body(), LARGEST).collect().await.map_err(|error| lost(&error))?;
         Ok(body.to_bytes().to_vec())
     }
     .await;

@@ -69,11 +69,8 @@ impl View<'_> {
         let mut cluster = Cluster::new(Manager::Patroni, name, source);
         let answer = self.cluster;
         cluster.paused = (answer.paused || self.statuses().any(|s| s.paused)).then(Paused::default);
-        cluster.pending = answer.switchover.as_ref().map(|s| Pending {
-            from: s.from.clone(),
-            to: s.to.clone(),
-            at: s.at,
-        });
+        cluster.pending =
+            answer.switchover.as_ref().map(|s| Pending { from: s.from.clone(), to: s.to.clone(), at: s.at });
         let leader = answer.members.iter().find(|member| role_of(member).leads());
         cluster.leader = leader.map(|leader| leader.name.clone());
         cluster.timeline = leader.and_then(|leader| leader.timeline);

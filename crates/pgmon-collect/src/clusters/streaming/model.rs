@@ -225,7 +225,12 @@ fn issues(cluster: &Cluster, primaries: usize) -> Vec<Issue> {
     for member in &cluster.members {
         if member.reachable == Some(false) {
             let why = member.error.as_deref().unwrap_or("no answer");
-            push("member_down", Severity::Error, Some(member), format!("{} does not answer: {why}", member.id));
+            push(
+                "member_down",
+                Severity::Error,
+                Some(member),
+                format!("{} does not answer: {why}", member.id),
+            );
         }
         if member.is_streaming() == Some(false) {
             push("not_streaming", Severity::Warning, Some(member), format!("{} does not stream", member.id));

@@ -3,9 +3,9 @@
 use super::files::{self, Files};
 use super::roster::{self, Changes, Roster};
 use crate::logging::Levels;
+use pgmon_collect::clusters;
 use pgmon_collect::poller::fleet::ConfigState;
 use pgmon_collect::poller::timer::Timer;
-use pgmon_collect::clusters;
 use pgmon_collect::services;
 use pgmon_config::{Config, Http, LoadOptions, Loaded};
 use pgmon_http::exposition::Look;
@@ -214,7 +214,8 @@ impl Reloader {
         services: &mut services::Roster,
         clusters: &mut clusters::Roster,
     ) -> String {
-        let Loaded { config, entries, services: checks, clusters: specs, warnings, unready, .. } = read.loaded;
+        let Loaded { config, entries, services: checks, clusters: specs, warnings, unready, .. } =
+            read.loaded;
         for warning in warnings.iter().chain(&unready) {
             tracing::warn!("configuration: {warning}");
         }

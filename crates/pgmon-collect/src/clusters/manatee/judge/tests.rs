@@ -10,9 +10,8 @@ const FIXTURE: &str = include_str!("fixture.json");
 /// The state and the findings behind a tool's view of a shard.
 pub(crate) fn of_fixture(details: &Value) -> (State, Findings) {
     let ident = |id: &Value| details["pgs_peers"][id.as_str().unwrap_or_default()]["pgp_ident"].clone();
-    let list = |key: &str| -> Vec<Value> {
-        details[key].as_array().into_iter().flatten().map(&ident).collect()
-    };
+    let list =
+        |key: &str| -> Vec<Value> { details[key].as_array().into_iter().flatten().map(&ident).collect() };
     let state = json!({
         "generation": details["pgs_generation"], "initWal": details["pgs_initwal"],
         "primary": ident(&details["pgs_primary"]), "sync": ident(&details["pgs_sync"]),
@@ -153,7 +152,9 @@ fn each_fault_of_a_hop_has_its_words() {
     );
     assert_eq!(
         said(|d| repl(d, A, "state", json!("catchup"))),
-        ["E peer \"301e2d2c\": downstream replication not yet established (expected state \"streaming\", found \"catchup\")"]
+        [
+            "E peer \"301e2d2c\": downstream replication not yet established (expected state \"streaming\", found \"catchup\")"
+        ]
     );
     assert_eq!(
         said(|d| repl(d, A, "sync_state", json!("async"))),

@@ -13,8 +13,7 @@ fn fixture() -> (State, Findings) {
 }
 
 fn cluster(state: &State, findings: &Findings, lags: &Lags, now: Duration) -> Cluster {
-    let shard =
-        Shard { name: "1.moray", source: "zk", state, election: None, findings, history: &[] };
+    let shard = Shard { name: "1.moray", source: "zk", state, election: None, findings, history: &[] };
     shard.cluster(lags, now)
 }
 
@@ -87,7 +86,8 @@ fn without_the_source_only_what_is_certain_is_said() {
 #[test]
 fn another_one_in_the_place_of_a_peer_is_not_taken_for_it() {
     let (state, mut findings) = fixture();
-    let other = Sender { client_addr: Some("10.9.9.9".into()), state: Some("streaming".into()), ..Sender::default() };
+    let other =
+        Sender { client_addr: Some("10.9.9.9".into()), state: Some("streaming".into()), ..Sender::default() };
     let finding = Finding { senders: vec![other], ..Finding::default() };
     findings.insert(state.primary.id.clone(), Asked::Answered(Box::new(finding)));
     let found = cluster(&state, &findings, &Lags::default(), S(1));

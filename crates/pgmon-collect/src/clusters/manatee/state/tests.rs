@@ -39,7 +39,9 @@ fn what_is_missing_or_of_another_shape_is_left_out() {
     let odd = read(odd).unwrap();
     assert_eq!((odd.sync, odd.generation, odd.freeze), (None, None, None));
     // Manatee 1: no ids.
-    let one = read(r#"{"primary":{"pgUrl":"tcp://postgres@10.1.0.1:5439/postgres","backupUrl":"http://10.1.0.1:777"}}"#);
+    let one = read(
+        r#"{"primary":{"pgUrl":"tcp://postgres@10.1.0.1:5439/postgres","backupUrl":"http://10.1.0.1:777"}}"#,
+    );
     assert_eq!(one.unwrap().primary.id, "10.1.0.1:5439:777");
     assert_eq!(read("{}"), Err(StateError::NoPrimary));
     assert_eq!(read(r#"{"primary":"10.0.0.1"}"#), Err(StateError::NoPrimary));

@@ -148,7 +148,9 @@ async fn what_a_hostile_server_sends_is_an_error_and_no_panic() {
         assert!(client.children("/a").await.is_err(), "{answer:?}");
     }
     let flood: Vec<u8> = (0..MOST_EVENTS + 2)
-        .flat_map(|_| reply(-1, 0, &[&3_i32.to_be_bytes()[..], &3_i32.to_be_bytes(), &0_i32.to_be_bytes()].concat()))
+        .flat_map(|_| {
+            reply(-1, 0, &[&3_i32.to_be_bytes()[..], &3_i32.to_be_bytes(), &0_i32.to_be_bytes()].concat())
+        })
         .collect();
     let mut client = Client::connect(&ensemble(hostile(vec![greeting(), flood])), timer()).await.unwrap();
     assert!(matches!(client.get("/a").await, Err(ZkError::Protocol(..))));

@@ -41,7 +41,8 @@ fn codes(cluster: &Cluster) -> Vec<&str> {
 
 #[test]
 fn a_pair_that_is_well_has_no_issue_and_a_lag_from_its_positions() {
-    let replica = r#""received_location":90,"replayed_location":90,"replayed_timestamp":"1970-01-01 00:14:35+00:00""#;
+    let replica =
+        r#""received_location":90,"replayed_location":90,"replayed_timestamp":"1970-01-01 00:14:35+00:00""#;
     let both = [
         asked(1, Ok(status("master", r#""location":100"#, STREAMS))),
         asked(2, Ok(status("replica", replica, ""))),

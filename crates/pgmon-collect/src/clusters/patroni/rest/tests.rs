@@ -16,15 +16,20 @@ fn a_cluster_is_read() {
     let found = cluster(CLUSTER.as_bytes()).unwrap();
     assert_eq!((found.scope.as_deref(), found.paused), (Some("batman"), true));
     assert_eq!(found.switchover.unwrap().at, "2026-11-21T20:00:00Z".parse().ok());
-    let told: Vec<_> = found.members.iter().map(|m| (m.name.as_str(), m.lag_bytes, m.pending_restart)).collect();
+    let told: Vec<_> =
+        found.members.iter().map(|m| (m.name.as_str(), m.lag_bytes, m.pending_restart)).collect();
     assert_eq!(told, [("a", None, None), ("b", Some(17), Some(true)), ("c", None, None)]);
-    assert_eq!(found.members[2].tags, [("nofailover".into(), "true".into()), ("replicatefrom".into(), "b".into())]);
+    assert_eq!(
+        found.members[2].tags,
+        [("nofailover".into(), "true".into()), ("replicatefrom".into(), "b".into())]
+    );
 }
 
 #[test]
 fn a_lag_is_the_replays_and_never_a_word() {
     let lag = |fields: &str| {
-        cluster(format!(r#"{{"members":[{{"name":"a",{fields}}}]}}"#).as_bytes()).unwrap().members[0].lag_bytes
+        cluster(format!(r#"{{"members":[{{"name":"a",{fields}}}]}}"#).as_bytes()).unwrap().members[0]
+            .lag_bytes
     };
     assert_eq!(lag(r#""lag":"unknown""#), None);
     assert_eq!(lag(r#""lag":3,"replay_lag":5"#), Some(5), "from 4.0 on there are several");
