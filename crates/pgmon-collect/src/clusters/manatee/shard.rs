@@ -16,8 +16,6 @@ pub const HISTORY_KEPT: usize = 100;
 
 /// A shard.
 pub struct Shard {
-    /// Its node.
-    pub path: String,
     /// The values of the labels `cluster` and `shard`.
     pub name: Arc<str>,
     /// Where it is from, for people.
@@ -37,7 +35,6 @@ impl Shard {
     pub fn new(path: &str, name: &str, source: &str, keeps: Duration) -> Self {
         let (name, source): (Arc<str>, Arc<str>) = (name.into(), format!("{source}{path}").into());
         Self {
-            path: path.to_owned(),
             last: ClusterSnapshot::pending(Manager::Manatee, name.clone(), source.clone(), keeps),
             name,
             source,
@@ -131,12 +128,6 @@ impl Shard {
         if self.known_state().is_some_and(|state| state.peers().any(|peer| peer.id == id)) {
             self.findings.insert(id.to_owned(), asked);
         }
-    }
-
-    /// What a peer said last.
-    #[cfg(test)]
-    pub fn finding(&self, id: &str) -> Option<&Asked> {
-        self.findings.get(id)
     }
 
     /// Something did not work; `sure` is when the state was last known to be right.
