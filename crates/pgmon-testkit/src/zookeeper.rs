@@ -82,7 +82,8 @@ impl ZooKeeper {
             if self.child.as_mut().is_none_or(|child| child.try_wait().is_ok_and(|s| s.is_some())) {
                 return Ok(false);
             }
-            if self.ask("ruok").await.is_ok_and(|answer| answer == "imok") {
+            // It says imok before it takes sessions.
+            if self.ask("srvr").await.is_ok_and(|answer| answer.contains("Mode:")) {
                 return Ok(true);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -25,6 +25,12 @@ impl Lags {
         }
     }
 
+    /// For how long the source has been past `replayed` for certain.
+    fn at_least(&self, source: &str, now: Duration, replayed: i64) -> Option<f64> {
+        let least = self.0.get(source)?.at_least(now, replayed).as_secs_f64();
+        (least > 0.0).then_some(least)
+    }
+
     /// How long ago the source went past `replayed`; `None` if it was never seen there.
     fn since(&self, source: &str, now: Duration, replayed: i64) -> Option<f64> {
         self.0.get(source)?.since(now, replayed).map(|d| d.as_secs_f64())
@@ -155,7 +161,8 @@ impl Shard<'_> {
             // there is only known from when we first looked: both are upper bounds.
             match (age, lags.since(&upstream.id, now, replayed)) {
                 (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
+                // Behind before we first looked, and nothing was committed there yet: sure is what we have seen.
+                (a, b) => a.or(b).or_else(|| lags.at_least(&upstream.id, now, replayed)),
             }
         };
     }

@@ -177,7 +177,11 @@ impl View<'_> {
                     let since = lags.positions.since(self.now, replayed).map(|d| d.as_secs_f64());
                     match (age, since) {
                         (Some(a), Some(b)) => Some(a.min(b)),
-                        (a, b) => a.or(b),
+                        // Behind before we first looked: sure is what we have seen.
+                        (a, b) => a.or(b).or_else(|| {
+                            let least = lags.positions.at_least(self.now, replayed).as_secs_f64();
+                            (least > 0.0).then_some(least)
+                        }),
                     }
                 };
             }
