@@ -1,7 +1,9 @@
-//! Puts the pages (`ui/dist`) into the library, compressed as `npm run build` left them.
+//! Puts the pages (`ui/dist`) into the library, compressed as `npm run build` left them, and the columns of the API's
+//! lists.
 //!
 //! A clone in which the pages were not built compiles as well, with one page that says how to build them.
 
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;
@@ -57,6 +59,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     writeln!(text, "];")?;
     fs::write(out.join("ui_files.rs"), text)?;
+    let description = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../docs/openapi.json");
+    println!("cargo::rerun-if-changed={}", description.display());
+    fs::write(out.join("columns.txt"), columns(&fs::read_to_string(description)?)?)?;
     Ok(())
 }
 
@@ -83,4 +88,45 @@ fn collect(
         files.insert(path, (if is_packed { packed } else { entry.path() }, is_packed));
     }
     Ok(())
+}
+
+/// The columns of all lists of the API's answers, as `api/columns.rs` reads them.
+fn columns(description: &str) -> Result<String, Box<dyn Error>> {
+    let document: Value = serde_json::from_str(description)?;
+    let mut out = String::new();
+    for (path, described) in document["paths"].as_object().ok_or("the description has no paths")? {
+        let answer = &described["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+        let data = &resolve(&document, answer)["properties"]["data"];
+        let fields = &resolve(&document, data)["properties"];
+        let panels = fields.get("panels").map(|panels| &resolve(&document, panels)["properties"]);
+        let path = path.trim_start_matches("/api/v1/");
+        for (name, list) in panels.unwrap_or(fields).as_object().into_iter().flatten() {
+            let list = resolve(&document, list);
+            let items = if panels.is_some() { &list["properties"]["rows"]["items"] } else { &list["items"] };
+            let row = resolve(&document, items);
+            let Some(columns) = row["properties"].as_object() else { continue };
+            write!(out, "{path} {name}")?;
+            for (column, schema) in columns {
+                let kind = name_of(schema).filter(|kind| ["Level", "State", "UpState"].contains(kind));
+                let kind = kind.map(|kind| format!(":{kind}")).unwrap_or_default();
+                let is_required =
+                    row["required"].as_array().is_some_and(|all| all.iter().any(|r| r == column));
+                write!(out, " {column}{kind}{}", if is_required { "" } else { "?" })?;
+            }
+            writeln!(out)?;
+        }
+    }
+    Ok(out)
+}
+
+/// The type that a schema refers to, or the schema itself.
+fn resolve<'d>(document: &'d Value, schema: &'d Value) -> &'d Value {
+    name_of(schema).map_or(schema, |name| &document["components"]["schemas"][name])
+}
+
+/// The name of the type that is referred to, also if there may be none.
+fn name_of(schema: &Value) -> Option<&str> {
+    let one_of = schema["anyOf"].as_array().into_iter().flatten();
+    let reference = [schema].into_iter().chain(one_of).find_map(|s| s["$ref"].as_str())?;
+    reference.rsplit('/').next()
 }

@@ -75,6 +75,38 @@ describe('by keyboard and address', () => {
     await page.getByRole('heading', { level: 1, name: 'Wraparound' }).waitFor();
   });
 
+  it('finds a table of the database, and shows its row', async () => {
+    const answer = await fetch(new URL(`api/v1/storage${query}`, base)).then((response) => response.json());
+    const table = answer.data.panels.tables.rows[0].relation;
+    await page.goto(`${base}settings${query}`);
+    await settled(page);
+    await page.keyboard.press('/');
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('combobox').fill(table);
+    await dialog
+      .getByRole('option', { name: `${table} table` })
+      .first()
+      .waitFor();
+    await dialog
+      .getByRole('option', { name: `${table} table` })
+      .first()
+      .click();
+    await page.waitForURL(/\/storage\?.*#storage-tables/);
+    await settled(page);
+    assert.equal(await page.locator('#storage-tables').getByRole('searchbox').inputValue(), table);
+    assert.ok((await page.locator('#storage-tables tr.row').count()) > 0);
+  });
+
+  it('goes to each page by its keys', async () => {
+    await page.goto(`${base}settings${query}`);
+    await settled(page);
+    for (const [key, path] of Object.entries({ v: 'autovacuum', s: 'storage', w: 'wraparound', a: 'agent', i: 'io' })) {
+      await page.keyboard.press('g');
+      await page.keyboard.press(key);
+      await page.waitForURL(new RegExp(`/${path}`));
+    }
+  });
+
   it('shows the SQL that ran, and opens a row, each by key', async () => {
     await page.goto(`${base}settings${query}`);
     await settled(page);

@@ -4,8 +4,10 @@ import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { ApiFailure } from './api/client';
+import { seed } from './api/early';
 import './mantine.css';
 import './styles.css';
+import './shell.css';
 import { router } from './router';
 
 const client = new QueryClient({
@@ -22,8 +24,8 @@ const theme = createTheme({ primaryColor: 'blue', cursorType: 'pointer', respect
 const schemes = localStorageColorSchemeManager({ key: 'pgmon.scheme' });
 const root = document.getElementById('root');
 
-if (root !== null) {
-  createRoot(root).render(
+function draw(into: HTMLElement) {
+  createRoot(into).render(
     <StrictMode>
       {/* No style elements at run time: the CSP is `style-src 'self'`. What they would hold is in mantine.css. */}
       <MantineProvider
@@ -39,4 +41,17 @@ if (root !== null) {
       </MantineProvider>
     </StrictMode>,
   );
+}
+
+/**
+ * So long the first drawing may wait for the page's own part and for figures that are on their way: with them it is the
+ * only one. Until then the frame in index.html is seen.
+ */
+const PATIENCE_MS = 400;
+
+if (root !== null) {
+  const patience = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+  void Promise.race([Promise.all([seed(client), router.load()]), patience])
+    .catch(() => {})
+    .then(() => draw(root));
 }

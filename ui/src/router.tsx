@@ -1,5 +1,6 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
-import { baseUrl } from './api/client';
+import { createRootRoute, createRoute, createRouter, Link, lazyRouteComponent } from '@tanstack/react-router';
+import { baseUrl } from './api/base';
+import { NAV_ITEMS } from './components/nav';
 import { PageHead } from './components/Page';
 import { Failure } from './components/Panel';
 import { Shell } from './components/Shell';
@@ -11,7 +12,18 @@ const root = createRootRoute({
   notFoundComponent: () => (
     <>
       <PageHead title="No such page" question="" />
-      <Failure title="There is no page at this address" hint="The pages are in the navigation; / searches." />
+      <Failure title="There is no page at this address" hint="It may be of another version of pgmon. These are:">
+        <ul className="choices">
+          {NAV_ITEMS.map(({ to, label, question }) => (
+            <li key={to}>
+              <Link className="choice" to={to}>
+                {label}
+                <span className="push">{question}</span>
+              </Link>
+            </li>
+          ))}
+        </ul>
+      </Failure>
     </>
   ),
   errorComponent: ({ error }) => (

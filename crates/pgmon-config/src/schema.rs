@@ -1,21 +1,21 @@
 //! The JSON Schema of `pgmon.yaml`, and what the loader reads from it.
 
-use schemars::generate::SchemaSettings;
+#[cfg(test)]
+mod generate;
+
 use serde_json::{Map, Value, json};
 
-use crate::Config;
 use crate::tree::Data;
 
-/// The largest whole number that is the same in every language that reads the schema: 2^53 - 1.
-const LARGEST_INTEGER: u64 = (1 << 53) - 1;
+/// Made of the types by `generate`, whose test fails if it is not what they say. What makes it is half a
+/// megabyte of code, which would be in the memory of every running pgmon.
+const TEXT: &str = include_str!("../schema.json");
 
 /// The JSON Schema of `pgmon.yaml` (draft 2020-12): every key with its description, default and, as
 /// `x-env`, the environment variable that overrides it.
 pub fn schema() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    let mut schema = settings.into_generator().into_root_schema_for::<Config>().to_value();
-    finish(&mut schema, "PGMON");
-    schema
+    // It is a schema: a test reads it.
+    serde_json::from_str(TEXT).unwrap_or_default()
 }
 
 /// A kind of configuration file.
@@ -75,28 +75,6 @@ fn without_variables(schema: &mut Value) {
     }
     for word in ["items", "additionalProperties"] {
         object.get_mut(word).into_iter().for_each(without_variables);
-    }
-}
-
-fn finish(schema: &mut Value, env: &str) {
-    let Some(object) = schema.as_object_mut() else { return };
-    if object.get("type").is_some_and(|t| has(t, "integer")) && !object.contains_key("maximum") {
-        object.insert("maximum".to_owned(), LARGEST_INTEGER.into());
-    }
-    if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
-        for (key, property) in properties {
-            let name = format!("{env}_{}", key.to_ascii_uppercase());
-            finish(property, &name);
-            if let Some(property) = property.as_object_mut() {
-                property.insert("x-env".to_owned(), name.into());
-            }
-        }
-    }
-    if let Some(items) = object.get_mut("items") {
-        finish(items, &format!("{env}_0"));
-    }
-    if let Some(values) = object.get_mut("additionalProperties") {
-        finish(values, &format!("{env}_NAME"));
     }
 }
 

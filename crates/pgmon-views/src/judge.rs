@@ -61,7 +61,10 @@ impl Judgement {
         }
         let level = self.level();
         let worst = self.problems.iter().find(|p| p.level == level && level > Level::Unknown);
-        let sentence = match (worst, &self.unknown) {
+        let hidden = || self.problems.iter().find(|p| p.level == Level::Unknown).map(|p| p.evidence.clone());
+        // The good news is for when it is good.
+        let unknown = self.unknown.clone().or_else(hidden);
+        let sentence = match (worst, &unknown) {
             (Some(worst), _) => match self.problems.len() - 1 {
                 0 => format!("{}: {}", worst.title, worst.evidence),
                 more => format!("{}: {} And {more} more.", worst.title, sentence(&worst.evidence)),

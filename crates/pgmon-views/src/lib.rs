@@ -14,7 +14,10 @@ pub mod page;
 pub mod pages;
 pub mod remedy;
 pub mod source;
+pub mod standing;
+pub mod start;
 pub mod texts;
+pub mod thresholds;
 pub mod words;
 
 pub use answer::{Answer, ApiError, DatabaseRef, Executed, Need, State};

@@ -2,6 +2,7 @@
 
 use crate::page::{Remedy, Role};
 use crate::source::{Source, role_of};
+use crate::words;
 use pgmon_collect::postgres::collectors::sequences;
 use pgmon_collect::postgres::{quote_ident, quote_literal};
 
@@ -9,22 +10,45 @@ fn remedy(sql: String, lock: &str, risk: &str) -> Remedy {
     Remedy { sql, lock: lock.to_owned(), risk: risk.to_owned() }
 }
 
+/// A name as SQL. One with characters that are not seen is written by their codes, so that it can be read, and
+/// means the same.
+fn ident(name: &str) -> String {
+    match unicode(name) {
+        Some(text) => format!("U&\"{}\"", text.replace('"', "\"\"")),
+        None => quote_ident(name),
+    }
+}
+
+/// A text as SQL, the same way.
+fn literal(text: &str) -> String {
+    match unicode(text) {
+        Some(text) => format!("U&'{}'", text.replace('\'', "''")),
+        None => quote_literal(text),
+    }
+}
+
+/// The inside of `U&""`, if the text needs it.
+fn unicode(text: &str) -> Option<String> {
+    text.contains(words::is_active).then(|| {
+        text.chars().fold(String::new(), |mut out, c| {
+            match c {
+                '\\' => out.push_str("\\\\"),
+                c if words::is_active(c) => out.push_str(&format!("\\+{:06X}", u32::from(c))),
+                c => out.push(c),
+            }
+            out
+        })
+    })
+}
+
 /// `"schema"."name"`.
 pub fn qualified(schema: &str, name: &str) -> String {
-    format!("{}.{}", quote_ident(schema), quote_ident(name))
+    format!("{}.{}", ident(schema), ident(name))
 }
 
 /// `schema.name` for people, on one line whatever is in it.
 pub fn shown(schema: &str, name: &str) -> String {
-    let mut out = String::new();
-    for c in format!("{schema}.{name}").chars() {
-        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    words::inert(&format!("{schema}.{name}")).into_owned()
 }
 
 /// Ends what a session is doing, or the session.
@@ -48,7 +72,7 @@ pub fn end_session(pid: i32, idle: bool) -> Remedy {
 /// Ends a prepared transaction.
 pub fn end_prepared(gid: &str) -> Remedy {
     remedy(
-        format!("ROLLBACK PREPARED {};", quote_literal(gid)),
+        format!("ROLLBACK PREPARED {};", literal(gid)),
         "none of its own; what the transaction holds is released",
         "Its changes are lost. If its coordinator still knows it, let that decide: COMMIT PREPARED instead.",
     )
@@ -59,7 +83,7 @@ pub fn vacuum(schema: &str, name: &str) -> Remedy {
     remedy(
         format!("VACUUM (VERBOSE, ANALYZE) {};", qualified(schema, name)),
         "SHARE UPDATE EXCLUSIVE on the table: reads and writes go on; DDL and other vacuums of it wait",
-        "Reads the table and its indexes: I/O while it runs. It removes nothing that the oldest transaction may still see.",
+        "Reads the table and its indexes: I/O while it runs. It removes nothing that the oldest transaction may still see. To cut off an empty end of the file it takes ACCESS EXCLUSIVE for a moment, if nobody uses the table then.",
     )
 }
 
@@ -141,7 +165,7 @@ pub fn repair_index(schema: &str, name: &str, droppable: bool) -> Remedy {
 pub fn reindex(schema: &str, name: &str) -> Remedy {
     remedy(
         format!("REINDEX INDEX CONCURRENTLY {};", qualified(schema, name)),
-        "SHARE UPDATE EXCLUSIVE on the table: reads and writes go on; it waits for all transactions that use the table",
+        CONCURRENTLY,
         "Builds a second copy: disk space for both, I/O and WAL. If it fails, an invalid index with the ending _ccnew stays and has to be dropped.",
     )
 }
@@ -154,14 +178,14 @@ pub fn rewrite(schema: &str, name: &str) -> Remedy {
             "-- makes the space usable again, and gives back what is free at the end of the file:\nVACUUM (VERBOSE) {table};\n-- gives all of it back, while nobody else can use the table:\n-- VACUUM (FULL, VERBOSE) {table};"
         ),
         "VACUUM: SHARE UPDATE EXCLUSIVE, reads and writes go on. VACUUM FULL: ACCESS EXCLUSIVE, nothing goes on",
-        "VACUUM FULL needs room for a second copy and keeps everybody waiting until it is done; pg_repack or pg_squeeze do it without.",
+        "VACUUM takes ACCESS EXCLUSIVE for a moment, if nobody uses the table then, to cut off an empty end of the file. VACUUM FULL needs room for a second copy and keeps everybody waiting until it is done; pg_repack or pg_squeeze do it without.",
     )
 }
 
 /// Drops a slot.
 pub fn drop_slot(name: &str) -> Remedy {
     remedy(
-        format!("SELECT pg_catalog.pg_drop_replication_slot({});", quote_literal(name)),
+        format!("SELECT pg_catalog.pg_drop_replication_slot({});", literal(name)),
         "none",
         "Whoever uses the slot cannot go on from where it was: a standby or subscriber has to be built anew. Be sure that nobody does.",
     )
@@ -184,8 +208,8 @@ pub fn next_partition(schema: &str, name: &str, from: &str, to: &str) -> Remedy 
     remedy(
         format!(
             "CREATE TABLE {partition} (LIKE {parent} INCLUDING ALL EXCLUDING IDENTITY);\nALTER TABLE {parent} ATTACH PARTITION {partition}\n  FOR VALUES FROM ({}) TO ({});",
-            quote_literal(from),
-            quote_literal(to),
+            literal(from),
+            literal(to),
         ),
         "SHARE UPDATE EXCLUSIVE on the parent: reads and writes go on. ACCESS EXCLUSIVE on a DEFAULT partition: what reads the parent and needs that waits until it is scanned. With foreign keys: SHARE ROW EXCLUSIVE on the tables that they point to, writes there wait for a moment",
         "A DEFAULT partition is scanned for rows that would belong here, and there must be none. Owner, rights and tablespace are not copied. Adapt the name to yours.",
@@ -207,21 +231,20 @@ pub fn widen(row: &sequences::Row) -> Option<Remedy> {
     let feeds = row.table_schema.as_deref().zip(row.table_name.as_deref()).zip(row.column_name.as_deref());
     let column =
         feeds.filter(|_| row.column_type.as_deref().is_some_and(narrow)).map(|((schema, table), column)| {
-            format!(
-                "ALTER TABLE {} ALTER COLUMN {} TYPE bigint;",
-                qualified(schema, table),
-                quote_ident(column)
-            )
+            format!("ALTER TABLE {} ALTER COLUMN {} TYPE bigint;", qualified(schema, table), ident(column))
         });
     // The type of a serial column's sequence is its own: without this, inserts go on failing.
     let sequence = narrow(&row.data_type)
         .then(|| format!("ALTER SEQUENCE {} AS bigint;", qualified(&row.schema, &row.name)));
     match (column, sequence) {
         (Some(column), sequence) => {
-            let sequence = sequence.map(|sql| format!("\n{sql}")).unwrap_or_default();
+            let (sequence, beside) = match sequence {
+                Some(sql) => (format!("\n{sql}"), "; SHARE ROW EXCLUSIVE on the sequence"),
+                None => (String::new(), ""),
+            };
             Some(remedy(
                 format!("{column}{sequence}"),
-                "ACCESS EXCLUSIVE on the table: nothing goes on until it is rewritten",
+                &format!("ACCESS EXCLUSIVE on the table: nothing goes on until it is rewritten{beside}"),
                 "Rewrites the table and its indexes. For a large one: add a bigint column, fill it in portions, then swap. Columns that refer to it need the same, and so does the code that reads it.",
             ))
         }

@@ -1,7 +1,9 @@
 //! Pages from snapshots that are made here.
 
 mod known;
+mod meaning;
 mod remedies;
+mod whole;
 
 use crate::pages::{activity, indexes, locks, overview};
 use crate::source::{Now, Rules, Source};

@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,8 +37,8 @@ It looks with the same collectors, limits, write audit and thresholds as the age
 same verdicts as its pages. It writes nothing to the database, listens nowhere and keeps nothing.
 
 Exit codes: 0 all is well; 1 a warning, or something cannot be told; 2 something is critical, or one of
-several databases is down; 3 no report: no database could be read, or the command line or the
-configuration is wrong.";
+several databases is down; 3 no database could be read (each with the reason), or the command line or
+the configuration is wrong.";
 
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -242,6 +242,26 @@ pub enum Format {
     Json,
 }
 
+/// Options of who listens.
+const LISTENING: [&str; 2] = ["bind", "web_config_file"];
+
+/// The command line. Subcommands that listen nowhere take the options of who does, since they read the same
+/// configuration, but do not list them.
+pub fn command() -> clap::Command {
+    let command = Cli::command();
+    let listens = |arg: &&clap::Arg| LISTENING.contains(&arg.get_id().as_str());
+    let hidden: Vec<clap::Arg> =
+        command.get_arguments().filter(listens).map(|arg| arg.clone().hide(true)).collect();
+    let quiet: Vec<String> =
+        command.get_subcommands().map(|c| c.get_name().to_owned()).filter(|name| name != "agent").collect();
+    quiet.into_iter().fold(command, |command, name| command.mut_subcommand(name, |c| c.args(hidden.clone())))
+}
+
+/// What the arguments say.
+pub fn parse() -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command().try_get_matches()?)
+}
+
 /// Whether arguments that clap refused were for `pgmon report`: whether that is the first one which is
 /// neither an option nor an option's value.
 pub fn is_report(args: impl Iterator<Item = OsString>) -> bool {
@@ -279,6 +299,30 @@ mod tests {
         assert!(
             !is("doctor report") && !is("--dsn report") && !is("--cluster report doctor") && !is("--nope")
         );
+    }
+
+    #[test]
+    fn who_listens_nowhere_does_not_list_where_but_takes_it() {
+        let help = |args: &[&str]| command().try_get_matches_from(args).unwrap_err().to_string();
+        for args in [&["pgmon", "report", "--help"][..], &["pgmon", "query", "test", "--help"]] {
+            let help = help(args);
+            assert!(
+                help.contains("--dsn") && !help.contains("--bind") && !help.contains("--web.config.file"),
+                "{help}"
+            );
+        }
+        for args in [&["pgmon", "--help"][..], &["pgmon", "agent", "--help"]] {
+            assert!(help(args).contains("--bind") && help(args).contains("--web.config.file"));
+        }
+        for args in [&["pgmon", "report", "--bind", "x"][..], &["pgmon", "--bind", "x", "report"]] {
+            let matches = command().try_get_matches_from(args).unwrap();
+            assert_eq!(
+                Cli::from_arg_matches(&matches).unwrap().source.bind.as_deref(),
+                Some("x"),
+                "{args:?}"
+            );
+        }
+        command().debug_assert();
     }
 
     #[test]

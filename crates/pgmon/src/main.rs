@@ -4,8 +4,8 @@ mod cli;
 mod commands;
 mod exit;
 mod logging;
+mod memory;
 
-use clap::Parser as _;
 use std::process::ExitCode;
 
 // The system's allocator keeps an arena per thread and gives little back: pgmon's resident memory
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     // Of a huge page, 2 MB are resident as soon as one byte is used: pgmon took twice its memory where
     // the system gives them to everybody. If it cannot be forbidden, pgmon works as well.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    let cli = match cli::Cli::try_parse() {
+    let cli = match cli::parse() {
         Ok(cli) => cli,
         // 2 is what clap has for this, and what `report` has for what is critical.
         Err(error) if error.use_stderr() && cli::is_report(std::env::args_os().skip(1)) => {
@@ -27,6 +27,9 @@ fn main() -> ExitCode {
         }
         Err(error) => error.exit(),
     };
+    if !cli.healthcheck && matches!(cli.command, None | Some(cli::Command::Agent)) {
+        memory::give_back_at_once();
+    }
     let failed = if matches!(cli.command, Some(cli::Command::Report { .. })) {
         exit::Code::Unusable
     } else {

@@ -50,15 +50,60 @@ await scenario(async (page) => {
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { level: 1, name: 'Wraparound' }).waitFor();
   for (const [key, place] of [
-    ['o', /\/(\?|$)/],
     ['f', /\/fleet/],
     ['l', /\/activity/],
     ['q', /\/queries/],
+    ['v', /\/autovacuum/],
+    ['s', /\/storage/],
+    ['p', /\/partitions/],
+    ['r', /\/replication/],
+    ['w', /\/wraparound/],
+    ['i', /\/io/],
+    ['c', /\/settings/],
+    ['a', /\/agent/],
+    ['o', /\/(\?|$)/],
   ]) {
     await page.keyboard.press('g');
     await page.keyboard.press(key);
     await page.waitForURL(place);
   }
+  // A table is sorted by its heads.
+  await go(page, 'settings?every=off');
+  const head = page.locator('#settings-all .sorter').first();
+  await head.focus();
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/s\.settings-all=/);
+  // The time range, by its keys and by its menu.
+  await page.keyboard.press(']');
+  await page.waitForURL(/t=6h/);
+  await page.keyboard.press('[');
+  await page.waitForFunction(() => !location.search.includes('t=6h'));
+  const range = page.getByRole('button', { name: /^Time range/ });
+  await range.focus();
+  await page.keyboard.press('Enter');
+  const day = page.getByRole('menuitem', { name: '24 hours' });
+  await day.waitFor();
+  await day.focus();
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/t=24h/);
+  // Refreshing, by its menu; keys of the page are not pressed in it.
+  const every = page.getByRole('button', { name: /^Refresh: / });
+  await every.focus();
+  await page.keyboard.press('Enter');
+  const minute = page.getByRole('menuitem', { name: 'Every minute' });
+  await minute.waitFor();
+  await minute.focus();
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/every=60/);
+  // The finder opens from the picker, and gives the focus back.
+  const picker = page.getByTitle('Choose a database, or search (/)');
+  await picker.focus();
+  await page.keyboard.press('Enter');
+  const box = page.getByRole('combobox', { name: /Search/ });
+  await box.waitFor();
+  await page.keyboard.press('Escape');
+  await box.waitFor({ state: 'detached' });
+  await page.waitForFunction(() => document.activeElement?.getAttribute('title')?.startsWith('Choose a database'));
   // Menus open, move and close, and give the focus back.
   const colours = page.getByRole('button', { name: 'Colours' });
   await colours.focus();

@@ -14,13 +14,18 @@ await scenario(async (page, context) => {
     await page.waitForLoadState('networkidle');
     const [background, words] = await page.evaluate(() => [
       getComputedStyle(document.body).backgroundColor,
-      document.body.innerText,
+      document.body.textContent,
     ]);
-    const bright = background.match(/\d+/g).slice(0, 3).map(Number).reduce((a, b) => a + b) > 384;
+    const bright =
+      background
+        .match(/\d+/g)
+        .slice(0, 3)
+        .map(Number)
+        .reduce((a, b) => a + b) > 384;
     assert.equal(bright, colorScheme === 'light', `${colorScheme}: the background is ${background}`);
     assert.match(words, /orders/, 'it is about the database');
     for (const part of await page.locator('details').all()) await part.evaluate((details) => (details.open = true));
-    assert.deepEqual(await findings(page), [], colorScheme);
+    assert.deepEqual(await findings(page, ['critical', 'serious']), [], colorScheme);
     assert.equal(await page.locator('script, link[rel=stylesheet], iframe').count(), 0, 'it runs and loads nothing');
     await fits(page);
   }

@@ -1,9 +1,6 @@
+import { baseUrl } from './base';
+import { early } from './early';
 import type { Answer } from './types';
-
-/** The address that the pages are under, with whatever prefix: the server writes it into `<base href>`. */
-export function baseUrl(): URL {
-  return new URL('.', document.baseURI);
-}
 
 /** An answer that is none. */
 export class ApiFailure extends Error {
@@ -46,7 +43,9 @@ async function failure(response: Response): Promise<ApiFailure> {
 export async function get<T>(path: string, params: Query, signal: AbortSignal): Promise<Answer<T>> {
   const url = new URL(`api/v1/${path}${query(params)}`, baseUrl());
   // The browser keeps the answer and asks with If-None-Match.
-  const response = await fetch(url, { signal, cache: 'no-cache', headers: { accept: 'application/json' } });
+  const response =
+    (await early(url.href)?.catch(() => undefined)) ??
+    (await fetch(url, { signal, cache: 'no-cache', headers: { accept: 'application/json' } }));
   if (!response.ok) throw await failure(response);
   return (await response.json()) as Answer<T>;
 }

@@ -1,6 +1,7 @@
 import { keepPreviousData, type UseQueryResult, useQuery } from '@tanstack/react-query';
 import { useAddress, useEvery, useRange } from '../lib/address';
 import { useHeld } from '../lib/hold';
+import { readable } from '../lib/visible';
 import { ApiFailure, get, type Query } from './client';
 import type { Answer, Fleet, GenericPage, History, MetricRef } from './types';
 
@@ -20,7 +21,7 @@ export function useAnswer<T>(path: string, params: Query, enabled = true): UseQu
   const interval = useInterval();
   return useQuery({
     queryKey: [path, params],
-    queryFn: ({ signal }) => get<T>(path, params, signal),
+    queryFn: async ({ signal }) => readable(await get<T>(path, params, signal)),
     refetchInterval: interval,
     enabled,
     // A page keeps what it shows while it asks again, but never another database's figures.

@@ -1355,7 +1355,7 @@ export interface components {
             /** @description Who keeps dead rows from being removed, worst first. */
             xmin_holders: components["schemas"]["XminHorizonRowPanel"];
             /** @description Tables whose statistics are old. */
-            stale_statistics: components["schemas"]["StaleStatisticsRowPanel"];
+            stale_statistics: components["schemas"]["StaleTablePanel"];
             /** @description The server's settings of autovacuum. */
             settings: components["schemas"]["SettingsRowPanel"];
         };
@@ -1522,7 +1522,7 @@ export interface components {
             seconds: number | null;
         };
         /** @description Rows about one thing. */
-        StaleStatisticsRowPanel: {
+        StaleTablePanel: {
             /** @description Its head. */
             title: string;
             /** @description How far it can be relied on. */
@@ -1542,10 +1542,14 @@ export interface components {
             /** @description What to say if there is no row: that this is good. */
             empty: string | null;
             /** @description Its rows; absent if they are not known. */
-            rows: components["schemas"]["StaleStatisticsRow"][] | null;
+            rows: components["schemas"]["StaleTable"][] | null;
         };
-        /** @description One table. */
-        StaleStatisticsRow: {
+        /** @description A table whose statistics are old. */
+        StaleTable: {
+            /** @description What is to be said of it. */
+            hint: string | null;
+            /** @description What may be done. */
+            remedy: components["schemas"]["Remedy"] | null;
             /** @description Its schema. */
             schema_name: string;
             /** @description Its name. */
@@ -2419,15 +2423,15 @@ export interface components {
             this: boolean;
             /** @description `primary` or `standby`. */
             role: components["schemas"]["Role"];
-            /** @description `physical` or `logical`; absent for the first of a chain. */
+            /** @description `physical`, `logical`, `archive` (it stores WAL and replays none, as pg_receivewal) or `backup`; absent for the first of a chain. */
             kind: string | null;
             /** @description `streaming`, `catchup`, ... */
             state: string | null;
             /** @description `async`, `sync`, `quorum`, `potential`. */
             sync_state: string | null;
-            /** @description How far its replay is behind, bytes. */
+            /** @description How far its replay is behind, bytes; of an `archive`, what it has not stored. */
             lag_bytes: number | null;
-            /** @description How far its replay is behind, seconds. */
+            /** @description The same, seconds. */
             lag_seconds: number | null;
             /** @description How bad it is. */
             level: components["schemas"]["Level"];

@@ -4,6 +4,8 @@ import { useHistory } from '../api/queries';
 import type { MetricRef, Series, Thresholds } from '../api/types';
 import { useRange, useZone } from '../lib/address';
 import { formatTime, formatValue, UNKNOWN } from '../lib/format';
+import { visible } from '../lib/visible';
+import { ScrollBox } from './ScrollBox';
 
 /** uPlot comes in a chunk of its own, once there is something to draw. */
 const Plot = lazy(() => import('./Plot'));
@@ -15,7 +17,7 @@ const MOST_LINES = 8;
 
 export function seriesName(series: Series, otherwise: string): string {
   const values = Object.values(series.labels);
-  return values.length === 0 ? otherwise : values.join(' ');
+  return values.length === 0 ? otherwise : visible(values.join(' '));
 }
 
 function last(values: readonly (number | null)[]): number | null {
@@ -34,8 +36,7 @@ function byPeak(series: readonly Series[]): Series[] {
 function Table({ times, series, unit, title }: { times: number[]; series: Series[]; unit: string; title: string }) {
   const zone = useZone();
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls
-    <section className="chart-table" tabIndex={0} aria-label={`${title}, as a table`}>
+    <ScrollBox className="chart-table" label={`${title}, as a table`}>
       <table>
         <thead>
           <tr>
@@ -65,7 +66,7 @@ function Table({ times, series, unit, title }: { times: number[]; series: Series
             .reverse()}
         </tbody>
       </table>
-    </section>
+    </ScrollBox>
   );
 }
 

@@ -1,5 +1,4 @@
-import { Checkbox, Popover } from '@mantine/core';
-import { IconArrowDown, IconArrowUp, IconChevronRight, IconColumns3, IconDownload } from '@tabler/icons-react';
+import { IconArrowDown, IconArrowUp, IconChevronRight } from '@tabler/icons-react';
 import {
   type ColumnDef,
   getCoreRowModel,
@@ -9,16 +8,23 @@ import {
   useReactTable,
 } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { memo, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { memo, type ReactNode, useCallback, useMemo, useRef, useState } from 'react';
 import type { Remedy, Row } from '../api/types';
-import { useAddress } from '../lib/address';
+import { useAddress, useZone } from '../lib/address';
 import { type Column, type ColumnSpec, columnsOf, rowIds } from '../lib/columns';
-import { download, toCsv } from '../lib/export';
 import { parseSort, writeSort } from '../lib/search';
+import { asText } from '../lib/text';
+import { visible } from '../lib/visible';
+import { type Fitted, fitColumns } from '../lib/widths';
 import { FactGrid } from './FactGrid';
 import { isLevel, LEVEL_ORDER } from './Level';
+import { measureFor } from './measure';
+import { isNarrow, needOf, textOf } from './needs';
+import { ScrollBox } from './ScrollBox';
+import { Shown } from './Shown';
 import { RemedyView, Sql } from './Sql';
-import { asText, isNumeric, Value } from './Value';
+import { TableTools } from './TableTools';
+import { isNumeric, Value } from './Value';
 
 interface Entry {
   id: string;
@@ -42,33 +48,16 @@ export interface TableProps {
 
 /** More rows than this are drawn only where they are seen. */
 const VIRTUAL_FROM = 60;
-const ROW_HEIGHT = 33;
-const DETAIL_HEIGHT = 320;
+/** In rem, as `tr.row` has it. */
+const ROW_HEIGHT = 2.0625;
+const DETAIL_HEIGHT = 20;
 
 function comparable(value: unknown, kind: string): unknown {
   if (value === null || value === undefined) return undefined;
   if (kind === 'level' && isLevel(value)) return LEVEL_ORDER[value];
   if (typeof value === 'boolean') return value ? 1 : 0;
   if (typeof value === 'number' || typeof value === 'string') return value;
-  return asText(value, 'list');
-}
-
-function textOf(column: Column, row: Row): string {
-  return column.text?.(row) ?? asText(row[column.key], column.kind);
-}
-
-function widthOf(column: Column, rows: readonly Row[]): number {
-  const step = Math.max(1, Math.floor(rows.length / 200));
-  let longest = 0;
-  for (let i = 0; i < rows.length; i += step) {
-    const row = rows[i];
-    if (row !== undefined) longest = Math.max(longest, column.kind === 'time' ? 27 : textOf(column, row).length);
-  }
-  if (column.kind === 'level') longest = 12;
-  if (column.kind === 'remedy') longest = 18;
-  const most = column.kind === 'sql' ? 460 : 300;
-  const perCharacter = column.kind === 'queryid' || column.kind === 'sql' ? 7.8 : 7.6;
-  return Math.round(Math.max(60, column.label.length * 7 + 32, Math.min(most, longest * perCharacter + 26)));
+  return asText(value, 'list', '');
 }
 
 function isRemedy(value: unknown): value is Remedy {
@@ -82,97 +71,16 @@ function Detail({ row, columns, more }: { row: Row; columns: readonly Column[]; 
   return (
     <div className="detail-in" data-hold>
       {more}
-      {typeof row.hint === 'string' ? <p>{row.hint}</p> : null}
+      {typeof row.hint === 'string' ? (
+        <p>
+          <Shown text={row.hint} lines />
+        </p>
+      ) : null}
       {isRemedy(row.remedy) ? <RemedyView remedy={row.remedy} /> : null}
       {texts.map((column) => (
         <Sql key={column.key} sql={String(row[column.key])} />
       ))}
       <FactGrid row={row} columns={facts} />
-    </div>
-  );
-}
-
-function Tools({
-  name,
-  label,
-  all,
-  visible,
-  shown,
-  total,
-  onColumns,
-}: {
-  name: string;
-  label: string;
-  all: readonly Column[];
-  visible: ReadonlySet<string>;
-  shown: readonly Row[];
-  total: number;
-  onColumns: (keys: string[]) => void;
-}) {
-  const [search, change] = useAddress();
-  const key = `q.${name}`;
-  const fields = all.map((column) => column.key);
-  return (
-    <div className="table-tools">
-      {total > 5 || search[key] !== undefined ? (
-        <input
-          className="filter"
-          type="search"
-          placeholder="Filter rows"
-          aria-label={`Filter rows of ${label}`}
-          value={search[key] ?? ''}
-          onChange={(event) => change({ [key]: event.currentTarget.value || undefined })}
-        />
-      ) : null}
-      <Popover position="bottom-end" withinPortal shadow="md" trapFocus>
-        <Popover.Target>
-          <button type="button" className="control small icon" aria-label="Columns" title="Columns">
-            <IconColumns3 size={15} aria-hidden />
-          </button>
-        </Popover.Target>
-        <Popover.Dropdown>
-          <div className="choices">
-            {all.map((column) => (
-              <Checkbox
-                key={column.key}
-                size="xs"
-                py={4}
-                label={column.label}
-                checked={visible.has(column.key)}
-                onChange={(event) => {
-                  const on = event.currentTarget.checked;
-                  onColumns(fields.filter((field) => (field === column.key ? on : visible.has(field))));
-                }}
-              />
-            ))}
-          </div>
-        </Popover.Dropdown>
-      </Popover>
-      <Popover position="bottom-end" withinPortal shadow="md" trapFocus>
-        <Popover.Target>
-          <button type="button" className="control small icon" aria-label="Export" title="Export">
-            <IconDownload size={15} aria-hidden />
-          </button>
-        </Popover.Target>
-        <Popover.Dropdown p={4}>
-          <div className="choices">
-            <button
-              type="button"
-              className="choice"
-              onClick={() => download(`${name}.csv`, 'text/csv', toCsv(shown, fields))}
-            >
-              {shown.length} rows as CSV
-            </button>
-            <button
-              type="button"
-              className="choice"
-              onClick={() => download(`${name}.json`, 'application/json', JSON.stringify(shown, undefined, 2))}
-            >
-              {shown.length} rows as JSON
-            </button>
-          </div>
-        </Popover.Dropdown>
-      </Popover>
     </div>
   );
 }
@@ -185,11 +93,18 @@ export function useDataTable({ name, label, rows, columns, sort, cells, detail }
   const [search, change] = useAddress();
   const { shown: first, more } = useMemo(() => columnsOf(rows, columns), [rows, columns]);
   const all = useMemo(() => [...first, ...more], [first, more]);
-  const chosen = search[`c.${name}`];
-  const visible = useMemo(
-    () => new Set(chosen === undefined ? first.map((column) => column.key) : chosen.split(',')),
-    [chosen, first],
+  const zone = useZone();
+  const [size, setSize] = useState({ width: 0, rem: 16 });
+  const onSize = useCallback(
+    (width: number, rem: number) =>
+      setSize((before) => (before.width === width && before.rem === rem ? before : { width, rem })),
+    [],
   );
+  const chosen = search[`c.${name}`];
+  const wanted = useMemo(() => {
+    const keys = chosen?.split(',');
+    return keys === undefined ? first : all.filter((column) => keys.includes(column.key));
+  }, [chosen, first, all]);
   const entries = useMemo<Entry[]>(() => {
     const ids = rowIds(rows);
     return rows.map((row, i) => ({ row, id: ids[i] ?? String(i) }));
@@ -235,7 +150,16 @@ export function useDataTable({ name, label, rows, columns, sort, cells, detail }
     },
   });
   const found = table.getRowModel().rows;
-  const seen = useMemo(() => all.filter((column) => visible.has(column.key)), [all, visible]);
+  const needs = useMemo(() => {
+    const measure = measureFor(size.rem);
+    return wanted.map((column, i) => needOf(column, rows, measure, zone, i === 0, size.width));
+  }, [wanted, rows, size, zone]);
+  const fitted = useMemo(
+    () => fitColumns(needs, size.width, new Set(sortKey === undefined ? [] : [sortKey]), chosen !== undefined),
+    [needs, size.width, sortKey, chosen],
+  );
+  const seen = useMemo(() => wanted.filter((column) => fitted.keys.includes(column.key)), [wanted, fitted]);
+  const shownKeys = useMemo(() => new Set(fitted.keys), [fitted]);
   const onSort = (key: string) => {
     const falling = table.getColumn(key)?.columnDef.sortDescFirst ?? false;
     const next =
@@ -244,11 +168,12 @@ export function useDataTable({ name, label, rows, columns, sort, cells, detail }
   };
   return {
     tools: (
-      <Tools
+      <TableTools
         name={name}
         label={label}
         all={all}
-        visible={visible}
+        visible={shownKeys}
+        left={wanted.filter((column) => fitted.left.includes(column.key)).map((column) => column.label)}
         shown={found.map((entry) => entry.original.row)}
         total={rows.length}
         onColumns={(keys) => change({ [`c.${name}`]: keys.join(',') })}
@@ -262,6 +187,9 @@ export function useDataTable({ name, label, rows, columns, sort, cells, detail }
         total={rows.length}
         columns={seen}
         all={all}
+        fitted={fitted}
+        size={size}
+        onSize={onSize}
         sorting={sortable ? sorting : undefined}
         onSort={onSort}
         cells={cells}
@@ -294,10 +222,15 @@ const BodyRow = memo(function BodyRow({
   return (
     <tr className="row">
       {columns.map((column, place) => {
-        const text = textOf(column, row);
-        const inside = cells?.[column.key]?.(row) ?? column.text?.(row) ?? (
-          <Value value={row[column.key]} kind={column.kind} />
-        );
+        const text = visible(textOf(column, row));
+        const own = column.text?.(row);
+        const inside =
+          cells?.[column.key]?.(row) ??
+          (own === undefined ? (
+            <Value value={row[column.key]} kind={column.kind} name={column.key} inCell />
+          ) : (
+            <Shown text={own} />
+          ));
         const kind = isNumeric(column.kind) ? 'num' : '';
         return place === 0 ? (
           <th key={column.key} scope="row" className={`first ${kind}`} title={text.slice(0, 500)}>
@@ -331,6 +264,9 @@ function Grid({
   total,
   columns,
   all,
+  fitted,
+  size,
+  onSize,
   sorting,
   onSort,
   cells,
@@ -342,6 +278,9 @@ function Grid({
   total: number;
   columns: readonly Column[];
   all: readonly Column[];
+  fitted: Fitted;
+  size: { width: number; rem: number };
+  onSize: (width: number, rem: number) => void;
   sorting: { key: string; desc: boolean } | undefined;
   onSort: (key: string) => void;
   cells: TableProps['cells'];
@@ -349,7 +288,6 @@ function Grid({
 }) {
   const [search, change] = useAddress();
   const scroller = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(0);
   const openId = search.open?.startsWith(`${name}:`) === true ? search.open.slice(name.length + 1) : undefined;
   const items = useMemo(
     () =>
@@ -365,8 +303,12 @@ function Grid({
   );
   const virtual = items.length > VIRTUAL_FROM;
   // The same functions as long as the rows are the same: new ones would make it measure anew at each drawing.
-  const sizeOf = useCallback((i: number) => (items[i]?.detail === true ? DETAIL_HEIGHT : ROW_HEIGHT), [items]);
-  const keyOf = useCallback((i: number) => `${items[i]?.row.id} ${items[i]?.detail}`, [items]);
+  const sizeOf = useCallback(
+    (i: number) => (items[i]?.detail === true ? DETAIL_HEIGHT : ROW_HEIGHT) * size.rem,
+    [items, size.rem],
+  );
+  // With the size of a rem: at another one each row has another height.
+  const keyOf = useCallback((i: number) => `${items[i]?.row.id} ${items[i]?.detail} ${size.rem}`, [items, size.rem]);
   const scrolled = useCallback(() => scroller.current, []);
   const virtualizer = useVirtualizer({
     count: items.length,
@@ -376,61 +318,29 @@ function Grid({
     getItemKey: keyOf,
     overscan: 12,
   });
-  useEffect(() => {
-    const element = scroller.current;
-    if (element === null) return;
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
   const onToggle = useCallback(
     (id: string, open: boolean) => change({ open: open ? undefined : `${name}:${id}` }),
     [change, name],
   );
-  const widths = useMemo(
-    () =>
-      columns.map(
-        (column) =>
-          widthOf(
-            column,
-            found.slice(0, 400).map((row) => row.original.row),
-          ) +
-          (column === columns[0] ? 24 : 0) +
-          (column.drawn === true ? 66 : 0),
-      ),
-    [columns, found],
-  );
-  const least = widths.reduce((sum, each) => sum + each, 0);
-  // What is left over goes to one column, that of the longest texts, so that figures stay beside their names.
-  const grow = Math.max(
-    0,
-    columns.reduce(
-      (best, column, i) =>
-        !isNumeric(column.kind) && column.kind !== 'level' && (widths[i] ?? 0) > (best < 0 ? 0 : (widths[best] ?? 0))
-          ? i
-          : best,
-      -1,
-    ),
-  );
+  const least = fitted.widths.reduce((sum, each) => sum + each, 0);
   const drawn = virtual ? virtualizer.getVirtualItems().map((item) => item.index) : items.map((_, i) => i);
   const before = virtual ? (virtualizer.getVirtualItems()[0]?.start ?? 0) : 0;
   const after = virtual ? virtualizer.getTotalSize() - (virtualizer.getVirtualItems().at(-1)?.end ?? 0) : 0;
   if (total > 0 && found.length === 0) return <p className="empty">No row has that text.</p>;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls
-    <section className="scroller" ref={scroller} data-hold tabIndex={0} aria-label={`Rows of ${label}`}>
+    <ScrollBox className="scroller" box={scroller} hold onSize={onSize} label={`Rows of ${label}`}>
       <table
-        className="grid"
+        className={isNarrow(size.width, size.rem) ? 'grid narrow' : 'grid'}
         aria-rowcount={found.length + 1}
         ref={(element) => {
           // Set through the DOM: the CSP has no style attributes.
           element?.style.setProperty('min-width', `${least}px`);
-          element?.style.setProperty('--seen', width === 0 ? '100%' : `${width}px`);
+          element?.style.setProperty('--seen', size.width === 0 ? '100%' : `${size.width}px`);
         }}
       >
         <colgroup>
           {columns.map((column, i) => (
-            <col key={column.key} width={i === grow ? undefined : widths[i]} />
+            <col key={column.key} width={i === fitted.grow ? undefined : fitted.widths[i]} />
           ))}
         </colgroup>
         <thead>
@@ -495,6 +405,6 @@ function Grid({
           ) : null}
         </tbody>
       </table>
-    </section>
+    </ScrollBox>
   );
 }

@@ -1,6 +1,26 @@
 import type { Row } from '../api/types';
 import type { Column } from '../lib/columns';
+import { asText } from '../lib/text';
+import { Shown } from './Shown';
 import { Value } from './Value';
+
+/** What a page makes of a value, and the value itself where that is something else. */
+function Fact({ row, column }: { row: Row; column: Column }) {
+  const value = row[column.key];
+  const text = column.text?.(row);
+  if (text === undefined || Array.isArray(value)) return <Value value={value} kind={column.kind} name={column.key} />;
+  const raw = value === null || value === undefined || value === '' ? text : asText(value, column.kind, column.key);
+  return (
+    <>
+      <Shown text={text} />
+      {raw === text ? null : (
+        <span className="muted raw">
+          <Shown text={raw} />
+        </span>
+      )}
+    </>
+  );
+}
 
 /** The figures of one row, each under its name. */
 export function FactGrid({ row, columns }: { row: Row; columns: readonly Column[] }) {
@@ -10,7 +30,7 @@ export function FactGrid({ row, columns }: { row: Row; columns: readonly Column[
         <div key={column.key}>
           <dt title={column.help}>{column.label}</dt>
           <dd>
-            <Value value={row[column.key]} kind={column.kind} />
+            <Fact row={row} column={column} />
           </dd>
         </div>
       ))}

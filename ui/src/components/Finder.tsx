@@ -1,8 +1,11 @@
+import { useDebouncedValue } from '@mantine/hooks';
 import { useNavigate, useRouterState } from '@tanstack/react-router';
 import { type KeyboardEvent, useId, useMemo, useState } from 'react';
-import { useFleet, usePage } from '../api/queries';
-import type { Level } from '../api/types';
+import { useAnswer, useChosen, useFleet, usePage, useTarget } from '../api/queries';
+import type { GenericPage, Level, Row } from '../api/types';
 import { useAddress } from '../lib/address';
+import { indexChoice, rank, statementChoice, tableChoice, wordsOf } from '../lib/finder';
+import { type Place, placeElsewhere } from '../lib/places';
 import { forTarget, kept, type Search } from '../lib/search';
 import { LevelTag } from './Level';
 import { NAV_ITEMS } from './nav';
@@ -15,11 +18,26 @@ interface Choice {
   to: string;
   params?: Record<string, string>;
   search: Search;
+  hash?: string;
 }
 
+/** So many are shown, and asked for of each kind. */
 const MOST = 60;
+const MOST_OF_A_KIND = 20;
 
-/** Finds pages, databases, collectors and statements; also how to choose a database. */
+/** The rows of a panel that hold the text, as the server finds them: a database may have thousands. */
+function useFound(path: string, panel: string, text: string): { rows: readonly Row[]; waiting: boolean } {
+  const target = useTarget();
+  const chosen = useChosen() === 'yes';
+  const answer = useAnswer<GenericPage>(
+    path,
+    { ...target, panel, limit: String(MOST_OF_A_KIND), q: text },
+    chosen && text !== '',
+  );
+  return { rows: (text === '' ? null : answer.data?.data.panels[panel]?.rows) ?? [], waiting: answer.isLoading };
+}
+
+/** Finds pages, databases, tables, indexes, statements and collectors; also how to choose a database. */
 export function Finder({ onDone }: { onDone: () => void }) {
   const [text, setText] = useState('');
   const [at, setAt] = useState(0);
@@ -28,6 +46,11 @@ export function Finder({ onDone }: { onDone: () => void }) {
   const list = useId();
   const fleet = useFleet();
   const agent = usePage('collectors');
+  const [asked] = useDebouncedValue(wordsOf(text).longest, 200);
+  const tables = useFound('storage', 'tables', asked);
+  const indexes = useFound('indexes', 'indexes', asked);
+  const statements = useFound('top-queries', 'statements', asked);
+  const waiting = tables.waiting || indexes.waiting || statements.waiting || asked !== wordsOf(text).longest;
   const path = useRouterState({ select: (state) => state.location.pathname });
   const choices = useMemo<Choice[]>(() => {
     const targets = (fleet.data?.data.targets ?? []).map(
@@ -36,7 +59,7 @@ export function Finder({ onDone }: { onDone: () => void }) {
         label: `${target.cluster} / ${target.db}`,
         what: 'database',
         level: target.level,
-        to: path === '/fleet' ? '/' : path,
+        to: placeElsewhere(path),
         search: forTarget(search, target.cluster, target.db),
       }),
     );
@@ -45,7 +68,7 @@ export function Finder({ onDone }: { onDone: () => void }) {
     );
     const collectors = (agent.data?.data.panels.collectors?.rows ?? []).map(
       (row): Choice => ({
-        id: `collector ${row.name} ${row.datname}`,
+        id: `collector ${row.name}`,
         label: String(row.title),
         what: `collector ${String(row.name)}`,
         to: '/collectors/$name',
@@ -53,32 +76,40 @@ export function Finder({ onDone }: { onDone: () => void }) {
         search: kept(search),
       }),
     );
-    const statement: Choice[] = /^-?\d{3,20}$/.test(text.trim())
+    const inside = (found: { id: string; label: string; what: string; place: Place } | undefined): Choice[] => {
+      if (found === undefined) return [];
+      const { place, ...choice } = found;
+      return [{ ...choice, ...place, search: { ...kept(search), ...place.search } }];
+    };
+    const things = [
+      ...tables.rows.flatMap((row) => inside(tableChoice(row))),
+      ...indexes.rows.flatMap((row) => inside(indexChoice(row))),
+      ...statements.rows.flatMap((row) => inside(statementChoice(row))),
+    ];
+    const queryid = text.trim();
+    const byId: Choice[] = /^-?\d{3,20}$/.test(queryid)
       ? [
           {
-            id: 'statement',
-            label: `Statement ${text.trim()}`,
+            id: `statement ${queryid}`,
+            label: `Statement ${queryid}`,
             what: 'query ID',
             to: '/queries/$queryid',
-            params: { queryid: text.trim() },
+            params: { queryid },
             search: kept(search),
           },
         ]
       : [];
-    const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-    const fits = (choice: Choice) =>
-      words.every((word) => `${choice.label} ${choice.what}`.toLowerCase().includes(word));
-    const found = [...targets, ...pages, ...collectors].filter(fits);
-    return [
-      ...statement,
-      ...found.filter((choice, i) => found.findIndex((other) => other.id === choice.id) === i),
-    ].slice(0, MOST);
-  }, [fleet.data, agent.data, path, search, text]);
+    const found = rank([...targets, ...pages, ...things, ...collectors], wordsOf(text));
+    return [...byId, ...found]
+      .filter((choice, i, all) => all.findIndex((other) => other.id === choice.id) === i)
+      .slice(0, MOST);
+  }, [fleet.data, agent.data, tables.rows, indexes.rows, statements.rows, path, search, text]);
   const current = choices[Math.min(at, choices.length - 1)];
   const go = (choice: Choice | undefined) => {
     if (choice === undefined) return;
     onDone();
-    void navigate({ to: choice.to, params: choice.params ?? {}, search: choice.search } as never);
+    const { to, params = {}, hash = '' } = choice;
+    void navigate({ to, params, hash, search: choice.search } as never);
   };
   const onKey = (event: KeyboardEvent) => {
     if (event.key === 'ArrowDown') setAt(Math.min(at + 1, choices.length - 1));
@@ -97,8 +128,8 @@ export function Finder({ onDone }: { onDone: () => void }) {
         aria-expanded="true"
         aria-controls={list}
         aria-activedescendant={current === undefined ? undefined : `${list}-${choices.indexOf(current)}`}
-        aria-label="Search pages, databases, collectors and query IDs"
-        placeholder="A database, a page, a collector or a query ID"
+        aria-label="Search databases, pages, tables, indexes, statements and collectors"
+        placeholder="A database, page, table, index, statement or query ID"
         value={text}
         onChange={(event) => {
           setText(event.currentTarget.value);
@@ -106,7 +137,13 @@ export function Finder({ onDone }: { onDone: () => void }) {
         }}
         onKeyDown={onKey}
       />
-      {choices.length === 0 ? <p className="empty">Nothing has that name.</p> : null}
+      <p className={choices.length === 0 ? 'empty' : 'visually-hidden'} role="status">
+        {choices.length > 0
+          ? `${choices.length} found`
+          : waiting
+            ? 'Searching'
+            : `Nothing has that name${search.db === undefined && (fleet.data?.data.targets.length ?? 0) > 1 ? '. Tables, indexes and statements are found once a database is chosen.' : '.'}`}
+      </p>
       <div className="choices" role="listbox" id={list} aria-label="Found">
         {choices.map((choice, i) => (
           <button
@@ -121,8 +158,10 @@ export function Finder({ onDone }: { onDone: () => void }) {
             onClick={() => go(choice)}
           >
             {choice.level === undefined ? null : <LevelTag level={choice.level} bare />}
-            {choice.label}
-            <span className="push">{choice.what}</span>
+            <span className="choice-name" title={choice.label}>
+              {choice.label}
+            </span>
+            <span className="kind">{choice.what}</span>
           </button>
         ))}
       </div>

@@ -2,7 +2,9 @@ import { IconChevronRight } from '@tabler/icons-react';
 import type { LockNode, Row } from '../api/types';
 import { formatDuration, UNKNOWN } from '../lib/format';
 import { type Placed, placeTree } from '../lib/tree';
+import { sentence, visible } from '../lib/visible';
 import { LevelTag } from './Level';
+import { Shown } from './Shown';
 import { RemedyDetails, Sql } from './Sql';
 
 function seconds(value: number | null): string {
@@ -10,7 +12,7 @@ function seconds(value: number | null): string {
 }
 
 function who(node: LockNode): string {
-  return node.pid === null ? `prepared transaction ${node.gid ?? ''}` : `PID ${node.pid}`;
+  return node.pid === null ? sentence(`prepared transaction ${node.gid ?? ''}`) : `PID ${node.pid}`;
 }
 
 function Waits({ node }: { node: LockNode }) {
@@ -24,7 +26,11 @@ function Waits({ node }: { node: LockNode }) {
   return (
     <span>
       waits <b>{seconds(node.wait_seconds)}</b> for <b>{node.mode ?? 'a lock'}</b> on {node.locktype}{' '}
-      {node.relation === null ? null : <code>{node.relation}</code>}
+      {node.relation === null ? null : (
+        <code>
+          <Shown text={node.relation} />
+        </code>
+      )}
       {node.blocker_mode === null
         ? null
         : node.blocker_holds === false
@@ -55,28 +61,40 @@ function Node({ placed }: { placed: Placed<LockNode> }) {
             level {depth + 1}, {children} directly behind
           </span>
           <span>
-            {node.application_name === '' || node.application_name === null
-              ? 'no application name'
-              : node.application_name}
+            {node.application_name === '' || node.application_name === null ? (
+              'no application name'
+            ) : (
+              <Shown text={node.application_name} />
+            )}
           </span>
           <span>
             {node.state ?? 'state unknown'}
             {node.state_seconds === null ? '' : ` for ${formatDuration(node.state_seconds)}`}
           </span>
           <span>transaction {seconds(node.transaction_seconds)}</span>
-          {node.usename === null ? null : <span>role {node.usename}</span>}
-          {node.datname === null ? null : <span>in {node.datname}</span>}
+          {node.usename === null ? null : (
+            <span>
+              role <Shown text={node.usename} />
+            </span>
+          )}
+          {node.datname === null ? null : (
+            <span>
+              in <Shown text={node.datname} />
+            </span>
+          )}
           {node.backend_type === null || node.backend_type === 'client backend' ? null : (
             <span>{node.backend_type}</span>
           )}
         </div>
         {node.query === null ? null : node.query.length <= 240 ? (
-          <p className="lock-query">{node.query}</p>
+          <p className="lock-query">
+            <Shown text={node.query} lines />
+          </p>
         ) : (
           <details className="remedy">
             <summary>
               <IconChevronRight size={14} aria-hidden />
-              <span className="mono">{node.query.slice(0, 160)}…</span>
+              <span className="mono">{visible(node.query.slice(0, 160), true)}…</span>
             </summary>
             <Sql sql={node.query} label="Copy the query" />
           </details>

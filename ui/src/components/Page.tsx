@@ -1,20 +1,21 @@
-import { Link } from '@tanstack/react-router';
-import { type ReactNode, Suspense, useMemo } from 'react';
-import { ApiFailure } from '../api/client';
-import { useChosen, useFleet, usePage } from '../api/queries';
-import type { Answer, Executed, Figure, GenericPage, Panel, Row, TargetRef, Verdict } from '../api/types';
+import { IconRotate } from '@tabler/icons-react';
+import { useRouterState } from '@tanstack/react-router';
+import { lazy, type ReactNode, Suspense, startTransition, useEffect, useMemo, useState } from 'react';
+import { useChosen, usePage } from '../api/queries';
+import type { Answer, Figure, GenericPage, Panel, Row, TargetRef, Verdict } from '../api/types';
 import { useAddress } from '../lib/address';
 import type { ColumnSpec } from '../lib/columns';
 import { columnsOf } from '../lib/columns';
-import { formatAge, rateOf } from '../lib/format';
-import { forTarget } from '../lib/search';
+import { formatTime, rateOf } from '../lib/format';
+import { useNow } from '../lib/now';
+import { restartSeen, serverFacts } from '../lib/server';
 import { HistoryChart } from './Chart';
-import { useDataTable } from './DataTable';
+import { ChooseTarget, ErrorView } from './Errors';
 import { FactGrid } from './FactGrid';
 import { Figures } from './Figures';
-import { LEVEL_ORDER, LEVEL_WORDS, LevelIcon, LevelTag, worst } from './Level';
+import { LEVEL_ORDER, LEVEL_WORDS, LevelIcon, worst } from './Level';
 import { pageOf } from './nav';
-import { Failure, NoRows, PanelFrame } from './Panel';
+import { NoRows, PanelFrame } from './Panel';
 import { Problems } from './Problems';
 
 /** How a page shows one of the API's panels. */
@@ -86,8 +87,11 @@ export function PageHead({ title, question, children }: { title: string; questio
   );
 }
 
-function TargetFacts({ target }: { target: TargetRef }) {
+function TargetFacts({ target, asOf, receivedAt }: { target: TargetRef; asOf: string; receivedAt: number }) {
   const [search, change] = useAddress();
+  // By pgmon's clock: the browser's may be wrong.
+  const now = Date.parse(asOf) + Math.max(0, useNow() - receivedAt);
+  const { started, fresh, watched } = serverFacts(target, now, restartSeen(target));
   return (
     <div className="facts">
       {target.datnames.length > 1 ? (
@@ -106,11 +110,18 @@ function TargetFacts({ target }: { target: TargetRef }) {
       ) : target.datname === null ? null : (
         <span>database {target.datname}</span>
       )}
-      {target.version === null ? null : <span>PostgreSQL {target.version}</span>}
+      {target.version === null ? null : <span>PostgreSQL {target.version.replace(/ \(.*/, '')}</span>}
       {target.role === 'unknown' ? null : <span>{target.role}</span>}
-      <span>
-        {target.up} for {formatAge(Math.max(0, (Date.now() - Date.parse(target.since)) / 1000))}
-      </span>
+      {started === undefined || target.started_at === null ? null : (
+        <span
+          className={fresh ? 'tag tag-warn' : undefined}
+          title={`The server started at ${formatTime(target.started_at, search.tz === 'utc' ? 'utc' : 'local')}.`}
+        >
+          {fresh ? <IconRotate size={13} aria-hidden /> : null}
+          {started}
+        </span>
+      )}
+      <span title="How long pgmon has had this state without a break">{watched}</span>
     </div>
   );
 }
@@ -132,53 +143,6 @@ function Skeleton({ view }: { view: PageView }) {
         <div key={panel.name} className="skeleton wait-panel" />
       ))}
     </div>
-  );
-}
-
-/** Which database? For who came without saying. */
-export function ChooseTarget() {
-  const fleet = useFleet();
-  const [search] = useAddress();
-  const targets = fleet.data?.data.targets ?? [];
-  return (
-    <section className="panel" aria-labelledby="choose-head">
-      <div className="panel-head">
-        <h2 id="choose-head">Which database?</h2>
-        <span className="muted">pgmon watches {targets.length}, worst first</span>
-      </div>
-      <ul className="choices panel-body">
-        {targets.map(({ cluster, db, level, sentence }) => (
-          <li key={`${cluster}/${db}`}>
-            <Link className="choice" to="." search={forTarget(search, cluster, db)}>
-              <LevelTag level={level} bare />
-              {cluster} / {db}
-              <span className="push">{sentence}</span>
-            </Link>
-          </li>
-        ))}
-      </ul>
-    </section>
-  );
-}
-
-export function ErrorView({ error, title }: { error: Error; title: string }) {
-  if (error instanceof ApiFailure) {
-    if (error.status === 400 && error.databases.length > 0) return <ChooseTarget />;
-    if (error.status === 401) {
-      const next = `${location.pathname}${location.search}`;
-      return (
-        <Failure title="Log in" hint="pgmon asks who you are.">
-          <a href={`./login?next=${encodeURIComponent(next)}`}>To the login form</a>
-        </Failure>
-      );
-    }
-    return <Failure title={error.message} hint={error.hint} />;
-  }
-  return (
-    <Failure
-      title={`${title} could not be loaded`}
-      hint={`pgmon does not answer (${error.message}). What is shown returns with it; this page tries again by itself.`}
-    />
   );
 }
 
@@ -207,31 +171,9 @@ function prefixed(source: string, text: string): string {
 const NO_COLUMNS: readonly ColumnSpec[] = [];
 const NO_ROWS: readonly Row[] = [];
 
-function TablePanel({ view, panel, frame }: { view: PanelView; panel: Panel; frame: Omit<FrameProps, 'panel'> }) {
-  const rows = panel.rows ?? NO_ROWS;
-  const { tools, table } = useDataTable({
-    name: frame.id,
-    label: panel.title,
-    rows,
-    columns: view.columns ?? NO_COLUMNS,
-    sort: view.sort,
-    cells: view.cells,
-    detail: view.detail,
-  });
-  return (
-    <PanelFrame {...frame} panel={panel} tools={rows.length > 0 ? tools : undefined}>
-      {rows.length > 0 ? table : <NoRows panel={panel} />}
-    </PanelFrame>
-  );
-}
-
-interface FrameProps {
-  id: string;
-  panel: Panel;
-  executed: readonly Executed[];
-  receivedAt: number;
-  size: '' | 'half' | 'half tall';
-}
+/** Tables come in a chunk of their own: the verdict is seen before them. */
+const importTablePanel = () => import('./TablePanel');
+const TablePanel = lazy(importTablePanel);
 
 function PanelOf({ view, loaded }: { view: PanelView; loaded: Loaded }) {
   const name = view.name.slice(view.name.indexOf('.') + 1);
@@ -246,7 +188,12 @@ function PanelOf({ view, loaded }: { view: PanelView; loaded: Loaded }) {
     receivedAt: loaded.receivedAt,
     size: view.half !== true ? ('' as const) : view.tall === true ? ('half tall' as const) : ('half' as const),
   };
-  if (view.draw === undefined && view.facts !== true) return <TablePanel view={view} panel={panel} frame={frame} />;
+  if (view.draw === undefined && view.facts !== true)
+    return (
+      <Suspense fallback={<div aria-busy="true" className={`panel skeleton wait-panel ${frame.size}`} />}>
+        <TablePanel view={view} panel={panel} frame={frame} />
+      </Suspense>
+    );
   return (
     <PanelFrame {...frame} panel={panel}>
       {rows.length === 0 ? (
@@ -301,8 +248,39 @@ function useLoaded(sources: readonly string[]) {
   return [first, second, third].slice(0, sources.length).map((query, i) => ({ source: sources[i] ?? '', query }));
 }
 
+/** Whoever comes for one panel sees it first, once it is there. */
+function useScrollTo(ready: boolean) {
+  const hash = useRouterState({ select: (state) => state.location.hash });
+  useEffect(() => {
+    if (ready && hash !== '') document.getElementById(hash)?.scrollIntoView();
+  }, [ready, hash]);
+}
+
+let begun = false;
+
+/** The very first page shows its verdict, figures and problems before it draws what stands below them. */
+function useBelow(ready: boolean): boolean {
+  const [drawn, setDrawn] = useState(begun);
+  useEffect(() => {
+    if (!ready) return;
+    begun = true;
+    const draw = () => startTransition(() => setDrawn(true));
+    void importTablePanel().then(draw, draw);
+  }, [ready]);
+  return ready && drawn;
+}
+
 /** A page: a verdict, figures, problems, then the evidence. */
-export function Page({ view, above }: { view: PageView; above?: (loaded: readonly Loaded[]) => ReactNode }) {
+export function Page({
+  view,
+  above,
+  missing,
+}: {
+  view: PageView;
+  above?: (loaded: readonly Loaded[]) => ReactNode;
+  /** What to say where there is no such thing. */
+  missing?: ReactNode;
+}) {
   const queries = useLoaded(view.sources);
   const chosen = useChosen();
   const loaded: Loaded[] = queries.flatMap(({ source, query }) =>
@@ -317,6 +295,8 @@ export function Page({ view, above }: { view: PageView; above?: (loaded: readonl
   const charts = useCharts(figures, view.charts);
   const first = loaded[0];
   const waiting = first === undefined || (loaded.length < queries.length && failed === undefined);
+  const below = useBelow(!waiting);
+  useScrollTo(below);
   const problems = loaded
     .flatMap(({ answer }) => answer.data.problems)
     .filter((each, i, all) => all.findIndex((other) => other.id === each.id) === i)
@@ -331,9 +311,11 @@ export function Page({ view, above }: { view: PageView; above?: (loaded: readonl
   return (
     <>
       <PageHead title={view.title} question={view.question}>
-        {first === undefined ? null : <TargetFacts target={first.answer.data.target} />}
+        {first === undefined ? null : (
+          <TargetFacts target={first.answer.data.target} asOf={first.answer.as_of} receivedAt={first.receivedAt} />
+        )}
       </PageHead>
-      {failed?.query.error ? <ErrorView error={failed.query.error} title={view.title} /> : null}
+      {failed?.query.error ? <ErrorView error={failed.query.error} title={view.title} missing={missing} /> : null}
       {chosen === 'no' ? (
         <ChooseTarget />
       ) : waiting ? (
@@ -346,9 +328,10 @@ export function Page({ view, above }: { view: PageView; above?: (loaded: readonl
           {figures.length === 0 ? null : <Figures figures={figures} shown={charts.shown} onToggle={charts.toggle} />}
           {problems.length === 0 ? null : <Problems problems={problems} asOf={first.answer.as_of} here={view.to} />}
           {above?.(loaded)}
-          <Charts figures={figures} shown={charts.shown} />
+          {below ? null : <div aria-busy="true" className="skeleton wait-panel" />}
+          {below ? <Charts figures={figures} shown={charts.shown} /> : null}
           <div className="panels">
-            {[...view.panels, ...others.map((name): PanelView => ({ name }))].map((panel) => {
+            {(below ? [...view.panels, ...others.map((name): PanelView => ({ name }))] : []).map((panel) => {
               const from = loaded.find(({ source }) => panel.name.startsWith(`${source}.`));
               return from === undefined ? null : <PanelOf key={panel.name} view={panel} loaded={from} />;
             })}

@@ -12,6 +12,8 @@ import { type ReactNode, useId, useState } from 'react';
 import type { Executed, Need, Panel as PanelData, State } from '../api/types';
 import { formatAge, formatDuration } from '../lib/format';
 import { useNow } from '../lib/now';
+import { sentence } from '../lib/visible';
+import { Shown } from './Shown';
 import { Sql } from './Sql';
 import { Time } from './Value';
 
@@ -45,7 +47,7 @@ function Needs({ needs }: { needs: readonly Need[] }) {
     <div key={`${need.collector} ${need.needs}`} className="state-line">
       <IconKey size={16} aria-hidden className="level-warn" />
       <div>
-        Needs <b>{need.needs}</b>. Not seen without it: {need.effect}
+        Needs <b>{need.needs}</b>. Not seen without it: {sentence(need.effect)}
         {need.remedy === null ? null : <Sql sql={need.remedy} label={`Copy the SQL that brings ${need.needs}`} />}
       </div>
     </div>
@@ -112,7 +114,11 @@ export function Footer({
               <div key={`${each.collector} ${each.datname} ${each.started_at} ${each.sql.length}`} className="executed">
                 <div className="sql-head">
                   <span>{each.collector}</span>
-                  {each.datname === null ? null : <span>in {each.datname}</span>}
+                  {each.datname === null ? null : (
+                    <span>
+                      in <Shown text={each.datname} />
+                    </span>
+                  )}
                   <span>PostgreSQL {each.pg_major}</span>
                   <span>{formatDuration(each.duration_ms / 1000)}</span>
                   <span>

@@ -5,6 +5,7 @@ import 'uplot/dist/uPlot.min.css';
 import type { Series, Thresholds } from '../api/types';
 import { formatTime, formatValue } from '../lib/format';
 import { COLOURS, seriesName } from './Chart';
+import { rootSize } from './measure';
 
 /** Steps of an axis of bytes: 1, 2, 4, ... so that its marks are round in KiB and MiB. */
 const BINARY = Array.from({ length: 62 }, (_, i) => 2 ** i);
@@ -38,6 +39,11 @@ function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+/** Of axes and lines: larger where all else is. */
+function fontSize(): number {
+  return 0.6875 * rootSize();
+}
+
 function drawThresholds(u: uPlot, thresholds: Thresholds | null): void {
   const low = u.scales.y?.min ?? 0;
   const high = u.scales.y?.max ?? 0;
@@ -56,13 +62,21 @@ function drawThresholds(u: uPlot, thresholds: Thresholds | null): void {
     u.ctx.moveTo(u.bbox.left, y);
     u.ctx.lineTo(u.bbox.left + u.bbox.width, y);
     u.ctx.stroke();
-    u.ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-    u.ctx.textAlign = 'right';
-    u.ctx.fillText(
-      name === '--warn' ? 'warning' : 'critical',
-      u.bbox.left + u.bbox.width - 4,
-      name === '--warn' ? y + 12 * devicePixelRatio : y - 4 * devicePixelRatio,
-    );
+    // One on the left and one on the right: they may be near each other, and near the end of the axis.
+    const warn = name === '--warn';
+    const size = fontSize() * devicePixelRatio;
+    const x = warn ? u.bbox.left + 4 * devicePixelRatio : u.bbox.left + u.bbox.width - 4 * devicePixelRatio;
+    const under = y - size * 1.4 < u.bbox.top;
+    u.ctx.font = `${size}px system-ui, sans-serif`;
+    u.ctx.textAlign = warn ? 'left' : 'right';
+    u.ctx.textBaseline = under ? 'top' : 'bottom';
+    u.ctx.setLineDash([]);
+    u.ctx.lineWidth = 3 * devicePixelRatio;
+    u.ctx.lineJoin = 'round';
+    u.ctx.strokeStyle = colour('--surface');
+    for (const draw of ['strokeText', 'fillText'] as const) {
+      u.ctx[draw](warn ? 'warning' : 'critical', x, under ? y + 3 * devicePixelRatio : y - 2 * devicePixelRatio);
+    }
     u.ctx.restore();
   }
 }
@@ -72,7 +86,8 @@ function options(props: Props, width: number, height: number, onCursor: (i: numb
   const banded = lines.length <= 3;
   const text = colour('--muted');
   const grid = { stroke: colour('--border'), width: 1 };
-  const font = '11px system-ui, sans-serif';
+  const scale = rootSize() / 16;
+  const font = `${fontSize()}px system-ui, sans-serif`;
   const series: uPlot.Series[] = [{}];
   const bands: uPlot.Band[] = [];
   lines.forEach((_, i) => {
@@ -96,7 +111,8 @@ function options(props: Props, width: number, height: number, onCursor: (i: numb
         grid: { show: false },
         ticks: grid,
         font,
-        space: 70,
+        space: 70 * scale,
+        size: 32 * scale,
         values: (_, splits, __, ___, step) =>
           splits.map((at) =>
             new Intl.DateTimeFormat('en-GB', {
@@ -110,8 +126,8 @@ function options(props: Props, width: number, height: number, onCursor: (i: numb
         grid,
         ticks: { show: false },
         font,
-        size: 64,
-        space: 34,
+        size: 64 * scale,
+        space: 34 * scale,
         ...(unit.startsWith('bytes') ? { incrs: BINARY } : {}),
         values: (_, splits) => splits.map((value) => formatValue(value, unit)),
       },
@@ -137,7 +153,8 @@ export default function Plot(props: Props) {
   latest.current = props;
   const { colorScheme } = useMantineColorScheme();
   const [index, setIndex] = useState<number | null>(null);
-  const shape = `${lines.length} ${unit} ${zone} ${colorScheme}`;
+  const [rem, setRem] = useState(rootSize);
+  const shape = `${lines.length} ${unit} ${zone} ${colorScheme} ${rem}`;
 
   // A new plot for a new shape only; new figures go into the one that is there.
   // biome-ignore lint/correctness/useExhaustiveDependencies: `shape` stands for what options depend on
@@ -153,9 +170,10 @@ export default function Plot(props: Props) {
       element,
     );
     plot.current = made;
-    const observer = new ResizeObserver(() =>
-      made.setSize({ width: element.clientWidth, height: element.clientHeight }),
-    );
+    const observer = new ResizeObserver(() => {
+      made.setSize({ width: element.clientWidth, height: element.clientHeight });
+      setRem(rootSize());
+    });
     observer.observe(element);
     return () => {
       observer.disconnect();

@@ -1,6 +1,8 @@
 import type { Row } from '../api/types';
+import { qualified } from '../lib/columns';
 import { formatDuration } from '../lib/format';
 import { isLevel, LevelTag } from './Level';
+import { Shown } from './Shown';
 
 const TONES = { crit: 'var(--crit)', warn: 'var(--warn)', ok: 'var(--ok)', unknown: 'var(--unknown)' };
 
@@ -21,7 +23,9 @@ export function Runway({ rows }: { rows: readonly Row[] }) {
           const level = isLevel(row.level) ? row.level : 'unknown';
           return (
             <li key={String(row.relation)} className="runway-row">
-              <span className="runway-name">{String(row.relation)}</span>
+              <span className="runway-name">
+                <Shown text={qualified(row) ?? String(row.relation)} />
+              </span>
               <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
                 <rect width="100" height="10" rx="1" fill="var(--raised)" />
                 <rect

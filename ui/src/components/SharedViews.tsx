@@ -2,7 +2,8 @@
 
 import type { Row, Schemas } from '../api/types';
 import { columns, qualified } from '../lib/columns';
-import { formatRatio } from '../lib/format';
+import { formatCount, formatRatio } from '../lib/format';
+import { settingText } from '../lib/text';
 import { Bar } from './Value';
 
 function share(done: unknown, total: unknown): number | undefined {
@@ -35,6 +36,19 @@ export const PROGRESS = {
   },
 };
 
+/** pgmon's session has settings of its own: they say nothing of the server. */
+function sourceOf(row: Row): string | undefined {
+  return row.source === 'session' || row.source === 'client' ? 'pgmon’s own session' : undefined;
+}
+
+export const SETTING = columns<Schemas['SettingsRow']>(
+  'name',
+  { key: 'setting', label: 'Value', text: (row) => settingText(row.setting, row.unit) },
+  { key: 'boot_value', label: 'Built in', text: (row) => settingText(row.boot_value, row.unit) },
+  { key: 'source', text: sourceOf },
+  { key: 'pending_restart', label: 'Waits for a restart' },
+);
+
 export const XMIN_HOLDERS = columns<Schemas['XminHorizonRow']>(
   'holder',
   'name',
@@ -44,6 +58,13 @@ export const XMIN_HOLDERS = columns<Schemas['XminHorizonRow']>(
   'database',
   'pid',
 );
+
+function changed(row: Row): string | undefined {
+  const ratio = row.mean_change_ratio;
+  if (typeof ratio !== 'number') return undefined;
+  const text = `×${ratio >= 10 ? formatCount(ratio) : ratio.toFixed(2)}`;
+  return ratio >= 2 ? `${text} slower` : text;
+}
 
 export const STATEMENTS = columns<Schemas['StatementRow']>(
   { key: 'text', label: 'Statement' },
@@ -55,13 +76,14 @@ export const STATEMENTS = columns<Schemas['StatementRow']>(
     key: 'mean_change_ratio',
     label: 'Mean vs before',
     help: 'The mean of the last interval in relation to that since the reset',
+    text: changed,
   },
   { key: 'rows_per_call', label: 'Rows/call' },
   { key: 'hit_ratio', label: 'Cache hits' },
   { key: 'read_bytes', label: 'Read' },
-  { key: 'temp_written_bytes', label: 'Temp' },
+  { key: 'temp_written_bytes', label: 'Temp', rank: 3 },
   { key: 'wal_bytes', label: 'WAL' },
-  { key: 'queryid', label: 'Query ID' },
+  { key: 'queryid', label: 'Query ID', rank: 4 },
 );
 
 export const STATEMENT_CELLS = {
@@ -73,10 +95,8 @@ export const STATEMENT_CELLS = {
         {formatRatio(row.time_share)}
       </>
     ) : undefined,
-  mean_change_ratio: (row: Row) => {
-    const ratio = row.mean_change_ratio;
-    if (typeof ratio !== 'number') return undefined;
-    const text = `×${ratio >= 10 ? Math.round(ratio) : ratio.toFixed(2)}`;
-    return ratio >= 2 ? <span className="level level-warn">{text} slower</span> : text;
-  },
+  mean_change_ratio: (row: Row) =>
+    typeof row.mean_change_ratio === 'number' && row.mean_change_ratio >= 2 ? (
+      <span className="level level-warn">{changed(row)}</span>
+    ) : undefined,
 };

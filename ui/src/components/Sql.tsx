@@ -3,6 +3,7 @@ import { IconCheck, IconChevronRight, IconCopy } from '@tabler/icons-react';
 import { memo } from 'react';
 import type { Remedy } from '../api/types';
 import { highlight } from '../lib/highlight';
+import { Shown } from './Shown';
 
 export function CopyButton({ text, label }: { text: string; label: string }) {
   const clipboard = useClipboard({ timeout: 1500 });
@@ -22,10 +23,10 @@ export const SqlText = memo(function SqlText({ sql }: { sql: string }) {
         const key = at;
         at += token.text.length;
         return token.type === 'plain' ? (
-          token.text
+          <Shown key={key} text={token.text} lines />
         ) : (
           <span key={key} className={`tok-${token.type}`}>
-            {token.text}
+            <Shown text={token.text} lines />
           </span>
         );
       })}

@@ -1,7 +1,9 @@
 import type { ReplicationNode, Row } from '../api/types';
 import { formatBytes, formatDuration } from '../lib/format';
 import { placeTree } from '../lib/tree';
+import { visible } from '../lib/visible';
 import { LEVEL_WORDS } from './Level';
+import { ScrollBox } from './ScrollBox';
 
 const WIDTH = 250;
 const HEIGHT = 68;
@@ -33,7 +35,7 @@ function about(node: ReplicationNode): string {
 
 /** Who streams from whom, left to right. The table below has the same in words. */
 export function Topology({ rows }: { rows: readonly Row[] }) {
-  const nodes = rows as unknown as ReplicationNode[];
+  const nodes = (rows as unknown as ReplicationNode[]).map((node) => ({ ...node, name: visible(node.name) }));
   const placed = placeTree(nodes);
   const at = new Map<string, { x: number; y: number }>();
   // Each leaf has a line of its own; a parent stands beside its first child.
@@ -50,8 +52,7 @@ export function Topology({ rows }: { rows: readonly Row[] }) {
     .map(({ row, depth }) => `${row.name}, ${about(row)}, ${LEVEL_WORDS[row.level]}${depth > 0 ? `, ${lag(row)}` : ''}`)
     .join('; ');
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls
-    <section className="topology-wrap" tabIndex={0} aria-label="The topology, drawn">
+    <ScrollBox className="topology-wrap" label="The topology, drawn">
       <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="img" aria-label={spoken}>
         {placed.map(({ row }) => {
           const to = at.get(row.id);
@@ -87,7 +88,7 @@ export function Topology({ rows }: { rows: readonly Row[] }) {
                 strokeWidth={row.this ? 2 : 1}
               />
               <rect x="0" y="10" width="4" height={HEIGHT - 20} rx="2" fill={TONES[row.level]} />
-              <text x="14" y="21" fontWeight="650" fontSize="13" fill="var(--text)">
+              <text x="14" y="21" unicodeBidi="isolate" fontWeight="650" fontSize="13" fill="var(--text)">
                 {shorten(row.name, 22)}
               </text>
               <text x={WIDTH - 10} y="21" textAnchor="end" fill={TONES[row.level]} fontWeight="600" fontSize="11">
@@ -103,6 +104,6 @@ export function Topology({ rows }: { rows: readonly Row[] }) {
           );
         })}
       </svg>
-    </section>
+    </ScrollBox>
   );
 }

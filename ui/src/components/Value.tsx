@@ -1,10 +1,11 @@
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
-import type { Row } from '../api/types';
 import { useAddress, useZone } from '../lib/address';
-import { formatTime, formatValue, type Kind, UNKNOWN } from '../lib/format';
+import { formatTime, type Kind, UNKNOWN } from '../lib/format';
 import { kept } from '../lib/search';
+import { asText } from '../lib/text';
 import { isLevel, LevelTag } from './Level';
+import { Shown } from './Shown';
 
 export function Unknown() {
   return (
@@ -59,41 +60,57 @@ const NUMERIC: ReadonlySet<Kind> = new Set([
   'percent',
   'per_second',
   'id',
+  'lsn',
 ]);
 
 export function isNumeric(kind: Kind): boolean {
   return NUMERIC.has(kind);
 }
 
-/** The value as text, for widths, filters and titles. */
-export function asText(value: unknown, kind: Kind): string {
-  if (value === null || value === undefined || value === '') return UNKNOWN;
-  if (typeof value === 'boolean') return value ? 'yes' : 'no';
-  if (Array.isArray(value)) return value.map((each) => asText(each, 'text')).join(', ');
-  if (typeof value === 'object') return JSON.stringify(value);
-  if (kind === 'id') return String(value);
-  return typeof value === 'number' ? formatValue(value, kind) : String(value);
-}
-
-/** A value of a row. Text is text: whatever a name holds, React writes it as such. */
-export function Value({ value, kind }: { value: unknown; kind: Kind; row?: Row }): ReactNode {
+/** A value of a row. Text is text: whatever a name holds, React writes it as such. In a cell it has one line. */
+export function Value({
+  value,
+  kind,
+  name = '',
+  inCell = false,
+}: {
+  value: unknown;
+  kind: Kind;
+  name?: string;
+  inCell?: boolean;
+}): ReactNode {
   if (value === null || value === undefined || value === '') return <Unknown />;
   if (kind === 'level' && isLevel(value)) return <LevelTag level={value} />;
   if (kind === 'queryid') return <QueryLink id={String(value)} />;
   if (kind === 'time' && typeof value === 'string') return <Time at={value} />;
-  if (kind === 'sql') return <span className="mono">{String(value)}</span>;
   if (kind === 'remedy') return <span className="tag tag-plain">SQL in the details</span>;
-  if (kind === 'list' && Array.isArray(value)) {
-    if (value.length === 0) return <span className="muted">none</span>;
+  if (kind === 'sql' && typeof value === 'string') {
     return (
-      <span className="tags">
-        {value.map((each) => (
-          <span key={asText(each, 'text')} className="tag tag-plain">
-            {asText(each, 'text')}
-          </span>
-        ))}
+      <span className="mono">
+        <Shown text={value} lines />
       </span>
     );
   }
-  return asText(value, kind);
+  if (Array.isArray(value)) {
+    if (value.length === 0) return <span className="muted">none</span>;
+    if (!inCell) return <List values={value} name={name} />;
+  }
+  return <Shown text={asText(value, kind, name)} />;
+}
+
+function List({ values, name }: { values: readonly unknown[]; name: string }) {
+  const nested = values.some((each) => typeof each === 'object' && each !== null);
+  return (
+    <span className={nested ? 'lines' : 'tags'}>
+      {values.map((each, i) => {
+        const text = asText([each], 'list', name);
+        return (
+          // biome-ignore lint/suspicious/noArrayIndexKey: elements of a list may be alike, and never move
+          <span key={i} className={nested ? undefined : 'tag tag-plain'}>
+            <Shown text={text} />
+          </span>
+        );
+      })}
+    </span>
+  );
 }

@@ -18,6 +18,8 @@ export interface NavItem {
   to: string;
   label: string;
   icon: typeof IconLock;
+  /** After `g` it leads here. */
+  key: string;
   /** The API's pages that it shows. */
   pages: readonly string[];
   question: string;
@@ -27,7 +29,14 @@ export const NAV: readonly { group: string; items: readonly NavItem[] }[] = [
   {
     group: 'All databases',
     items: [
-      { to: '/fleet', label: 'Fleet', icon: IconLayoutGrid, pages: ['targets'], question: 'Which of them needs me?' },
+      {
+        to: '/fleet',
+        label: 'Fleet',
+        icon: IconLayoutGrid,
+        key: 'f',
+        pages: ['targets'],
+        question: 'Which of them needs me?',
+      },
     ],
   },
   {
@@ -35,6 +44,7 @@ export const NAV: readonly { group: string; items: readonly NavItem[] }[] = [
     items: [
       {
         to: '/',
+        key: 'o',
         label: 'Overview',
         icon: IconActivityHeartbeat,
         pages: ['overview'],
@@ -42,6 +52,7 @@ export const NAV: readonly { group: string; items: readonly NavItem[] }[] = [
       },
       {
         to: '/activity',
+        key: 'l',
         label: 'Activity & Locks',
         icon: IconLock,
         pages: ['locks', 'activity'],
@@ -49,6 +60,7 @@ export const NAV: readonly { group: string; items: readonly NavItem[] }[] = [
       },
       {
         to: '/queries',
+        key: 'q',
         label: 'Top Queries',
         icon: IconListSearch,
         pages: ['top-queries'],
@@ -56,6 +68,7 @@ export const NAV: readonly { group: string; items: readonly NavItem[] }[] = [
       },
       {
         to: '/autovacuum',
+        key: 'v',
         label: 'Autovacuum',
         icon: IconHistoryToggle,
         pages: ['autovacuum'],
@@ -63,6 +76,7 @@ export const NAV: readonly { group: string; items: readonly NavItem[] }[] = [
       },
       {
         to: '/storage',
+        key: 's',
         label: 'Storage & Indexes',
         icon: IconDatabase,
         pages: ['storage', 'indexes', 'bloat'],
@@ -70,6 +84,7 @@ export const NAV: readonly { group: string; items: readonly NavItem[] }[] = [
       },
       {
         to: '/partitions',
+        key: 'p',
         label: 'Partitions',
         icon: IconArrowsSplit2,
         pages: ['partitions'],
@@ -77,6 +92,7 @@ export const NAV: readonly { group: string; items: readonly NavItem[] }[] = [
       },
       {
         to: '/replication',
+        key: 'r',
         label: 'Replication',
         icon: IconTopologyStar3,
         pages: ['replication'],
@@ -84,6 +100,7 @@ export const NAV: readonly { group: string; items: readonly NavItem[] }[] = [
       },
       {
         to: '/wraparound',
+        key: 'w',
         label: 'Wraparound',
         icon: IconClockHour4,
         pages: ['wraparound'],
@@ -91,6 +108,7 @@ export const NAV: readonly { group: string; items: readonly NavItem[] }[] = [
       },
       {
         to: '/io',
+        key: 'i',
         label: 'I/O & WAL',
         icon: IconStack2,
         pages: ['io', 'wal'],
@@ -98,6 +116,7 @@ export const NAV: readonly { group: string; items: readonly NavItem[] }[] = [
       },
       {
         to: '/settings',
+        key: 'c',
         label: 'Settings',
         icon: IconSettings,
         pages: ['settings'],
@@ -110,6 +129,7 @@ export const NAV: readonly { group: string; items: readonly NavItem[] }[] = [
     items: [
       {
         to: '/agent',
+        key: 'a',
         label: 'Agent',
         icon: IconDeviceDesktopAnalytics,
         pages: ['collectors'],

@@ -75,6 +75,17 @@ describe('numbers', () => {
     [1.254, '125 %'],
   ])('%d as a share is %s', (value, text) => expect(formatRatio(value)).toBe(text));
 
+  it('what names something has no separators', () => {
+    expect(formatValue(26_877, 'id')).toBe('26877');
+    expect(formatValue(4_294_967_295, 'id')).toBe('4294967295');
+  });
+
+  it.each([
+    [0, '0/0'],
+    [0x14d89f0, '0/14D89F0'],
+    [0x16 * 2 ** 32 + 0xb374d848, '16/B374D848'],
+  ])('%d is the place %s in the WAL', (bytes, text) => expect(formatValue(bytes, 'lsn')).toBe(text));
+
   it('unknown is not 0', () => {
     for (const nothing of [null, undefined, Number.NaN, Number.POSITIVE_INFINITY]) {
       expect(formatValue(nothing, 'bytes')).toBe('–');
@@ -115,6 +126,19 @@ describe('columns by their names', () => {
     ['is_valid', true, 'bool'],
     ['kept_for', ['unique'], 'list'],
     ['pid', 4711, 'id'],
+    ['leader_pid', 4711, 'id'],
+    ['sender_port', 5801, 'id'],
+    ['relation_oid', 16_384, 'id'],
+    ['backend_xid', 750, 'id'],
+    ['next_xid', 123_456, 'id'],
+    ['timeline', 1, 'id'],
+    ['system_identifier', 7, 'id'],
+    ['gid', 'two phase', 'text'],
+    // These count.
+    ['xid_age', 5000, 'count'],
+    ['oldest_xmin_age', 5000, 'count'],
+    ['rapid', 5000, 'count'],
+    ['xids_per_second', 5000, 'per_second'],
     ['name', 'x', 'text'],
     // A text is never taken for a figure, whatever its name.
     ['weird_bytes', 'x', 'text'],

@@ -19,7 +19,8 @@ export type Kind =
   | 'sql'
   | 'queryid'
   | 'remedy'
-  | 'id';
+  | 'id'
+  | 'lsn';
 
 const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
 
@@ -89,6 +90,12 @@ export function formatRatio(ratio: number): string {
   return `${digits(percent, percent > 99 && percent < 100 ? 4 : 3)} %`;
 }
 
+/** A place in the WAL, counted in bytes, as the server writes it. */
+export function formatLsn(bytes: number): string {
+  const low = bytes % 2 ** 32;
+  return `${((bytes - low) / 2 ** 32).toString(16)}/${low.toString(16)}`.toUpperCase();
+}
+
 export function formatValue(value: number | null | undefined, kind: string): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return UNKNOWN;
   switch (kind) {
@@ -108,6 +115,10 @@ export function formatValue(value: number | null | undefined, kind: string): str
       return formatRatio(value / 100);
     case 'per_second':
       return `${formatCount(value)}/s`;
+    case 'lsn':
+      return formatLsn(value);
+    case 'id':
+      return String(value);
     default:
       return formatCount(value);
   }
@@ -138,6 +149,8 @@ const WORDS: Record<string, string> = {
   wal: 'WAL',
   io: 'I/O',
   id: 'ID',
+  pids: 'PIDs',
+  lsn: 'LSN',
   pid: 'PID',
   gid: 'GID',
   oid: 'OID',
@@ -176,12 +189,13 @@ const BY_NAME: Record<string, Kind> = {
   sql: 'sql',
   queryid: 'queryid',
   mean_change_ratio: 'count',
-  pid: 'id',
-  oid: 'id',
-  relation_oid: 'id',
   fingerprint: 'id',
   collectors: 'list',
 };
+
+/** Numbers that name something: they have no magnitude, so no separators, units or roundings. */
+const IDENTIFIER =
+  /(^|_)(pid|oid|relid|gid|port|xid|mxid|xmin|xmax|multixact|queryid|id|timeline|tli|relfilenode|server_version_num|system_identifier)$|^(pid|oid|gid|port|xid)s$|_(pid|oid|gid|port)s$|^(multixacts|blocked_by|blockers)$/;
 
 /** What a column holds: by its name, as the API ends names in their unit, else by a value of it. */
 export function kindOf(name: string, sample?: unknown): Kind {
@@ -189,6 +203,7 @@ export function kindOf(name: string, sample?: unknown): Kind {
   if (known !== undefined) return known;
   if (typeof sample === 'boolean') return 'bool';
   if (Array.isArray(sample)) return 'list';
+  if (IDENTIFIER.test(name)) return typeof sample === 'string' ? 'text' : 'id';
   for (const [end, kind] of UNIT_ENDS) {
     if (end.test(name) && !(kind === 'time' && typeof sample === 'number')) {
       return kind !== 'time' && typeof sample === 'string' ? 'text' : kind;

@@ -163,4 +163,25 @@ describe('columns', () => {
     expect(qualified({ kind: 'index', schema_name: 's', name: 'i', table_name: 't' })).toBe('s.i');
     expect(qualified({})).toBeUndefined();
   });
+
+  it('takes the name, not the label that metrics have', () => {
+    expect(qualified({ schema: 's', name: 'a b', relation: 's.a_b' })).toBe('s.a b');
+    expect(qualified({ schema: 's', name: 'a b_pkey', index: 's.a_b_pkey', table_name: 'a b' })).toBe('s.a b_pkey');
+    expect(qualified({ schema: 's', relation: 't' })).toBe('s.t');
+    expect(qualified({ relation: 'public.t' })).toBe('public.t');
+  });
+
+  it('has no two columns of one label', () => {
+    const rows = [{ lag_seconds: 1, lag_bytes: 2, query: 'select', query_seconds: 3, a_b: 1, 'a b': 2 }];
+    const labels = columnsOf(rows, []).shown.map((column) => column.label);
+    expect(labels).toEqual(['Lag (time)', 'Lag (bytes)', 'Query', 'Query (time)', 'A b (a_b)', 'A b (a b)']);
+    // What a page says stays.
+    const given = columnsOf(rows, [{ key: 'lag_seconds', label: 'Lag' }]);
+    expect([...given.shown, ...given.more].slice(0, 2).map((column) => column.label)).toEqual(['Lag', 'Lag (bytes)']);
+  });
+
+  it('offers what a page describes and does not show', () => {
+    const { shown, more } = columnsOf([{ a: 1, sent_bytes: 2 }], ['a', { key: 'sent_bytes', kind: 'lsn', more: true }]);
+    expect([shown.map((column) => column.key), more.map((column) => column.kind)]).toEqual([['a'], ['lsn']]);
+  });
 });

@@ -43,8 +43,22 @@ const VIEW: PageView = viewOf('locks', {
       ),
     },
     { name: 'activity.progress', ...PROGRESS },
-    { name: 'locks.modes', half: true, columns: columns<Schemas['LockMode']>('mode', 'locks', 'waiting') },
-    { name: 'activity.groups', half: true },
+    { name: 'locks.modes', columns: columns<Schemas['LockMode']>('mode', 'locks', 'waiting') },
+    {
+      name: 'activity.groups',
+      columns: columns<Schemas['SessionGroup']>(
+        { key: 'backend_type', label: 'Kind' },
+        'state',
+        { key: 'wait_event_type', label: 'Waits for' },
+        { key: 'wait_event', label: 'Event' },
+        { key: 'backends', label: 'Processes' },
+        { key: 'oldest_transaction_seconds', label: 'Oldest transaction' },
+        { key: 'oldest_query_seconds', label: 'Oldest query' },
+        { key: 'longest_in_state_seconds', label: 'Longest in state' },
+        { key: 'own', label: 'pgmon’s own', rank: 3 },
+        { key: 'in_database', label: 'In this database', rank: 3 },
+      ),
+    },
   ],
 });
 

@@ -1,6 +1,7 @@
 import { Link } from '@tanstack/react-router';
 import type { Row, Schemas } from '../api/types';
 import { Page, type PageView, viewOf } from '../components/Page';
+import { Shown } from '../components/Shown';
 import { Sql } from '../components/Sql';
 import { useAddress } from '../lib/address';
 import { columns } from '../lib/columns';
@@ -11,7 +12,7 @@ function CollectorLink({ row }: { row: Row }) {
   const datname = typeof row.datname === 'string' ? { datname: row.datname } : {};
   return (
     <Link to="/collectors/$name" params={{ name: String(row.name) }} search={{ ...kept(search), ...datname }}>
-      {String(row.title)}
+      <Shown text={String(row.title)} />
     </Link>
   );
 }
@@ -21,7 +22,7 @@ function listed(value: unknown, between: string): string | undefined {
 }
 
 function met(row: Row) {
-  if (row.met === true) return <span className="tag tag-ok">granted</span>;
+  if (row.met === true) return <span className="tag tag-ok">there</span>;
   return row.met === false ? <span className="tag tag-warn">missing</span> : undefined;
 }
 
@@ -35,7 +36,7 @@ const VIEW: PageView = viewOf('collectors', {
           key: 'met',
           drawn: true,
           label: 'State',
-          text: (row) => (row.met === true ? 'granted' : row.met === false ? 'missing' : undefined),
+          text: (row) => (row.met === true ? 'there' : row.met === false ? 'missing' : undefined),
         },
         { key: 'effects', label: 'Not seen without it', text: (row) => listed(row.effects, '; ') },
         { key: 'collectors', label: 'Needed by', text: (row) => listed(row.collectors, ', ') },

@@ -1,6 +1,6 @@
 import type { Row, Schemas } from '../api/types';
 import { Page, type PageView, viewOf } from '../components/Page';
-import { PROGRESS, XMIN_HOLDERS } from '../components/SharedViews';
+import { PROGRESS, SETTING, XMIN_HOLDERS } from '../components/SharedViews';
 import { Bar } from '../components/Value';
 import { columns, qualified } from '../lib/columns';
 
@@ -16,12 +16,19 @@ function pressure({ pressure: value }: Row) {
   );
 }
 
+/** A row without figures says why it has none. */
+function analyzed(row: Row): string | undefined {
+  if (typeof row.analyzed_seconds === 'number') return undefined;
+  if (row.never_analyzed === true) return 'never';
+  return row.partition_parent === true ? 'not seen: only its partitions are' : undefined;
+}
+
 const VIEW: PageView = viewOf('autovacuum', {
   panels: [
     {
       name: 'autovacuum.tables',
       columns: columns<Schemas['VacuumTable']>(
-        { key: 'relation', label: 'Table' },
+        { key: 'relation', label: 'Table', text: qualified },
         'level',
         {
           key: 'pressure',
@@ -35,34 +42,27 @@ const VIEW: PageView = viewOf('autovacuum', {
         { key: 'dead_ratio', label: 'Dead' },
         { key: 'dead_bytes_estimate', label: 'Dead size (est.)' },
         { key: 'last_vacuum_seconds_ago', label: 'Last vacuum' },
-        { key: 'last_analyze_seconds_ago', label: 'Last analyze' },
+        { key: 'last_analyze_seconds_ago', label: 'Last analyze', rank: 3 },
         { key: 'freeze_ratio', label: 'Freeze age' },
         'overrides',
       ),
       cells: { pressure },
     },
     { name: 'autovacuum.workers', ...PROGRESS },
-    { name: 'autovacuum.xmin_holders', columns: XMIN_HOLDERS, half: true },
+    { name: 'autovacuum.xmin_holders', columns: XMIN_HOLDERS },
     {
       name: 'autovacuum.stale_statistics',
-      half: true,
-      columns: columns<Schemas['StaleStatisticsRow']>(
+      columns: columns<Schemas['StaleTable']>(
         { key: 'table_name', label: 'Table', text: qualified },
         { key: 'mods_since_analyze', label: 'Changed rows' },
-        { key: 'analyzed_seconds', label: 'Analyzed' },
+        { key: 'analyzed_seconds', label: 'Analyzed', text: analyzed },
         'ratio',
         'never_analyzed',
       ),
     },
     {
       name: 'autovacuum.settings',
-      columns: columns<Schemas['SettingsRow']>(
-        'name',
-        { key: 'setting', label: 'Value' },
-        'unit',
-        'source',
-        'boot_value',
-      ),
+      columns: SETTING,
     },
   ],
 });

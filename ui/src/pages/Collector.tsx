@@ -4,7 +4,8 @@ import { useAnswer, useChosen, useTarget } from '../api/queries';
 import type { Answer, CollectorData, Panel, Row } from '../api/types';
 import { HistoryChart } from '../components/Chart';
 import { useDataTable } from '../components/DataTable';
-import { ChooseTarget, ErrorView, Facts, PageHead } from '../components/Page';
+import { ChooseTarget, ErrorView, NoSuchCollector } from '../components/Errors';
+import { Facts, PageHead } from '../components/Page';
 import { NoRows, PanelFrame } from '../components/Panel';
 import { useAddress } from '../lib/address';
 import type { ColumnSpec } from '../lib/columns';
@@ -94,7 +95,7 @@ export default function Collector() {
         </Link>
       </p>
       <PageHead title={answer?.data.title ?? name} question="What it found last, and the SQL that ran" />
-      {query.isError ? <ErrorView error={query.error} title={name} /> : null}
+      {query.isError ? <ErrorView error={query.error} title={name} missing={<NoSuchCollector name={name} />} /> : null}
       {known === 'no' ? (
         <ChooseTarget />
       ) : answer === undefined ? (

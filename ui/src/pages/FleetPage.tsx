@@ -3,8 +3,9 @@ import { useMemo } from 'react';
 import { useFleet } from '../api/queries';
 import type { Level, Row, Schemas, Target } from '../api/types';
 import { useDataTable } from '../components/DataTable';
+import { ErrorView } from '../components/Errors';
 import { LEVEL_WORDS, LevelIcon } from '../components/Level';
-import { ErrorView, PageHead, VerdictBanner } from '../components/Page';
+import { PageHead, VerdictBanner } from '../components/Page';
 import { Age, Failure } from '../components/Panel';
 import { Sparkline } from '../components/Sparkline';
 import { Bar } from '../components/Value';
@@ -18,17 +19,17 @@ const LEVELS: readonly Level[] = ['crit', 'warn', 'unknown', 'ok'];
 const COLUMNS = columns<Schemas['Target']>(
   { key: 'db', label: 'Database', text: (row) => `${String(row.cluster)} / ${String(row.db)}` },
   'level',
-  { key: 'sentence', label: 'What first' },
+  { key: 'sentence', label: 'What first', rank: 1.5, least: 17 },
   { key: 'transactions_per_second', drawn: true, label: 'TPS' },
   { key: 'connections_ratio', drawn: true, label: 'Connections' },
   { key: 'longest_transaction_seconds', label: 'Oldest transaction' },
   { key: 'blocked_sessions', label: 'Blocked' },
   { key: 'replication_lag_seconds', label: 'Lag' },
-  { key: 'wraparound_ratio', label: 'XIDs used' },
-  { key: 'cache_hit_ratio', label: 'Cache hits' },
+  { key: 'wraparound_ratio', label: 'XIDs used', rank: 3 },
+  { key: 'cache_hit_ratio', label: 'Cache hits', rank: 3 },
   { key: 'size_bytes', label: 'Size' },
-  'role',
-  'version',
+  { key: 'role', rank: 3 },
+  { key: 'version', rank: 3 },
 );
 
 function Name({ row }: { row: Row }) {

@@ -5,7 +5,12 @@ import { SLOTS } from './Replication';
 
 const VIEW: PageView = viewOf('io', {
   panels: [
-    { name: 'wal.wal', facts: true, half: true },
+    {
+      name: 'wal.wal',
+      facts: true,
+      half: true,
+      columns: columns<Schemas['WalRow']>({ key: 'position_bytes', label: 'Position', kind: 'lsn' }),
+    },
     { name: 'wal.files', facts: true, half: true },
     { name: 'wal.checkpoints', facts: true },
     { name: 'wal.archiver', facts: true, half: true },
@@ -29,7 +34,7 @@ const VIEW: PageView = viewOf('io', {
     {
       name: 'io.databases',
       columns: columns<Schemas['DatabaseRow']>(
-        'datname',
+        { key: 'datname', label: 'Database', text: (row) => (row.datname === null ? '(shared objects)' : undefined) },
         { key: 'xact_commit', label: 'Commits' },
         { key: 'xact_rollback', label: 'Rollbacks' },
         { key: 'blks_read', label: 'Blocks read' },

@@ -9,6 +9,7 @@ import { STATEMENT_CELLS, STATEMENTS } from '../components/SharedViews';
 import { useAddress } from '../lib/address';
 import { columns } from '../lib/columns';
 import { kept } from '../lib/search';
+import { sentence } from '../lib/visible';
 
 function Pages({ panel }: { panel: Panel }) {
   const [search] = useAddress();
@@ -27,7 +28,7 @@ function Pages({ panel }: { panel: Panel }) {
                 {page.pages.length > 1 ? `${page.label}: ${String(row.page)}` : page.label}
               </Link>
             )}
-            <span className="page-says">{String(row.sentence)}</span>
+            <span className="page-says">{sentence(String(row.sentence))}</span>
           </li>
         );
       })}

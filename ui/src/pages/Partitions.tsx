@@ -1,14 +1,14 @@
 import type { Schemas } from '../api/types';
 import { Page, type PageView, viewOf } from '../components/Page';
 import { Runway } from '../components/Runway';
-import { columns } from '../lib/columns';
+import { columns, qualified } from '../lib/columns';
 
 const VIEW: PageView = viewOf('partitions', {
   panels: [
     {
       name: 'partitions.tables',
       columns: columns<Schemas['PartitionedTableRow']>(
-        { key: 'relation', label: 'Table' },
+        { key: 'relation', label: 'Table', text: qualified },
         'level',
         { key: 'hint', label: 'What of it' },
         { key: 'horizon_seconds', label: 'Runway' },

@@ -1,15 +1,8 @@
 import type { Schemas } from '../api/types';
 import { Page, type PageView, viewOf } from '../components/Page';
+import { SETTING } from '../components/SharedViews';
 import { columns } from '../lib/columns';
-
-const SETTING = columns<Schemas['SettingsRow']>(
-  'name',
-  { key: 'setting', label: 'Value' },
-  'unit',
-  'source',
-  { key: 'boot_value', label: 'Built in' },
-  { key: 'pending_restart', label: 'Waits for a restart' },
-);
+import { settingText } from '../lib/text';
 
 const VIEW: PageView = viewOf('settings', {
   panels: [
@@ -17,8 +10,8 @@ const VIEW: PageView = viewOf('settings', {
       name: 'settings.changed',
       columns: columns<Schemas['SettingsRow']>(
         'name',
-        { key: 'setting', label: 'Value' },
-        { key: 'value_at_start', label: 'Before' },
+        { key: 'setting', label: 'Value', text: (row) => settingText(row.setting, row.unit) },
+        { key: 'value_at_start', label: 'Before', text: (row) => settingText(row.value_at_start, row.unit) },
         'changed_at',
         { key: 'pending_restart', label: 'Waits for a restart' },
         'source',

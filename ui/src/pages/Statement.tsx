@@ -2,6 +2,7 @@ import { Link, useParams } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import type { Schemas } from '../api/types';
 import { HistoryChart } from '../components/Chart';
+import { NoSuchStatement } from '../components/Errors';
 import { Facts, Page, type PageView } from '../components/Page';
 import { Sql } from '../components/Sql';
 import { useAddress } from '../lib/address';
@@ -64,6 +65,7 @@ export default function Statement() {
       </p>
       <Page
         view={view}
+        missing={<NoSuchStatement queryid={queryid} />}
         above={(loaded) =>
           (loaded[0]?.answer.data.figures ?? []).some((figure) => figure.history !== null) ? null : (
             <div className="charts">

@@ -4,7 +4,7 @@ import { columns, qualified } from '../lib/columns';
 import { formatBytes } from '../lib/format';
 
 const INDEX = columns<Schemas['IndexRow']>(
-  'index',
+  { key: 'index', label: 'Index', text: qualified },
   'level',
   { key: 'hint', label: 'What of it' },
   { key: 'bytes', label: 'Size' },
@@ -37,7 +37,7 @@ const VIEW: PageView = viewOf('storage', {
     {
       name: 'storage.tables',
       columns: columns<Schemas['TableSize']>(
-        { key: 'relation', label: 'Table' },
+        { key: 'relation', label: 'Table', text: qualified },
         { key: 'total_bytes', label: 'Total' },
         { key: 'share', label: 'Share' },
         { key: 'growth_bytes_per_day', label: 'Growth/day' },
@@ -55,7 +55,7 @@ const VIEW: PageView = viewOf('storage', {
       name: 'storage.sequences',
       half: true,
       columns: columns<Schemas['SequencesRow']>(
-        'sequence',
+        { key: 'sequence', label: 'Sequence', text: qualified },
         { key: 'used_ratio', label: 'Used' },
         'last_value',
         'max_value',

@@ -49,7 +49,7 @@ pub async fn targets(State(app): State<Arc<App>>, asked: Asked) -> Result<Respon
         let age = targets.iter().filter_map(|t| t.age_seconds).reduce(f64::max);
         let fleet = Fleet::new(targets, app.version, app.fleet.config().failure.clone());
         let answer = Answer { age_seconds: age, ..Answer::plain(now.wall, fleet) };
-        let shape = |value: &mut _, rows: &_, csv| shape::list::<Fleet>(value, "targets", rows, csv);
+        let shape = |value: &mut _, rows: &_, csv| shape::list(value, ("targets", "targets"), rows, csv);
         respond::write(&answer, &asked, &rows, shape, holds_until)
     })
 }

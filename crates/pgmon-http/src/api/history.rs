@@ -79,7 +79,7 @@ pub async fn metrics(State(app): State<Arc<App>>, asked: Asked) -> Result<Respon
     let picked = pick(&app, &asked)?;
     let names = app.fleet.history().names(&app.fleet, &id_of(&picked)).ok_or_else(gone)?;
     let answer = Answer::plain(picked.now.wall, HistoryMetrics::new(names));
-    let shape = |value: &mut _, rows: &_, csv| shape::list::<HistoryMetrics>(value, "metrics", rows, csv);
+    let shape = |value: &mut _, rows: &_, csv| shape::list(value, ("history", "metrics"), rows, csv);
     respond::fresh(&asked, &answer, &rows, shape)
 }
 

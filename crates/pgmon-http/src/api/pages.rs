@@ -1,6 +1,7 @@
 //! The pages about one database.
 
 use super::cache::Inputs;
+use super::columns;
 use super::params::Asked;
 use super::refusal::Refusal;
 use super::respond::{self, Built};
@@ -12,7 +13,6 @@ use axum::response::Response;
 use pgmon_core::snapshot::Snapshot;
 use pgmon_views::agent::Process;
 use pgmon_views::{Answer, Page, Source, agent, pages};
-use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub fn inputs(picked: &Picked) -> Inputs {
 }
 
 /// Answers with a page.
-fn page<P: Serialize + JsonSchema>(
+fn page<P: Serialize>(
     app: &App,
     asked: &Asked,
     on: &[&'static str],
@@ -48,7 +48,13 @@ fn page<P: Serialize + JsonSchema>(
     respond::answer(app, asked, inputs, picked.now.mono, || -> Result<Built, Refusal> {
         let source = picked.source();
         let answer = Answer::of(&source, on, build(&source, &picked)?);
-        respond::write(&answer, asked, &rows, shape::page::<P>, source.holds_until())
+        let path = match asked.path.trim_start_matches("/api/v1/") {
+            path if path.starts_with("statements/") => "statements/{queryid}",
+            path => path,
+        };
+        let columns = |panel: &str| columns::of(path, panel);
+        let shape = |value: &mut _, rows: &_, csv| shape::page(value, rows, csv, columns);
+        respond::write(&answer, asked, &rows, shape, source.holds_until())
     })
 }
 

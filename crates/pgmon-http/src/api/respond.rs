@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use pgmon_views::Answer;
 use serde::Serialize;
 use serde_json::Value;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Smaller answers are not compressed.
@@ -120,7 +121,12 @@ pub fn fresh<T: Serialize>(
 /// `GET /api/v1/openapi.json`.
 pub async fn openapi(headers: HeaderMap) -> Response {
     let gzip = takes_gzip(&headers);
-    let body = if gzip { gzip_text(super::OPENAPI) } else { Bytes::from_static(super::OPENAPI.as_bytes()) };
+    // Compressing it takes longer than all other answers do, and it never changes.
+    static PACKED: OnceLock<Bytes> = OnceLock::new();
+    let body = match gzip {
+        true => PACKED.get_or_init(|| gzip_text(super::OPENAPI)).clone(),
+        false => Bytes::from_static(super::OPENAPI.as_bytes()),
+    };
     let mut response = (StatusCode::OK, body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));

@@ -4,7 +4,6 @@ use super::columns::{self, Column};
 use super::params::{Order, Rows};
 use super::refusal::Refusal;
 use super::{csv, near};
-use schemars::JsonSchema;
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
 
@@ -109,14 +108,19 @@ fn contains(value: &Value, q: &str) -> bool {
     }
 }
 
-/// What was asked for of the panels of a page with panels `P` (`data.panels`), or CSV of one of them.
-pub fn page<P: JsonSchema>(answer: &mut Value, wanted: &Rows, as_csv: bool) -> Shaped {
+/// What was asked for of the panels of a page (`data.panels`), or CSV of one of them.
+pub fn page(
+    answer: &mut Value,
+    wanted: &Rows,
+    as_csv: bool,
+    columns_of: impl Fn(&str) -> Vec<Column>,
+) -> Shaped {
     let panels = answer.pointer_mut("/data/panels").and_then(Value::as_object_mut);
     let Some(panels) = panels else { return Err(no_rows()) };
     choose(panels, wanted, as_csv)?;
     for (name, panel) in panels.iter_mut() {
         let columns = match needs_columns(wanted, as_csv) {
-            true => columns::of::<P>(&[name, "rows"]),
+            true => columns_of(name),
             false => Vec::new(),
         };
         if let Some(sort) = &wanted.sort {
@@ -175,11 +179,11 @@ pub fn tables(answer: &mut Value, wanted: &Rows, as_csv: bool) -> Shaped {
     if as_csv { Err(no_rows()) } else { Ok(None) }
 }
 
-/// The same of the list `name` of data of the type `T`.
-pub fn list<T: JsonSchema>(answer: &mut Value, name: &'static str, wanted: &Rows, as_csv: bool) -> Shaped {
+/// The same of the list `name` in the answer of a path.
+pub fn list(answer: &mut Value, (path, name): (&str, &str), wanted: &Rows, as_csv: bool) -> Shaped {
     let rows = answer.get_mut("data").and_then(|data| data.get_mut(name)?.as_array_mut());
     let Some(rows) = rows else { return Err(no_rows()) };
-    let columns = if needs_columns(wanted, as_csv) { columns::of::<T>(&[name]) } else { Vec::new() };
+    let columns = if needs_columns(wanted, as_csv) { columns::of(path, name) } else { Vec::new() };
     let mut table = Table { columns, rows };
     table.shape(wanted)?;
     Ok(as_csv.then(|| (name.to_owned(), table.into_csv())))
@@ -230,19 +234,31 @@ mod tests {
     use serde::Serialize;
     use serde_json::json;
 
-    #[derive(Serialize, JsonSchema)]
+    #[derive(Serialize)]
     struct Panels {
         tables: Panel<Row>,
         other: Panel<Row>,
     }
 
-    #[derive(Serialize, JsonSchema)]
+    #[derive(Serialize)]
     struct Row {
         name: String,
         n: Option<u32>,
         level: Option<Level>,
         #[serde(skip_serializing_if = "Option::is_none")]
         seldom: Option<u32>,
+    }
+
+    fn shaped(answer: &mut Value, wanted: &Rows, as_csv: bool) -> Shaped {
+        let level = ["ok", "unknown", "warn", "crit"].map(Value::from).to_vec();
+        let column = |name: &str| Column::plain(name.into());
+        let columns = vec![
+            column("name"),
+            column("n"),
+            Column { severity: Some(level), ..column("level") },
+            Column { optional: true, ..column("seldom") },
+        ];
+        page(answer, wanted, as_csv, |_| columns.clone())
     }
 
     fn answer(rows: Vec<Row>) -> Value {
@@ -289,7 +305,7 @@ mod tests {
     fn rows_are_filtered_sorted_and_cut() {
         let shaped = |wanted: Rows| {
             let mut a = three();
-            page::<Panels>(&mut a, &wanted, false).map(|_| a)
+            super::tests::shaped(&mut a, &wanted, false).map(|_| a)
         };
         assert_eq!(
             names(&shaped(sort("n", None)).unwrap()),
@@ -311,7 +327,7 @@ mod tests {
             (Some(Order::Asc), ["e", "\u{c4}", "C", "b", "d"]),
         ] {
             let mut a = three();
-            page::<Panels>(&mut a, &sort("level", order), false).unwrap();
+            shaped(&mut a, &sort("level", order), false).unwrap();
             assert_eq!(names(&a), wanted, "{order:?}");
         }
     }
@@ -320,32 +336,32 @@ mod tests {
     fn a_column_that_there_is_not_is_an_error_with_and_without_rows() {
         let empty = || answer(Vec::new());
         for mut a in [three(), empty()] {
-            assert!(page::<Panels>(&mut a, &sort("nope", None), false).is_err());
-            assert!(page::<Panels>(&mut a, &sort("seldom", None), false).is_ok(), "it could be there");
+            assert!(shaped(&mut a, &sort("nope", None), false).is_err());
+            assert!(shaped(&mut a, &sort("seldom", None), false).is_ok(), "it could be there");
         }
         let unknown = Rows { sort: Some("nope".into()), ..of("other") };
-        assert!(page::<Panels>(&mut three(), &unknown, false).is_err());
+        assert!(shaped(&mut three(), &unknown, false).is_err());
         let gone = Rows { q: Some("nobody".into()), ..sort("nope", None) };
-        assert!(page::<Panels>(&mut three(), &gone, false).is_err());
+        assert!(shaped(&mut three(), &gone, false).is_err());
     }
 
     #[test]
     fn csv_needs_one_panel_that_is_known_and_always_has_its_head() {
-        assert!(page::<Panels>(&mut three(), &Rows::default(), true).is_err(), "which?");
+        assert!(shaped(&mut three(), &Rows::default(), true).is_err(), "which?");
         let wanted = Rows { limit: Some(2), ..of("tables") };
-        let (name, csv) = page::<Panels>(&mut three(), &wanted, true).unwrap().unwrap();
+        let (name, csv) = shaped(&mut three(), &wanted, true).unwrap().unwrap();
         assert_eq!(
             (name.as_str(), csv.as_str()),
             ("tables", "name,n,level\r\nb,2,crit\r\n\u{c4},,unknown\r\n")
         );
         let none = Rows { q: Some("nobody".into()), ..of("tables") };
-        let (_, csv) = page::<Panels>(&mut three(), &none, true).unwrap().unwrap();
+        let (_, csv) = shaped(&mut three(), &none, true).unwrap().unwrap();
         assert_eq!(csv, "name,n,level\r\n");
         let seldom = Row { name: "f".into(), n: None, level: None, seldom: Some(1) };
-        let (_, csv) = page::<Panels>(&mut answer(vec![seldom]), &of("tables"), true).unwrap().unwrap();
+        let (_, csv) = shaped(&mut answer(vec![seldom]), &of("tables"), true).unwrap().unwrap();
         assert_eq!(csv, "name,n,level,seldom\r\nf,,,1\r\n");
         for panel in ["other", "no"] {
-            assert!(page::<Panels>(&mut three(), &of(panel), true).is_err(), "{panel}");
+            assert!(shaped(&mut three(), &of(panel), true).is_err(), "{panel}");
         }
     }
 }

@@ -66,9 +66,8 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     let oldest = s.metric("connections", "pg_oldest_transaction_seconds", &[]);
     let good = match (clients, max) {
         (Some(clients), Some(max)) => format!(
-            "{} of {} connections are used, and no transaction is older than {}.",
-            words::count(clients),
-            words::count(max),
+            "{}, and no transaction is older than {}.",
+            used(clients, max),
             words::seconds(alerts.long_txn_warn_s as f64)
         ),
         _ => "Nothing is wrong with what can be seen of the sessions.".to_owned(),
@@ -81,12 +80,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         let ratio = clients / max;
         let level = level(ratio, alerts.connections_warn, alerts.connections_crit);
         if level > Level::Ok {
-            let evidence = format!(
-                "{} of {} connections are used ({})",
-                words::count(clients),
-                words::count(max),
-                words::percent(ratio)
-            );
+            let evidence = format!("{} ({})", used(clients, max), words::percent(ratio));
             found.push(problem("connections", level, PageName::Activity, "Connections run out", evidence));
         }
     }
@@ -97,16 +91,27 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         if level == Level::Ok {
             continue;
         }
+        let pid = session.pid;
+        let id = format!("{LONG_TRANSACTION}{pid}");
+        let who = who(pid, session.application_name.as_deref(), session.usename.as_deref());
+        let since = s.now.seconds_ago(seconds);
+        let open = format!("{who} has a transaction open for {}", words::seconds(seconds));
+        // Who waits for another one is not to be ended: the one that holds the lock is on the page of locks.
+        if session.blocked {
+            let evidence = format!("{open} and waits for a lock; under Locks is who holds it");
+            let title = "Transaction waits for a lock";
+            let found_one = problem(id, level, PageName::Activity, title, evidence);
+            found.push(found_one.about(pid.to_string()).since(since));
+            continue;
+        }
         let state = session.state.as_deref().unwrap_or("in an unknown state");
         let idle = state.starts_with("idle in transaction");
         let title = if idle { "Transaction left open" } else { "Long transaction" };
-        let who = who(session.pid, session.application_name.as_deref(), session.usename.as_deref());
-        let evidence = format!("{who} has a transaction open for {} and is {state}", words::seconds(seconds));
         found.push(
-            problem(format!("long_transaction:{}", session.pid), level, PageName::Activity, title, evidence)
-                .about(session.pid.to_string())
-                .since(s.now.seconds_ago(seconds))
-                .remedy(Some(remedy::end_session(session.pid, idle))),
+            problem(id, level, PageName::Activity, title, format!("{open} and is {state}"))
+                .about(pid.to_string())
+                .since(since)
+                .remedy(Some(remedy::end_session(pid, idle))),
         );
     }
     if sessions.is_empty()
@@ -121,9 +126,19 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     found
 }
 
+/// How many connections are used, in words.
+fn used(clients: f64, max: f64) -> String {
+    let (verb, clients) = (words::is_or_are(clients), words::count(clients));
+    format!("{clients} of {} connections {verb} used", words::count(max))
+}
+
+/// How ids of problems with a session's transaction begin; the process id follows.
+pub(crate) const LONG_TRANSACTION: &str = "long_transaction:";
+
 /// A session in words: `pid 4711 (app, role)`.
 pub fn who(pid: i32, application: Option<&str>, role: Option<&str>) -> String {
-    let named: Vec<&str> = [application, role].into_iter().flatten().filter(|n| !n.is_empty()).collect();
+    let named = [application, role].into_iter().flatten().filter(|n| !n.is_empty()).map(words::inert);
+    let named: Vec<_> = named.collect();
     if named.is_empty() { format!("pid {pid}") } else { format!("pid {pid} ({})", named.join(", ")) }
 }
 

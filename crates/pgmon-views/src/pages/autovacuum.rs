@@ -3,6 +3,7 @@
 use crate::judge::{Judgement, level, problem};
 use crate::page::{Figure, Level, Page, PageName, Panel, Remedy, Unit};
 use crate::source::Source;
+use crate::thresholds::vacuum::{BEHIND, DEAD_RATIO, DEAD_ROWS, FEW_ROWS, HORIZON, RECENT_SECONDS};
 use crate::{remedy, words};
 use pgmon_collect::postgres::collectors::{
     progress, settings, stale_statistics, table_age, tables, xmin_horizon,
@@ -21,7 +22,7 @@ pub struct Panels {
     /// Who keeps dead rows from being removed, worst first.
     pub xmin_holders: Panel<xmin_horizon::Row>,
     /// Tables whose statistics are old.
-    pub stale_statistics: Panel<stale_statistics::Row>,
+    pub stale_statistics: Panel<StaleTable>,
     /// The server's settings of autovacuum.
     pub settings: Panel<settings::Row>,
 }
@@ -55,19 +56,21 @@ pub struct VacuumTable {
     pub row: tables::Row,
 }
 
+/// A table whose statistics are old.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct StaleTable {
+    /// What is to be said of it.
+    pub hint: Option<String>,
+    /// What may be done.
+    pub remedy: Option<Remedy>,
+    /// All that was read.
+    #[serde(flatten)]
+    pub row: stale_statistics::Row,
+}
+
 /// The collectors behind it.
 pub const ON: &[&str] =
     &["tables", "progress", "xmin_horizon", "table_age", "stale_statistics", "settings", "connections"];
-
-/// Dead rows that nobody has to care about, however large their share.
-const FEW_ROWS: i64 = 10_000;
-/// Dead rows from which on a large share is a problem, and that share (seeds/002, section 6).
-const DEAD_ROWS: i64 = 100_000;
-const DEAD_RATIO: f64 = 0.2;
-/// Past its trigger by so much, autovacuum does not keep up.
-const BEHIND: f64 = 2.0;
-/// Transactions that somebody may hold the horizon back by.
-const HORIZON_WARN: i64 = 10_000_000;
 
 /// What is wrong with vacuum.
 pub fn judge(s: &Source<'_>) -> Judgement {
@@ -137,10 +140,30 @@ fn stale(s: &Source<'_>) -> Option<crate::page::Problem> {
     )
 }
 
+/// Whether the statistics are old. Partitioned tables are all listed; of those only what is known to be old is.
+fn is_stale(s: &Source<'_>, row: &stale_statistics::Row) -> bool {
+    let warn = s.rules.alerts.stats_stale_warn_hours as f64 * 3600.0;
+    !row.partition_parent
+        || row.never_analyzed == Some(true)
+        || row.analyzed_seconds.is_some_and(|age| age >= warn)
+}
+
+fn stale_table(s: &Source<'_>, row: &stale_statistics::Row) -> StaleTable {
+    let hint = if row.partition_parent {
+        Some("partitioned: autovacuum analyzes its partitions, and never the table as a whole".to_owned())
+    } else if row.autovacuum_enabled == Some(false) {
+        Some("autovacuum is off for it: nothing analyzes it".to_owned())
+    } else {
+        None
+    };
+    let analyze = remedy::analyze(&row.schema_name, &row.table_name);
+    StaleTable { hint, remedy: Some(remedy::on_primary(s, analyze)), row: row.clone() }
+}
+
 /// Who holds the horizon back, if far enough to say so.
 pub fn horizon(s: &Source<'_>) -> Option<crate::page::Problem> {
     let rows = s.list::<xmin_horizon::Row>("xmin_horizon");
-    let worst = rows.iter().max_by_key(|r| r.xid_age).filter(|r| r.xid_age >= HORIZON_WARN)?;
+    let worst = rows.iter().max_by_key(|r| r.xid_age).filter(|r| r.xid_age >= HORIZON)?;
     let (what, mend) = holder(s, worst);
     let name = worst.name.as_deref().unwrap_or("");
     let evidence = format!(
@@ -158,7 +181,8 @@ pub fn horizon(s: &Source<'_>) -> Option<crate::page::Problem> {
 
 /// A holder of the horizon in words, and what ends it.
 fn holder(s: &Source<'_>, row: &xmin_horizon::Row) -> (String, Option<Remedy>) {
-    let name = row.name.as_deref().unwrap_or("");
+    let named = row.name.as_deref().unwrap_or("");
+    let name = words::inert(named);
     match (row.holder.as_str(), row.pid) {
         ("backend", Some(pid)) => (
             format!("pid {pid} ({name})"),
@@ -167,20 +191,17 @@ fn holder(s: &Source<'_>, row: &xmin_horizon::Row) -> (String, Option<Remedy>) {
         ("standby", _) => (format!("the standby {name} (hot_standby_feedback)"), None),
         ("prepared", _) => (
             format!("the prepared transaction {name}"),
-            Some(remedy::on_primary(s, remedy::end_prepared(name))),
+            Some(remedy::on_primary(s, remedy::end_prepared(named))),
         ),
-        ("slot" | "slot_catalog", _) => (format!("the slot {name}"), Some(remedy::drop_slot(name))),
+        ("slot" | "slot_catalog", _) => (format!("the slot {name}"), Some(remedy::drop_slot(named))),
         (other, _) => (format!("{other} {name}"), None),
     }
 }
 
-/// Seconds since a vacuum that are few: it comes, and if rows stay, somebody may still see them.
-const RECENT: f64 = 180.0;
-
 /// Who keeps the dead rows of a table from being removed, if it was vacuumed lately and they are still there.
 fn held<'a>(s: &Source<'a>, row: &tables::Row) -> Option<&'a xmin_horizon::Row> {
     let vacuumed = last(row.vacuumed_seconds_ago, row.autovacuumed_seconds_ago)?;
-    let recent = vacuumed < RECENT;
+    let recent = vacuumed < RECENT_SECONDS;
     let behind = row.vacuum_pressure.is_some_and(|p| p >= BEHIND);
     if !recent || !behind || row.autovacuum_enabled == Some(false) {
         return None;
@@ -288,10 +309,14 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
             "Nobody does.",
             || Some(super::holders(s.rows::<Vec<xmin_horizon::Row>>("xmin_horizon")?)),
         ),
-        stale_statistics: s.plain(
+        stale_statistics: s.panel(
             "Old statistics",
-            "stale_statistics",
+            &["stale_statistics"],
             "The statistics of all tables are recent.",
+            || {
+                let rows: &Vec<stale_statistics::Row> = s.rows("stale_statistics")?;
+                Some(rows.iter().filter(|row| is_stale(s, row)).map(|row| stale_table(s, row)).collect())
+            },
         ),
         settings: s.panel("Settings", &["settings"], "None can be seen.", || {
             let about = |r: &&settings::Row| r.name.contains("autovacuum") || r.name.starts_with("vacuum_");

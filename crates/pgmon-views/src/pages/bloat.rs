@@ -3,6 +3,7 @@
 use crate::judge::{Judgement, level, problem};
 use crate::page::{Figure, Level, Page, PageName, Panel, Remedy, Unit};
 use crate::source::Source;
+use crate::thresholds::bloat::{CRIT, LARGE, WARN, WORTH_A_REWRITE};
 use crate::{remedy, words};
 use pgmon_collect::postgres::collectors::bloat;
 use schemars::JsonSchema;
@@ -34,11 +35,6 @@ pub struct BloatedRelation {
 
 /// The collectors behind it.
 pub const ON: &[&str] = &["bloat"];
-
-/// From here on bloat is a problem, if it is large as well.
-const RATIO_WARN: f64 = 0.5;
-const RATIO_CRIT: f64 = 0.8;
-const LARGE: f64 = 1_073_741_824.0;
 
 /// What is wrong with bloat.
 pub fn judge(s: &Source<'_>) -> Judgement {
@@ -80,7 +76,7 @@ fn look(row: &bloat::Row) -> Level {
     if bytes < LARGE {
         return Level::Ok;
     }
-    match level(ratio, RATIO_WARN, RATIO_CRIT) {
+    match level(ratio, WARN, CRIT) {
         // An estimate is nothing to get up for at night.
         Level::Crit if row.method == Some("statistics") => Level::Warn,
         level => level,
@@ -101,7 +97,7 @@ fn relation(s: &Source<'_>, row: &bloat::Row) -> BloatedRelation {
     BloatedRelation {
         level,
         estimate: row.method == Some("statistics"),
-        remedy: row.bloat_ratio.filter(|ratio| *ratio >= 0.2).and_then(|_| mend(s, row)),
+        remedy: row.bloat_ratio.filter(|ratio| *ratio >= WORTH_A_REWRITE).and_then(|_| mend(s, row)),
         row: row.clone(),
     }
 }

@@ -3,6 +3,7 @@
 use crate::judge::{Judgement, problem};
 use crate::page::{Figure, Level, Page, PageName, Panel, Remedy, Role, Unit};
 use crate::source::{Source, role_of};
+use crate::thresholds::indexes::{LARGE, LONG};
 use crate::{remedy, words};
 use pgmon_collect::postgres::collectors::indexes;
 use schemars::JsonSchema;
@@ -37,10 +38,6 @@ pub struct IndexRow {
 
 /// The collectors behind it.
 pub const ON: &[&str] = &["indexes"];
-
-/// An index that nobody scans is worth a warning from this size on, after so long (seeds/002, section 6).
-const LARGE: i64 = 100 << 20;
-const LONG: f64 = 7.0 * 86_400.0;
 
 /// What is wrong with indexes.
 pub fn judge(s: &Source<'_>) -> Judgement {

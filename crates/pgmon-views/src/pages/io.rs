@@ -57,12 +57,20 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
     let hidden = |name: Option<&str>| {
         s.rules.hide_postgres_defaults && name.is_some_and(pgmon_core::label::is_postgres_default)
     };
+    let shared =
+        s.rows::<Vec<database::Row>>("database").is_some_and(|r| r.iter().any(|r| r.datname.is_none()));
+    let databases = s.panel("Databases", &["database"], "There is none.", || {
+        let rows: &Vec<database::Row> = s.rows("database")?;
+        Some(rows.iter().filter(|r| !hidden(r.datname.as_deref())).cloned().collect())
+    });
     let panels = Panels {
         processes: s.plain("Who reads and writes", "io", "Nobody has read or written."),
-        databases: s.panel("Databases", &["database"], "There is none.", || {
-            let rows: &Vec<database::Row> = s.rows("database")?;
-            Some(rows.iter().filter(|r| !hidden(r.datname.as_deref())).cloned().collect())
-        }),
+        databases: match shared {
+            true => {
+                databases.note("The row without a database is that of the catalogs that all share.".into())
+            }
+            false => databases,
+        },
         throughput: s.plain("Blocks of this database", "throughput", "Nothing was read.").since_reset(reset),
         temp: s.plain("Temporary files of this database", "temp", "There was none.").since_reset(reset),
         slru: s.plain("Small caches", "slru", "They were not used."),

@@ -7,7 +7,7 @@ use crate::{remedy, words};
 use pgmon_collect::postgres::collectors::locks;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Panels of `locks`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -100,7 +100,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
             (Some(pid), _) => {
                 super::activity::who(pid, root.application_name.as_deref(), root.usename.as_deref())
             }
-            (None, Some(gid)) => format!("prepared transaction {gid}"),
+            (None, Some(gid)) => format!("prepared transaction {}", words::inert(gid)),
             (None, None) => "a transaction that has just gone".to_owned(),
         };
         let blocked =
@@ -109,7 +109,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         let since = longest.map(|l| format!(", for up to {}", words::seconds(l))).unwrap_or_default();
         found.push(
             problem(
-                format!("blocking:{}", root.id),
+                format!("{BLOCKING}{}", root.id),
                 root.level,
                 PageName::Locks,
                 "Sessions are blocked",
@@ -121,6 +121,16 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         );
     }
     found
+}
+
+/// How ids of problems with who blocks others begin; the root's id follows.
+pub(crate) const BLOCKING: &str = "blocking:";
+
+/// Each session in a tree of who blocks whom, with the id of the tree's root.
+pub(crate) fn roots(s: &Source<'_>) -> BTreeMap<i32, String> {
+    let Some(locks) = s.current::<locks::Locks>("locks") else { return BTreeMap::new() };
+    let root_of = |id: &str| id.split_once('/').map_or(id, |(root, _)| root).to_owned();
+    tree(s, &locks.edges).into_iter().filter_map(|node| Some((node.pid?, root_of(&node.id)))).collect()
 }
 
 /// The figures.

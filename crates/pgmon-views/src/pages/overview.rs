@@ -1,13 +1,15 @@
 //! Is it healthy, and if not, what first?
 
 use crate::judge::Judgement;
-use crate::page::{Figure, Level, Page, PageName, Panel, Unit};
+use crate::page::{Figure, Level, Page, PageName, Panel, Problem, Unit};
 use crate::pages::statements::StatementRow;
+use crate::pages::{activity, locks};
 use crate::source::Source;
-use crate::words;
+use crate::{start, thresholds, words};
 use pgmon_collect::postgres::collectors::{canary, throughput};
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Panels of `overview`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -98,6 +100,8 @@ fn judge_all(s: &Source<'_>) -> (Judgement, Vec<PageVerdict>) {
             }
         }
     }
+    say_once(s, &mut all.problems);
+    all.extend(start::crashed(s));
     all.sort();
     let row = s.list::<throughput::Row>("throughput").first();
     let tps = row.and_then(|r| r.transactions_per_second);
@@ -107,13 +111,31 @@ fn judge_all(s: &Source<'_>) -> (Judgement, Vec<PageVerdict>) {
     };
     all.good = match (tps, super::activity::clients(s)) {
         (Some(tps), Some(clients)) => format!(
-            "{well}: {} transactions a second over {} connections.",
+            "{well}: {} transactions a second over {} {}.",
             words::count(tps),
-            words::count(clients)
+            words::count(clients),
+            if words::count(clients) == "1" { "connection" } else { "connections" }
         ),
         _ => format!("{well}."),
     };
+    if let Some(age) = start::age(s).filter(|age| *age < thresholds::start::RECENT) {
+        all.good = format!("{} The server started {} ago.", all.good, words::seconds(age));
+    }
     (all, pages)
+}
+
+/// A session that blocks others, or waits for one that does, is named once: by who blocks whom.
+fn say_once(s: &Source<'_>, problems: &mut Vec<Problem>) {
+    let blocking: BTreeSet<String> =
+        problems.iter().filter_map(|p| p.id.strip_prefix(locks::BLOCKING)).map(str::to_owned).collect();
+    if blocking.is_empty() {
+        return;
+    }
+    let roots = locks::roots(s);
+    problems.retain(|p| {
+        let pid = p.id.strip_prefix(activity::LONG_TRANSACTION).and_then(|pid| pid.parse::<i32>().ok());
+        !pid.and_then(|pid| roots.get(&pid)).is_some_and(|root| blocking.contains(root))
+    });
 }
 
 /// The page.
@@ -132,12 +154,17 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
     all.page(s, figures, panels)
 }
 
+/// Why there is no rate, though there are counters.
+const NO_RATE: &str = "a rate takes two rounds without a reset of the statistics";
+
 fn figures(s: &Source<'_>) -> Vec<Figure> {
     let gauge = |id, label, unit, collector, metric| {
         Figure::new(id, label, unit, s.metric(collector, metric, &[])).gauge(metric, &[])
     };
+    let row = s.list::<throughput::Row>("throughput").first();
+    let no_rate = row.filter(|r| r.transactions_per_second.is_none()).map(|_| NO_RATE.to_owned());
     let mut figures = vec![
-        gauge("tps", "Transactions a second", Unit::PerSecond, "throughput", "pg_tps"),
+        gauge("tps", "Transactions a second", Unit::PerSecond, "throughput", "pg_tps").note(no_rate),
         gauge("latency", "Mean query time", Unit::Seconds, "statements", "pg_query_latency_seconds_mean"),
         gauge("cache_hit_ratio", "Cache hits", Unit::Ratio, "throughput", "pg_cache_hit_ratio"),
     ];
@@ -158,5 +185,6 @@ fn figures(s: &Source<'_>) -> Vec<Figure> {
                 .judged(alerts.repl_warn_s as f64, alerts.repl_crit_s as f64),
         );
     }
+    figures.push(start::figure(s));
     figures
 }

@@ -3,6 +3,7 @@
 use crate::judge::{Judgement, problem};
 use crate::page::{Figure, Level, Page, PageName, Panel, Remedy, Unit};
 use crate::source::Source;
+use crate::thresholds::partitions::NEAR;
 use crate::{remedy, words};
 use pgmon_collect::postgres::collectors::partitions;
 use schemars::JsonSchema;
@@ -53,9 +54,13 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         }
     };
     let mut found = Judgement::new(good).rests_on(s, &["partitions"]);
+    if let Some(row) = rows.iter().find(|row| look(s, row).0 == Level::Unknown) {
+        let name = remedy::shown(&row.schema, &row.name);
+        found.unknown.get_or_insert_with(|| format!("the bounds of partitions of {name} could not be read"));
+    }
     found.extend(rows.iter().filter_map(|row| {
         let (level, hint) = look(s, row);
-        let hint = hint.filter(|_| level > Level::Ok)?;
+        let hint = hint.filter(|_| level > Level::Unknown)?;
         let name = remedy::shown(&row.schema, &row.name);
         let title = if level == Level::Crit && left(s, row).is_none_or(|left| left <= 0.0) {
             "Inserts fail"
@@ -68,9 +73,6 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     }));
     found
 }
-
-/// Inserts that fail within so many seconds are something to look at now.
-const NEAR: f64 = 86_400.0;
 
 /// Seconds until its last partition ends: what was read, less the time since then.
 fn left(s: &Source<'_>, row: &partitions::Parent) -> Option<f64> {

@@ -56,11 +56,21 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     }
     let pending: Vec<&str> = rows.iter().filter(|r| r.pending_restart).map(|r| r.name.as_str()).collect();
     if !pending.is_empty() {
-        let evidence = format!("{} take effect only at a restart of the server", pending.join(", "));
+        let evidence = format!(
+            "{} {} effect only at a restart of the server",
+            pending.join(", "),
+            if pending.len() == 1 { "takes" } else { "take" }
+        );
         let title = "Settings wait for a restart";
         found.push(problem("pending_restart", Level::Warn, PageName::Settings, title, evidence));
     }
     found
+}
+
+/// Whether somebody has set it, in a file, for a role or a database; what pgmon sets for its own session says
+/// nothing of the server.
+fn is_configured(row: &settings::Row) -> bool {
+    !matches!(row.source.as_str(), "default" | "override" | "session" | "client")
 }
 
 /// The page.
@@ -80,9 +90,11 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
             "Configured",
             &["settings"],
             "All are as they are without any configuration.",
-            some(|r| r.source != "default" && r.source != "override"),
+            some(is_configured),
         ),
-        all: s.panel("All settings", &["settings"], "None can be seen.", some(|_| true)),
+        all: s
+            .panel("All settings", &["settings"], "None can be seen.", some(|_| true))
+            .note("Those whose source is session or client are those of pgmon's own session.".into()),
     };
     let gauge = |id, label, metric| {
         Figure::new(id, label, Unit::Count, s.metric("settings", metric, &[])).gauge(metric, &[])

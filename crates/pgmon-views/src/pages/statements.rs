@@ -3,6 +3,7 @@
 use crate::judge::{Judgement, problem};
 use crate::page::{Figure, Level, Page, PageName, Panel, Unit};
 use crate::source::Source;
+use crate::thresholds::statements::{CALLS, PART_OF_LOAD, SLOWER};
 use crate::words;
 use pgmon_collect::postgres::collectors::{connections, statements};
 use schemars::JsonSchema;
@@ -54,17 +55,13 @@ pub const ON: &[&str] = &["statements"];
 /// The collectors behind `statements/{queryid}`.
 pub const ON_STATEMENT: &[&str] = &["statements", "connections"];
 
-/// So much slower than before is worth a look, if it is a good part of the load as well.
-const SLOWER: f64 = 2.0;
-const PART_OF_LOAD: f64 = 0.1;
-
 /// What is wrong with statements.
 pub fn judge(s: &Source<'_>) -> Judgement {
     let mut rows = s.list::<statements::Row>("statements").iter();
     let good = match rows.next().and_then(|first| first.time_share.map(|share| (first, share))) {
         Some((first, share)) => format!(
-            "Statement {} takes most time, {} of all, and none has become much slower.",
-            first.queryid,
+            "{} takes most time, {} of all, and no statement has become much slower.",
+            named(first),
             words::percent(share)
         ),
         None => "No statement stands out.".to_owned(),
@@ -72,12 +69,12 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     let mut found = Judgement::new(good).rests_on(s, &["statements"]);
     for row in s.list::<statements::Row>("statements") {
         let (Some(change), Some(share)) = (change(row), row.time_share) else { continue };
-        if change < SLOWER || share < PART_OF_LOAD || row.calls < 100.0 {
+        if change < SLOWER || share < PART_OF_LOAD || row.calls < CALLS {
             continue;
         }
         let evidence = format!(
-            "statement {} takes {:.1} ms now and {:.1} ms on average, and {} of all time",
-            row.queryid,
+            "{} takes {:.1} ms now and {:.1} ms on average, and {} of all time",
+            named(row),
             row.mean_ms.unwrap_or_default(),
             mean(row).unwrap_or_default(),
             words::percent(share)
@@ -95,6 +92,17 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     }
     found
 }
+
+/// A statement in words: how it begins, and its id, which alone tells it apart.
+fn named(row: &statements::Row) -> String {
+    match row.text.as_deref().map(|text| words::beginning(text, BEGINNING)).filter(|text| !text.is_empty()) {
+        Some(text) => format!("\u{201c}{text}\u{201d} (statement {})", row.queryid),
+        None => format!("Statement {}", row.queryid),
+    }
+}
+
+/// Characters of a statement that a sentence has room for.
+const BEGINNING: usize = 60;
 
 /// The figures of all statements.
 pub fn figures(s: &Source<'_>) -> Vec<Figure> {

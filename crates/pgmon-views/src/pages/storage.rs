@@ -3,6 +3,7 @@
 use crate::judge::{Judgement, level, problem};
 use crate::page::{Figure, Level, Page, PageName, Panel, Unit};
 use crate::source::Source;
+use crate::thresholds::{self, DAY};
 use crate::{remedy, words};
 use pgmon_collect::postgres::collectors::{database_size, relations, sequences, wal_files};
 use schemars::JsonSchema;
@@ -39,10 +40,6 @@ pub struct TableSize {
 /// The collectors behind it.
 pub const ON: &[&str] = &["relations", "database_size", "wal_files", "sequences"];
 
-/// Used parts of a sequence's range that are bad.
-const USED_WARN: f64 = 0.75;
-const USED_CRIT: f64 = 0.9;
-
 /// What is wrong with storage.
 pub fn judge(s: &Source<'_>) -> Judgement {
     let size = size(s);
@@ -67,7 +64,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     let mut found = Judgement::new(good).rests_on(s, &["relations", "sequences"]);
     for row in s.list::<sequences::Row>("sequences") {
         let Some(used) = row.used_ratio.filter(|_| !row.cycles) else { continue };
-        let level = level(used, USED_WARN, USED_CRIT);
+        let level = level(used, thresholds::sequences::WARN, thresholds::sequences::CRIT);
         if level == Level::Ok {
             continue;
         }
@@ -79,7 +76,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
             }
             _ => String::new(),
         };
-        let evidence = format!("{} of the range of {name}{feeds} are used", words::percent(used));
+        let evidence = format!("{} of the range of {name}{feeds} is used", words::percent(used));
         let mend = remedy::widen(row).map(|mend| remedy::on_primary(s, mend));
         found.push(
             problem(format!("sequence:{name}"), level, PageName::Storage, "A sequence runs out", evidence)
@@ -89,9 +86,6 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     }
     found
 }
-
-/// Seconds in a day.
-const DAY: f64 = 86_400.0;
 
 /// The size of the server's databases.
 pub fn size(s: &Source<'_>) -> Option<f64> {

@@ -2,8 +2,9 @@
 
 use crate::judge::{Judgement, level, problem};
 use crate::page::{Figure, Level, Page, PageName, Panel, Unit};
-use crate::pages::replication::Slot;
+use crate::pages::replication::slots::Slot;
 use crate::source::Source;
+use crate::thresholds::wal::{BACKLOG, REQUESTED};
 use crate::words;
 use pgmon_collect::postgres::collectors::{archiver, checkpoints, wal, wal_files};
 use schemars::JsonSchema;
@@ -28,15 +29,12 @@ pub struct Panels {
 /// The collectors behind it.
 pub const ON: &[&str] = &["wal", "checkpoints", "wal_files", "archiver", "slots"];
 
-/// Segments that wait for the archiver.
-const BACKLOG_WARN: i64 = 100;
-
 /// What is wrong with the WAL.
 pub fn judge(s: &Source<'_>) -> Judgement {
     let alerts = &s.rules.alerts;
     let rate = s.metric("wal", "pg_wal_bytes_per_second", &[]);
     let good = match rate {
-        Some(rate) => format!("{} of WAL are written a second.", words::bytes(rate)),
+        Some(rate) => format!("{} of WAL is written a second.", words::bytes(rate)),
         None => "Nothing is wrong with what can be seen of the WAL.".to_owned(),
     };
     let mut found = Judgement::new(good).rests_on(s, &["wal", "checkpoints"]);
@@ -47,7 +45,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
             alerts.wal_surge_crit_bytes_per_sec as f64,
         );
         if level > Level::Ok {
-            let evidence = format!("{} are written a second", words::bytes(rate));
+            let evidence = format!("{} is written a second", words::bytes(rate));
             found.push(problem("wal_surge", level, PageName::Wal, "Much WAL is written", evidence));
         }
     }
@@ -55,8 +53,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         let all = row.timed + row.requested;
         let ratio = if all > 0 { row.requested as f64 / all as f64 } else { 0.0 };
         let level = level(ratio, alerts.checkpoint_ratio_warn, alerts.checkpoint_ratio_crit);
-        // A server that has just been set up asks for a few by itself.
-        if level > Level::Ok && row.requested >= 20 {
+        if level > Level::Ok && row.requested >= REQUESTED {
             let evidence = format!(
                 "{} of {} checkpoints were asked for, mostly because max_wal_size was reached",
                 words::count(row.requested as f64),
@@ -67,7 +64,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         }
     }
     found.extend(archiver(s));
-    found.extend(super::replication::slot_problems(s));
+    found.extend(super::replication::slots::problems(s));
     found
 }
 
@@ -85,7 +82,7 @@ pub fn archiver(s: &Source<'_>) -> Option<crate::page::Problem> {
         let problem = problem("archiver", Level::Crit, PageName::Wal, "Archiving fails", evidence);
         return Some(problem.since(since.and_then(|seconds| s.now.seconds_ago(seconds))));
     }
-    (backlog >= BACKLOG_WARN).then(|| {
+    (backlog >= BACKLOG).then(|| {
         let evidence = format!("{backlog} WAL segments wait to be archived");
         problem("archiver", Level::Warn, PageName::Wal, "Archiving does not keep up", evidence)
     })
@@ -104,7 +101,7 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
         checkpoints: s.plain("Checkpoints", "checkpoints", "There was none.").since_reset(checkpoint_reset),
         files: s.plain("WAL directory", "wal_files", "It is empty."),
         archiver: s.plain("Archiver", "archiver", "There is none.").since_reset(archiver_reset),
-        slots: super::replication::slots_panel(s),
+        slots: super::replication::slots::panel(s),
     };
     let gauge = |id, label, unit, collector, metric| {
         Figure::new(id, label, unit, s.metric(collector, metric, &[])).gauge(metric, &[])

@@ -3,6 +3,7 @@
 use crate::judge::{Judgement, level, problem};
 use crate::page::{Figure, Level, Page, PageName, Panel, Remedy, Unit};
 use crate::source::Source;
+use crate::thresholds::{multixacts, vacuum};
 use crate::{remedy, words};
 use pgmon_collect::postgres::collectors::{table_age, wraparound, xmin_horizon};
 use schemars::JsonSchema;
@@ -51,9 +52,6 @@ pub const ON: &[&str] = &["wraparound", "table_age", "xmin_horizon"];
 
 /// Ids that there are.
 const IDS: f64 = 2_147_483_648.0;
-/// Of the ids that there are, so many multixacts are bad.
-const MULTIXACTS_WARN: f64 = 0.7;
-const MULTIXACTS_CRIT: f64 = 0.85;
 
 /// What is wrong with wraparound.
 pub fn judge(s: &Source<'_>) -> Judgement {
@@ -90,7 +88,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
                 .remedy(oldest(s, row)),
         );
     }
-    let forced = rows.iter().find(|r| freeze(r) > 1.25 && look(s, r) <= Level::Ok);
+    let forced = rows.iter().find(|r| freeze(r) > vacuum::FREEZE_OVERDUE && look(s, r) <= Level::Ok);
     if let Some(row) = forced {
         let [xids, multixacts] = freezes(row);
         let (what, limit) = if xids >= multixacts {
@@ -139,7 +137,7 @@ fn level_of_xids(s: &Source<'_>, row: &wraparound::Row) -> Level {
 }
 
 fn level_of_multixacts(row: &wraparound::Row) -> Level {
-    level(row.mxid_age as f64 / IDS, MULTIXACTS_WARN, MULTIXACTS_CRIT)
+    level(row.mxid_age as f64 / IDS, multixacts::WARN, multixacts::CRIT)
 }
 
 /// What freezes the oldest table of a database, if its tables are the ones that are known.
@@ -213,7 +211,7 @@ pub fn figures(s: &Source<'_>) -> Vec<Figure> {
             "pg_wraparound_multixact_age",
         )
         .of(Some(IDS))
-        .judged(MULTIXACTS_WARN * IDS, MULTIXACTS_CRIT * IDS)
+        .judged(multixacts::WARN * IDS, multixacts::CRIT * IDS)
         .note(taken),
         gauge("xids", "Transaction ids a second", Unit::PerSecond, "pg_xid_consumption_per_second"),
         gauge(

@@ -1,9 +1,8 @@
 //! Subcommands that only print.
 
-use crate::cli::{Cli, SchemaOf};
+use crate::cli::SchemaOf;
 use crate::exit::Code;
 use anyhow::Context as _;
-use clap::CommandFactory as _;
 use pgmon_collect::postgres::setup_sql::{self, Tier};
 use pgmon_collect::postgres::{collectors, listing};
 use pgmon_config::File;
@@ -24,14 +23,16 @@ pub fn schema(of: SchemaOf) -> anyhow::Result<Code> {
 /// `pgmon completions`
 pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<Code> {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "pgmon", &mut text);
+    clap_complete::generate(shell, &mut crate::cli::command(), "pgmon", &mut text);
     out_bytes(&text)
 }
 
 /// `pgmon man`
 pub fn man() -> anyhow::Result<Code> {
     let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page).context("the manual page cannot be written")?;
+    clap_mangen::Man::new(crate::cli::command())
+        .render(&mut page)
+        .context("the manual page cannot be written")?;
     out_bytes(&page)
 }
 

@@ -8,11 +8,10 @@ use crate::rig::Rig;
 use anyhow::Result;
 use pgmon_core::clock::Clock as _;
 use pgmon_core::snapshot::Outcome;
-use pgmon_testkit::{Major, PgBouncer, Server, Tier, on_each_major};
+use pgmon_testkit::{PgBouncer, Server, Tier, on_each_major};
 use sqlx::{Connection as _, Row as _};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Output;
 use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(20);

@@ -163,6 +163,29 @@ on_each_major! { [pg12 12, pg18 18]
     }
 }
 
+on_each_major! { [pg15 15, pg18 18]
+    async fn a_start_after_a_crash_is_told_apart_from_one_after_a_clean_end(major: Major) -> Result<()> {
+        let (server, dsn) = watched(major).await?;
+        let overview = || {
+            let (_, found) = json(report(&dsn, &["--for", "0", "--format", "json"]))?;
+            let page = found["databases"][0]["pages"]["overview"]["data"].clone();
+            let crashed = page["problems"].as_array().context("none")?.iter().any(|p| p["id"] == "crashed");
+            let sentence = page["verdict"]["sentence"].as_str().context("none")?.to_owned();
+            anyhow::Ok((crashed, sentence))
+        };
+        let (crashed, sentence) = overview()?;
+        assert!(!crashed && sentence.contains("The server started "), "set up: {sentence}");
+        server.restart().await?;
+        let (crashed, sentence) = overview()?;
+        assert!(!crashed && sentence.contains("The server started "), "restarted: {sentence}");
+        server.kill().await?;
+        server.start_again().await?;
+        let (crashed, sentence) = overview()?;
+        assert!(crashed && sentence.starts_with("The server started without a clean end before"), "{sentence}");
+        Ok(())
+    }
+}
+
 on_each_major! { [pg12 12, pg18 18]
     async fn hostile_names_are_inert(major: Major) -> Result<()> {
         let (server, dsn) = watched(major).await?;

@@ -1,7 +1,7 @@
 //! A reader of ZooKeeper: it connects, reads nodes, is told when they change, and can do nothing else.
 //!
 //! Requests go one after the other over one connection. Whatever the server sends is bounded and checked before
-//! it is believed. See docs/adr/0008-own-zookeeper-reader.md.
+//! it is believed. See docs/adr/0009-own-zookeeper-reader.md.
 
 mod wire;
 

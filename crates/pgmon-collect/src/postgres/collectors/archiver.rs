@@ -9,7 +9,7 @@ use pgmon_core::snapshot::{Blind, Loop};
 mod tests;
 
 /// The archiver's figures; counters run since `stats_reset`.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "ArchiverRow")]
 pub struct Row {
     /// `archive_mode`: `off`, `on`, `always`.

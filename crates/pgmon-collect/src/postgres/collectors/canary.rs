@@ -23,7 +23,7 @@ use std::time::Duration;
 mod tests;
 
 /// What a probe met.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "CanaryProbe")]
 pub struct Probe {
     /// `select_1` or `explain`.

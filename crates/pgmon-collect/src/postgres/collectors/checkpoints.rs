@@ -10,7 +10,7 @@ use pgmon_core::snapshot::{Blind, Loop};
 mod tests;
 
 /// The server's checkpoint figures; counters run since their `*_stats_reset`.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "CheckpointsRow")]
 pub struct Row {
     /// Checkpoints due by `checkpoint_timeout`; up to 16 on a standby: restartpoints.

@@ -26,7 +26,7 @@ const LIST_FROM_SECONDS: f64 = 10.0;
 const WAIT_EVENTS: usize = 50;
 
 /// Processes that are alike.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "SessionGroup")]
 pub struct Group {
     /// `client backend`, `autovacuum worker`, `walsender`, ...; absent if the role may not see it.
@@ -52,7 +52,7 @@ pub struct Group {
 }
 
 /// A client session whose transaction has been open for a while.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 pub struct Session {
     /// Process id.
     pub pid: i32,

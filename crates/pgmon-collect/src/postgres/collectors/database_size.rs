@@ -23,7 +23,7 @@ mod tests;
 const SINGLY: usize = 500;
 
 /// A database.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "DatabaseSize")]
 pub struct Database {
     /// Its oid.
@@ -41,7 +41,7 @@ pub struct Database {
 }
 
 /// A tablespace.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "TablespaceSize")]
 pub struct Tablespace {
     /// Its oid.

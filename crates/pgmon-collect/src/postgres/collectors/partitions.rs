@@ -56,7 +56,7 @@ struct Row {
 }
 
 /// A partitioned table or an inheritance parent.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "PartitionedTable")]
 pub struct Parent {
     /// Its oid.

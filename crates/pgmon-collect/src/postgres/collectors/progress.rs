@@ -19,7 +19,7 @@ use std::sync::Arc;
 mod tests;
 
 /// A process at work on a long command.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "ProgressRow")]
 pub struct Row {
     /// `vacuum`, `analyze`, `create index concurrently`, `vacuum full`, `base backup`, `copy from`, ...

@@ -22,7 +22,7 @@ const SYSTEM_FROM_BYTES: i64 = 64 << 20;
 const REMEMBER_INTERVALS: u32 = 6;
 
 /// A table or materialised view.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "RelationsRow")]
 pub struct Row {
     /// Its oid.

@@ -17,7 +17,7 @@ use std::time::Duration;
 mod tests;
 
 /// A WAL sender. Positions are bytes since the cluster was made.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "ReplicationRow")]
 pub struct Row {
     /// Its process id.

@@ -10,7 +10,7 @@ use pgmon_core::snapshot::{Blind, Loop};
 mod tests;
 
 /// A slot; the counters of decoding run since `stats_reset` (14+, logical slots).
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "SlotsRow")]
 pub struct Row {
     /// Its name.

@@ -6,7 +6,7 @@ use pgmon_core::metric::{Desc, Families};
 use pgmon_core::snapshot::{Blind, Loop};
 
 /// One cache since its last reset.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "SlruRow")]
 pub struct Row {
     /// Its name as from PostgreSQL 17 on: `transaction`, `subtransaction`, `multixact_member`, ...

@@ -15,7 +15,7 @@ use std::time::Duration;
 mod tests;
 
 /// A standby. Positions are bytes since the cluster was made.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "StandbyRow")]
 pub struct Row {
     /// Time since the last replayed transaction committed, by both servers' clocks, seconds.

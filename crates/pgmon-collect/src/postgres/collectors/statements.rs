@@ -51,7 +51,7 @@ const TEXTS: Query = ext(EXTENSION, (1, 4), include_str!("statements/texts.sql")
 const COUNT_EVERY: u64 = 10;
 
 /// A top statement, summed over users and nesting levels.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "StatementsRow")]
 pub struct Row {
     /// Its `queryid`; a decimal string because it exceeds what JavaScript counts exactly.

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 mod tests;
 
 /// A subscription. Positions are the publisher's, bytes; counters run since `stats_reset` (15+).
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "SubscriptionsRow")]
 pub struct Row {
     /// Its database; absent before 14 where two databases have a subscription of this name.

@@ -10,7 +10,7 @@ use sqlx::postgres::PgArguments;
 use std::collections::BTreeSet;
 
 /// One table.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "TableAgeRow")]
 pub struct Row {
     /// Its schema.

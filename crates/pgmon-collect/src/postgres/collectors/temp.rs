@@ -10,7 +10,7 @@ use std::time::Duration;
 mod tests;
 
 /// The database's temporary files.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "TempRow")]
 pub struct Row {
     /// Files since the statistics were reset.

@@ -10,7 +10,7 @@ use pgmon_core::snapshot::{Blind, Loop};
 use std::time::Duration;
 
 /// This database's counters since their last reset.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "ThroughputRow")]
 pub struct Row {
     /// Transactions committed.
@@ -80,7 +80,7 @@ impl Collector for Throughput {
         let origin = Origin::of(&cx.facts);
         if let Some((from, at, before)) = before
             && from == origin
-            && before.stats_reset == now.stats_reset
+            && (before.stats_reset == now.stats_reset || before.is_unborn())
         {
             now.compare(&before, cx.mono.saturating_sub(at));
         }
@@ -98,6 +98,13 @@ impl Collector for Throughput {
 }
 
 impl Row {
+    /// Whether the server counts nothing of this database yet: up to 14, that begins with its first transactions,
+    /// and looks like a reset.
+    fn is_unborn(&self) -> bool {
+        let counters = [self.xact_commit, self.xact_rollback, self.blks_read, self.blks_hit];
+        self.stats_reset.is_none() && counters == [0; 4]
+    }
+
     /// Fills in the interval's figures; none at all if any counter went down.
     fn compare(&mut self, before: &Self, interval: Duration) {
         let (Some(commits), Some(rollbacks), Some(reads), Some(hits)) = (

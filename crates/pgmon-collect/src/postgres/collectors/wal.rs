@@ -11,7 +11,7 @@ use std::time::Duration;
 mod tests;
 
 /// The server's WAL figures; counters run since `stats_reset`.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "WalRow")]
 pub struct Row {
     /// Whether the server is a standby, which writes no WAL of its own.

@@ -7,7 +7,7 @@ use pgmon_core::metric::{Desc, Families};
 use pgmon_core::snapshot::{Blind, Loop};
 
 /// The directory's figures.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "WalFilesRow")]
 pub struct Row {
     /// Files in `pg_wal`.

@@ -5,7 +5,7 @@ use pgmon_core::metric::{Desc, Families};
 use pgmon_core::snapshot::{Blind, Loop};
 
 /// One holder.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "XminHorizonRow")]
 pub struct Row {
     /// `backend`, `standby` (a walsender with `hot_standby_feedback`), `slot`, `slot_catalog` or `prepared`.

@@ -74,7 +74,7 @@ impl Rig {
             }
             self.fleet.cells()[0].publish(s);
             self.recorder.take();
-            if second % 60 == 0 {
+            if second.is_multiple_of(60) {
                 self.recorder.tidy(now);
             }
             self.clock.advance(S(15));

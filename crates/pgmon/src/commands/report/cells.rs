@@ -38,20 +38,14 @@ pub fn level(name: &str) -> Option<Level> {
     })
 }
 
-/// Whether a character can change what stands around it: on a terminal, or by its direction.
-fn is_active(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
 /// A text on one line that does nothing: names and SQL come from the database.
 pub fn line(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_active) {
+    if !text.contains(words::is_active) {
         return Cow::Borrowed(text);
     }
     let safe = |c: char| match c {
         '\n' | '\r' | '\t' => ' ',
-        c if is_active(c) => '\u{fffd}',
+        c if words::is_active(c) => '\u{fffd}',
         c => c,
     };
     Cow::Owned(text.chars().map(safe).collect())

@@ -66,8 +66,8 @@ fn known(page: &str, panel: &str) -> &'static str {
         }
         (_, "xmin_holders") => "holder name xid_age seconds state pid database",
         ("autovacuum", "stale_statistics") => {
-            "schema_name table_name never_analyzed analyzed_seconds mods_since_analyze analyze_trigger_rows \
-             live_rows"
+            "schema_name table_name partition_parent never_analyzed analyzed_seconds mods_since_analyze \
+             analyze_trigger_rows live_rows hint remedy"
         }
         (_, "settings") | ("settings", _) => {
             "name setting unit boot_value source pending_restart value_at_start changed_at"

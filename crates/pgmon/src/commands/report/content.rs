@@ -7,8 +7,8 @@ use pgmon_views::agent::{self, Process};
 use pgmon_views::fleet::{Fleet, target};
 use pgmon_views::source::visited;
 use pgmon_views::{
-    Answer, Executed, Figure, Level, Need, Page, PageName, Problem, Rules, Source, TargetRef, Verdict,
-    generic, pages,
+    Answer, Executed, Figure, Level, Need, Page, PageName, Problem, Rules, Source, TargetRef, UpState,
+    Verdict, generic, pages,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -44,6 +44,18 @@ pub struct Database {
 }
 
 impl Database {
+    /// What to say of a database that nothing could be read from, and all that there is to say.
+    pub fn unread(&self) -> Option<Vec<String>> {
+        if self.target.up == UpState::Up {
+            return None;
+        }
+        // Of one that is down the verdict says why already.
+        let reason =
+            self.target.reason.iter().filter(|reason| !self.verdict.sentence.contains(*reason)).cloned();
+        let hint = "`pgmon doctor` with the same options says what is wrong and what mends it.".to_owned();
+        Some(reason.chain([hint]).collect())
+    }
+
     /// What is wrong, worst first, with the database where that is another one than the entry's.
     pub fn problems(&self) -> Vec<(&Problem, Option<&str>)> {
         let parts = self.parts.iter().enumerate().flat_map(|(place, part)| {

@@ -86,19 +86,10 @@ impl Renderer for Html {
                     h3 { "Missing, as the time was up" }
                     ul { @for missing in &database.missing { li { (cells::line(missing)) } } }
                 }
-                (problems(database))
-                (needs(&database.needs))
-                @if let Some(overview) = database.parts.first().and_then(|part| part.pages.first()) {
-                    h3 { "Figures" }
-                    (figures(&overview.figures))
+                @match database.unread() {
+                    Some(unread) => { @for text in &unread { p { (cells::line(text)) } } }
+                    None => (whole(database, place)),
                 }
-                (contents(database, place))
-                @for (part, of) in database.parts.iter().enumerate() {
-                    @for built in &of.pages {
-                        (page(built, &id(place, part, built), of.datname.as_deref()))
-                    }
-                }
-                (queries(database))
             }
         };
         self.out.push_str(&one.into_string());
@@ -111,6 +102,25 @@ impl Renderer for Html {
                    Tables show the columns that matter most and 200 rows at most; \
                    <code>pgmon report --format json</code> has everything.</p></footer></body></html>\n";
         Ok(self.out + end)
+    }
+}
+
+/// Problems, figures and pages.
+fn whole(database: &Database, place: usize) -> Markup {
+    html! {
+        (problems(database))
+        (needs(&database.needs))
+        @if let Some(overview) = database.parts.first().and_then(|part| part.pages.first()) {
+            h3 { "Figures" }
+            (figures(&overview.figures))
+        }
+        (contents(database, place))
+        @for (part, of) in database.parts.iter().enumerate() {
+            @for built in &of.pages {
+                (page(built, &id(place, part, built), of.datname.as_deref()))
+            }
+        }
+        (queries(database))
     }
 }
 

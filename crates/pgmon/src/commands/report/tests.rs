@@ -241,6 +241,32 @@ fn several_databases_are_summed_up_first_and_have_places_of_their_own() {
 }
 
 #[test]
+fn of_what_could_not_be_read_the_one_thing_is_said() {
+    let unread = |up: UpState, reason: Option<&str>, sentence: &str| {
+        let mut database = database("orders");
+        (database.target.up, database.target.reason) = (up, reason.map(str::to_owned));
+        database.verdict.sentence = sentence.to_owned();
+        database.missing.clear();
+        let head = head(&["orders"]);
+        let renderers: [Box<dyn Renderer>; 2] =
+            [Box::new(text::Text::new(&head, PLAIN)), Box::new(html::Html::new(&head))];
+        renderers.map(|mut renderer| {
+            renderer.database(&database).unwrap();
+            renderer.finish().unwrap()
+        })
+    };
+    for report in unread(UpState::Down, Some("refused"), "The database is down: refused") {
+        assert_eq!(report.matches("refused").count(), 1, "{report}");
+        assert!(report.contains("pgmon doctor"), "{report}");
+        for page in ["Locks by mode", "Problems", "Figures", "not known", "unknown"] {
+            assert!(!report.split("</style>").last().unwrap().contains(page), "{page}: {report}");
+        }
+    }
+    let [text, _] = unread(UpState::Refused, Some("its role can write: INSERT"), "Nothing is read with it.");
+    assert!(text.contains("its role can write: INSERT"), "{text}");
+}
+
+#[test]
 fn json_has_the_answers_as_they_are() {
     let dbs = ["billing", "orders"];
     let text = rendered(Box::new(json::Json::new(&head(&dbs)).unwrap()), &dbs);

@@ -196,6 +196,10 @@ impl Renderer for Text {
         for missing in &database.missing {
             self.prose(2, &format!("Missing, as the time was up (--timeout): {missing}"));
         }
+        if let Some(unread) = database.unread() {
+            unread.iter().for_each(|text| self.prose(2, text));
+            return Ok(());
+        }
         let Some((overview, own)) = database.parts.first().and_then(|part| part.pages.split_first()) else {
             return Ok(());
         };

@@ -3,7 +3,7 @@
 use super::estimate::{self, Column, Shape};
 
 /// One table or index.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "BloatRow")]
 pub struct Row {
     /// `table` or `index`.

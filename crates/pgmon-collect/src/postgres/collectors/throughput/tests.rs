@@ -57,6 +57,12 @@ fn what_cannot_be_compared_gives_no_rate_and_never_a_negative_one() {
     start(&mut t);
     assert_eq!(figures(&mut t, reset, &at(60)), UNKNOWN, "reset, and more than before already");
 
+    let mut t = Throughput::new(&Settings::default());
+    let mut first = row(120, 0, 50, 50);
+    first.stats_reset = Some(Time(jiff::Timestamp::UNIX_EPOCH));
+    assert_eq!(figures(&mut t, row(0, 0, 0, 0), &at(0)), UNKNOWN);
+    assert_eq!(figures(&mut t, first, &at(60)).0, Some(2.0), "the server has begun to count");
+
     for change in [0, 1, 2] {
         let mut cx = at(60);
         let facts = Arc::make_mut(&mut cx.facts);

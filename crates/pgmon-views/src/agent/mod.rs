@@ -1,5 +1,10 @@
 //! Is monitoring itself working?
 
+mod grants;
+mod rows;
+
+pub use rows::{Agent, CollectorRow, Grant, LeftOutFamily, LoopRow, PublicRight};
+
 use crate::answer::State;
 use crate::judge::{Judgement, problem};
 use crate::page::{Figure, Level, Page, PageName, Panel, Remedy, Unit};
@@ -10,8 +15,6 @@ use pgmon_collect::postgres::collectors::ALL;
 use pgmon_core::snapshot::{Blind, CollectorState, LoopState, Outcome, Snapshot, query_name};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Panels of `collectors`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -29,153 +32,6 @@ pub struct Panels {
     pub warnings: Panel<PublicRight>,
     /// Families of `/metrics` that have too many series and are left out.
     pub left_out: Panel<LeftOutFamily>,
-}
-
-/// pgmon itself.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct Agent {
-    /// Its version.
-    pub version: &'static str,
-    /// When the configuration that is in force was read.
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
-    pub configuration_read_at: Option<Timestamp>,
-    /// Why a newer one is not in force, if that is so.
-    pub configuration_failure: Option<String>,
-    /// Whether literals are left out of SQL texts.
-    pub redacts_sql_text: bool,
-    /// Connections to this database opened so far.
-    pub connects: u64,
-    /// Attempts to connect to it that failed so far.
-    pub connect_errors: u64,
-    /// Seconds until the next attempt, while it is left alone.
-    pub next_attempt_seconds: Option<f64>,
-    /// Whether this entry collects what belongs to the whole server.
-    pub leads: bool,
-    /// Whether the connection is encrypted.
-    pub tls: Option<bool>,
-    /// Samples left out so far because a family had too many series.
-    pub samples_dropped: u64,
-    /// Bytes that the history takes up.
-    pub history_bytes: usize,
-    /// Series in the history.
-    pub history_series: usize,
-    /// Values that left the history early for lack of room.
-    pub history_dropped: u64,
-    /// Why the history would not outlive a restart, though it should.
-    pub history_trouble: Option<String>,
-}
-
-/// A loop.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct LoopRow {
-    /// `hot_path`, `workload`, `storage` or `hourly`.
-    #[serde(rename = "loop")]
-    pub name: &'static str,
-    /// How bad it is.
-    pub level: Level,
-    /// How often it runs, seconds.
-    pub interval_seconds: f64,
-    /// How long a round may take, seconds.
-    pub budget_seconds: f64,
-    /// When the last round began.
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
-    pub last_at: Option<Timestamp>,
-    /// How long it took, seconds.
-    pub last_duration_seconds: Option<f64>,
-    /// Seconds since the last round ended.
-    pub age_seconds: Option<f64>,
-    /// Seconds since the last round ended in which every statement ran.
-    pub success_age_seconds: Option<f64>,
-    /// Whether every statement of the last round ran.
-    pub success: bool,
-    /// Whether it should have run by now.
-    pub late: bool,
-    /// Rounds so far.
-    pub rounds: u64,
-    /// Collectors that failed so far.
-    pub errors: u64,
-    /// Rounds left out so far because the loop was late.
-    pub missed: u64,
-    /// Mean duration of all rounds, seconds.
-    pub mean_duration_seconds: Option<f64>,
-    /// Why it does not fit its budget, if it does not.
-    pub degraded: Option<String>,
-}
-
-/// A collector, or a query of the configuration.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct CollectorRow {
-    /// Its name, for `collectors/{name}`.
-    pub name: String,
-    /// Its title.
-    pub title: String,
-    /// The loop that it runs in.
-    #[serde(rename = "loop")]
-    pub in_loop: &'static str,
-    /// Whether it is a query of the configuration.
-    pub custom: bool,
-    /// Whether its figures belong to the whole server.
-    pub server_wide: bool,
-    /// The database that it looked at, where that is another one than the entry's.
-    pub datname: Option<Arc<str>>,
-    /// How bad it is.
-    pub level: Level,
-    /// `ok`, `failed`, `blind`, `unsupported` or `skipped`.
-    pub outcome: &'static str,
-    /// Why it is not `ok`.
-    pub message: Option<String>,
-    /// The server's code of the error.
-    pub sqlstate: Option<String>,
-    /// When the last attempt began.
-    #[schemars(with = "String", extend("format" = "date-time"))]
-    pub last_at: Timestamp,
-    /// How long it took, milliseconds.
-    pub duration_ms: f64,
-    /// Age of its last good figures, seconds; absent if there are none.
-    pub age_seconds: Option<f64>,
-    /// Statements that it sent for them.
-    pub statements: usize,
-    /// Rows that they returned.
-    pub rows: u64,
-    /// Failed attempts so far.
-    pub errors: u64,
-    /// It runs in every so many rounds: more than 1 while it does not fit its loop's budget.
-    pub stride: u32,
-    /// What it cannot see.
-    pub blind: Vec<String>,
-}
-
-/// A right, an extension or a library that collectors need.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Grant {
-    /// Its name: `pg_monitor`, `extension pg_stat_statements`, ...
-    pub needs: String,
-    /// Whether it is there; absent if that is not known yet.
-    pub met: Option<bool>,
-    /// The collectors that need it.
-    pub collectors: Vec<String>,
-    /// What is not seen without it.
-    pub effects: Vec<String>,
-    /// What to run, if it is missing and SQL can bring it.
-    pub remedy: Option<String>,
-}
-
-/// A right that all roles have through PUBLIC and should not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct PublicRight {
-    /// The right.
-    pub right: String,
-    /// What it allows.
-    pub effect: String,
-    /// The REVOKE to run.
-    pub remedy: Option<String>,
-}
-
-/// A family of `/metrics` that is left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct LeftOutFamily {
-    /// What is left out and why, in words.
-    pub text: String,
 }
 
 /// What only the running program knows of itself.
@@ -199,7 +55,7 @@ pub struct Process<'a> {
 pub fn page(s: &Source<'_>, process: &Process<'_>) -> Page<Panels> {
     let loops: Vec<LoopRow> = s.own.loops.iter().map(|l| loop_row(s, l)).collect();
     let collectors: Vec<CollectorRow> = states(s).map(|(state, of)| collector_row(s, state, of)).collect();
-    let grants = grants(s);
+    let grants = grants::grants(s);
     let judgement = judge(s, process, &loops, &collectors, &grants);
     let figures = figures(s, &collectors);
     let panels = Panels {
@@ -411,56 +267,6 @@ fn collector_row(s: &Source<'_>, state: &CollectorState, snapshot: &Snapshot) ->
         errors: state.errors,
         stride: state.stride,
         blind: state.blind.iter().map(|b| b.needs.clone()).collect(),
-    }
-}
-
-/// What collectors need, whether it is there, and what to run if not.
-fn grants(s: &Source<'_>) -> Vec<Grant> {
-    let mut all: BTreeMap<String, Grant> = BTreeMap::new();
-    let entry = |all: &mut BTreeMap<String, Grant>, needs: String| {
-        all.entry(needs.clone())
-            .or_insert_with(|| Grant {
-                needs,
-                met: None,
-                collectors: Vec::new(),
-                effects: Vec::new(),
-                remedy: None,
-            })
-            .clone()
-    };
-    for (state, _) in states(s) {
-        let spec = ALL.iter().find(|r| *r.spec.name == *state.collector).map(|r| r.spec);
-        // What it needs and does not miss is there.
-        for need in spec.map_or(&[][..], |spec| spec.needs) {
-            let mut grant = entry(&mut all, need.label());
-            let missing = state.blind.iter().any(|b| b.needs == grant.needs);
-            if !missing && state.outcome != Outcome::Unsupported {
-                grant.met.get_or_insert(true);
-            }
-            add(&mut grant.collectors, &state.collector);
-            all.insert(grant.needs.clone(), grant);
-        }
-        for blind in &state.blind {
-            // What a standby cannot count is nobody's to grant.
-            if blind.needs == "primary" {
-                continue;
-            }
-            let mut grant = entry(&mut all, blind.needs.clone());
-            grant.met = Some(false);
-            add(&mut grant.collectors, &state.collector);
-            add(&mut grant.effects, &blind.effect);
-            grant.remedy = grant.remedy.or_else(|| blind.remedy.clone());
-            all.insert(grant.needs.clone(), grant);
-        }
-    }
-    let mut all: Vec<Grant> = all.into_values().collect();
-    all.sort_by_key(|grant| grant.met.unwrap_or(true));
-    all
-}
-
-fn add(list: &mut Vec<String>, text: &str) {
-    if !list.iter().any(|known| known == text) {
-        list.push(text.to_owned());
     }
 }
 
