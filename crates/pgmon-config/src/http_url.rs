@@ -1,13 +1,17 @@
 //! URLs of HTTP: of the configuration, and of redirects.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The longest URL (bytes).
 const LONGEST: usize = 8 * 1024;
 
 /// A URL of `http` or `https`, without a user and without a fragment.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct HttpUrl {
     https: bool,
     host: String,
@@ -193,10 +197,46 @@ impl FromStr for HttpUrl {
     }
 }
 
+/// The name of this type's `format` in the JSON Schema.
+pub(crate) const HTTP_URL_FORMAT: &str = "http-url";
+
+/// Shown as it is displayed: without its query.
+impl Serialize for HttpUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for HttpUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for HttpUrl {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "HttpUrl".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": HTTP_URL_FORMAT, "pattern": "^[hH][tT][tT][pP][sS]?://" })
+    }
+}
+
 /// Without the query, which may hold a token.
 impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", if self.https { "https" } else { "http" }, self.authority(), self.path())
+    }
+}
+
+impl fmt::Debug for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpUrl({self})")
     }
 }
 

@@ -75,7 +75,7 @@ pub struct HttpCheck {
     /// Headers, `Authorization` included.
     pub headers: Vec<(String, Secret)>,
     /// What is sent.
-    pub body: Option<String>,
+    pub body: Option<Secret>,
     /// Statuses that are good.
     pub expected_status: Vec<StatusRange>,
     /// What the body must match.

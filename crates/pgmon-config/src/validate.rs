@@ -7,6 +7,7 @@
 
 use serde_json::Value;
 
+use crate::http_url::HTTP_URL_FORMAT;
 use crate::schema::Shape;
 use crate::sections::http::{
     BIND_FORMAT, PASSWORD_HASH_FORMAT, PATH_PREFIX_FORMAT, SHA256_FORMAT, password_hash_fault,
@@ -15,7 +16,7 @@ use crate::sections::http::{
 use crate::sections::services::{STATUS_FORMAT, status_fault};
 use crate::tree::{Data, Member, Node, join};
 use crate::yaml::is_word;
-use crate::{ByteSize, Diagnostic, Dsn, Span, byte_size, dsn, span, suggest};
+use crate::{ByteSize, Diagnostic, Dsn, HttpUrl, Span, byte_size, dsn, span, suggest};
 
 /// What is wrong with a text of this format. Formats without rules of their own are for editors.
 fn format_fault(format: &str, text: &str) -> Option<String> {
@@ -27,6 +28,7 @@ fn format_fault(format: &str, text: &str) -> Option<String> {
         PATH_PREFIX_FORMAT => path_prefix_fault(text),
         SHA256_FORMAT => sha256_fault(text),
         STATUS_FORMAT => status_fault(text),
+        HTTP_URL_FORMAT => text.parse::<HttpUrl>().err().map(|error| error.to_string()),
         PASSWORD_HASH_FORMAT => password_hash_fault(text),
         _ => None,
     }

@@ -13,6 +13,7 @@ pub mod judge;
 pub mod page;
 pub mod pages;
 pub mod remedy;
+pub mod services;
 pub mod source;
 pub mod standing;
 pub mod start;

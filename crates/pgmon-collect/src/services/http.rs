@@ -234,7 +234,8 @@ impl Http {
             }
         }
         let sends = !matches!(method, HttpMethod::Get | HttpMethod::Head);
-        let body = self.check.body.clone().filter(|_| sends && with_headers).unwrap_or_default();
+        let body = self.check.body.as_ref().filter(|_| sends && with_headers);
+        let body = body.map_or_else(String::new, |body| body.expose().to_owned());
         request
             .body(Full::from(body))
             .map_err(|_| Fault::down("the request cannot be sent: is a header wrong?"))

@@ -124,7 +124,8 @@ impl Probe {
                 (Kind::Redis(redis::Redis::new(spec)), spec.password.clone().into_iter().collect())
             }
             ServiceCheck::Http(spec) => {
-                (Kind::Http(http::Http::new(spec)), spec.headers.iter().map(|(_, v)| v.clone()).collect())
+                let secrets = spec.headers.iter().map(|(_, value)| value).chain(&spec.body);
+                (Kind::Http(http::Http::new(spec)), secrets.cloned().collect())
             }
             ServiceCheck::Tcp(spec) => {
                 let sent = spec.conversation.iter().filter_map(|step| step.send.clone()).collect();

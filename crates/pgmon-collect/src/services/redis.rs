@@ -64,7 +64,11 @@ impl Redis {
         found.families.push(&figures::PING, &[], took.as_secs_f64());
         found.doing = "while it was asked with INFO";
         let began = probing.timer.mono();
-        let told = session.ask(&["INFO"]).await?;
+        let told = session.ask(&["INFO"]).await;
+        let told = match (told, &refusal) {
+            (Err(_), Some(why)) => return Err(Fault::down(why.clone())),
+            (told, _) => told?,
+        };
         let took = probing.since(began);
         let verdict = match &told {
             Said::Text(text) => {

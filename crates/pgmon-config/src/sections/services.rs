@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ByteSize, Dsn, Secret, Span, SslMode};
+use crate::{ByteSize, Dsn, HttpUrl, Secret, Span, SslMode};
 
 pub use status::StatusRange;
 pub(crate) use status::{STATUS_FORMAT, status_fault};
@@ -128,8 +128,8 @@ pub struct Service {
 
     /// Of http: what is asked for. A URL without a path gets `health_path`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048), extend("examples" = ["http://127.0.0.1:3000/health"]))]
-    pub url: Option<String>,
+    #[schemars(extend("examples" = ["http://127.0.0.1:3000/health"]))]
+    pub url: Option<HttpUrl>,
     /// Of http: path that is asked for if `url` has none. Not set: `/health`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024), extend("examples" = ["/health"]))]
@@ -142,10 +142,10 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("examples" = [{ "X-Api-Key": "${API_KEY}" }]))]
     pub headers: BTreeMap<String, Secret>,
-    /// Of http: a body to send (not with GET and HEAD).
+    /// Of http: a body to send (not with GET and HEAD). It is taken for a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 65_536), extend("examples" = ["{}"]))]
-    pub body: Option<String>,
+    pub body: Option<Secret>,
     /// Of http: a token that is sent as `Authorization: Bearer TOKEN`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["${API_TOKEN}"]))]

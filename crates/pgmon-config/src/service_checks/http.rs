@@ -5,7 +5,7 @@ use base64::Engine as _;
 use super::Check;
 use crate::sections::StatusRange;
 use crate::service_spec::{HttpCheck, ServiceCheck};
-use crate::{HttpMethod, HttpUrl, Secret};
+use crate::{HttpMethod, Secret};
 
 /// What is read of a body where nothing is said (bytes), and at most.
 const MAX_BODY: u64 = 1024 * 1024;
@@ -38,19 +38,15 @@ impl Check<'_> {
         if !health_path.starts_with('/') {
             self.fault("health_path", "begins with a slash: /health");
         }
-        let Some(text) = &s.url else {
+        let Some(url) = &s.url else {
             self.fault("", "needs a `url`");
             return None;
         };
-        // The path is checked as if a server had sent us there.
-        let parsed = text.parse::<HttpUrl>().and_then(|url| Ok((url.join(health_path)?, url)));
-        let url = match parsed.map(|(_, url)| url.or_path(health_path)) {
-            Ok(url) => url,
-            Err(error) => {
-                self.fault("url", error.to_string());
-                return None;
-            }
-        };
+        // Checked as if a server had sent us there.
+        if let Err(error) = url.join(health_path) {
+            self.fault("health_path", error.to_string());
+        }
+        let url = url.clone().or_path(health_path);
         let headers = self.headers()?;
         self.tls(true);
         if !url.is_https() && !s.tls.is_default() {

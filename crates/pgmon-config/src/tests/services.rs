@@ -137,7 +137,7 @@ services:
     assert_eq!(spec(&loaded, "bouncer").check.to_string(), "stats@localhost:6432/pgbouncer");
     // No secret shows, whatever is shown.
     let shown = format!("{:?} {}", loaded.services, loaded.config.redacted());
-    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(!shown.contains("hunter2") && !shown.contains("full=1"), "{shown}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod params;
 mod refusal;
 mod respond;
 mod select;
+mod services;
 mod shape;
 mod texts;
 
@@ -36,6 +37,8 @@ const OPENAPI: &str = include_str!("../../../../docs/openapi.json");
 const PATHS: &[&str] = &[
     "openapi.json",
     "targets",
+    "services",
+    "services/{name}",
     "overview",
     "activity",
     "locks",
@@ -64,6 +67,8 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/v1/openapi.json", get(respond::openapi))
         .route("/api/v1/targets", get(fleet::targets))
+        .route("/api/v1/services", get(services::services))
+        .route("/api/v1/services/{name}", get(services::service))
         .route("/api/v1/overview", get(pages::overview))
         .route("/api/v1/activity", get(pages::activity))
         .route("/api/v1/locks", get(pages::locks))

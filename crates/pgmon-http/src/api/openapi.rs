@@ -3,7 +3,7 @@
 //! OpenAPI 3.1 takes JSON Schema as it is, so that the schemas are those of schemars.
 
 use pgmon_views::answer::{Answer, ApiError};
-use pgmon_views::{Page, agent, clusters, fleet, generic, history, pages, texts};
+use pgmon_views::{Page, agent, clusters, fleet, generic, history, pages, services, texts};
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -71,6 +71,22 @@ const ENDPOINTS: &[Endpoint] = &[
         ],
         schema: answer::<fleet::Fleet>,
         csv: true,
+    },
+    Endpoint {
+        path: "/api/v1/services",
+        id: "services",
+        summary: "All services that are checked besides databases, the worst first.",
+        params: &[SORT, ORDER, LIMIT, Q],
+        schema: answer::<services::Services>,
+        csv: true,
+    },
+    Endpoint {
+        path: "/api/v1/services/{name}",
+        id: "service",
+        summary: "One service, with what its last check asked and read.",
+        params: &[Param("name", "path", "Its name in the configuration.")],
+        schema: answer::<services::ServiceDetail>,
+        csv: false,
     },
     page!("/api/v1/overview", "overview", pages::overview::Panels, "Is it healthy, and if not, what first?"),
     page!("/api/v1/activity", "activity", pages::activity::Panels, "Who is there, and what are they doing?"),

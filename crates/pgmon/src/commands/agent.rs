@@ -105,6 +105,7 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     app.set_rules(&loaded.config);
     let app = Arc::new(app);
     let secrets = &loaded.config.secrets;
+    let checked = app.services.clone();
     let mut services =
         services::Roster::new(app.services.clone(), timer.clone(), secrets, options.env.clone());
     let mut clusters =
@@ -131,7 +132,8 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
             _ = hangup.recv(), if idle => Event::Reload(Cause::Signal, None),
             Some(request) = requested.recv(), if idle => Event::Reload(Cause::Request, Some(request)),
             () = reloader.changed(&*timer), if idle => Event::Reload(Cause::File, None),
-            refusals = &mut refused => Event::AllRefused(refusals),
+            // Where there are services to check, there is something left to do.
+            refusals = &mut refused, if checked.is_empty() => Event::AllRefused(refusals),
             how = roster.ended() => Event::DriverEnded(how),
             how = services.ended() => Event::CheckEnded(how),
             served = &mut server => Event::ServerEnded(served),

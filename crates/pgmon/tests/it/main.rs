@@ -37,4 +37,5 @@ mod rotation;
 mod rules;
 mod scale;
 mod scrape;
+mod services;
 mod tls;

@@ -13,6 +13,9 @@ const PAUSED: Desc = Desc::gauge(
     &[],
 );
 
+/// Clients that wait for longer where there is no server connection are stuck (seconds).
+const LONG_WAIT: f64 = 3.0;
+
 type Fold = fn(f64, f64) -> f64;
 
 const SUM: Fold = |a, b| a + b;
@@ -304,10 +307,26 @@ pub(super) fn take(told: &Told, found: &mut Found) -> Result<(), Fault> {
             return Err(Fault::down("it is paused: no client gets a server connection"));
         }
     }
-    // Before `SHOW STATE` a pause of the whole shows as one of each database.
+    stuck(&told.pools)?;
     let databases = all.len();
     if databases > 0 && paused.len() >= databases {
         return Err(Fault::down("all its databases are paused: no client gets a server connection"));
+    }
+    Ok(())
+}
+
+/// Clients that wait where there is no server connection at all. A version without `SHOW STATE` shows a pause of the
+/// whole in no other way; nor does any show a server that is down.
+fn stuck(pools: &Table) -> Result<(), Fault> {
+    let of = |column, fold| pools.by_database(column, fold);
+    let servers = ["sv_active", "sv_idle", "sv_used", "sv_tested"].map(|column| of(column, SUM));
+    for (database, waited) in of("maxwait", MOST) {
+        let there: f64 = servers.iter().filter_map(|by| by.get(database)).sum();
+        if waited >= LONG_WAIT && there <= 0.0 {
+            return Err(Fault::down(format!(
+                "clients of {database} have waited for {waited:.0} s, and there is no server connection: is it paused, or the server down?"
+            )));
+        }
     }
     Ok(())
 }

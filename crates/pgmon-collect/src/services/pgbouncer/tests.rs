@@ -47,11 +47,27 @@ on_each_major! { [pg18 18]
         let asked: Vec<_> = s.evidence.iter().map(|e| e.asked.as_str()).collect();
         assert_eq!(asked[..5], ["SHOW VERSION", "SHOW POOLS", "SHOW STATS", "SHOW LISTS", "SHOW DATABASES"]);
 
-        console.console("PAUSE", Duration::from_secs(5)).await?;
+        let limit = Duration::from_secs(20);
+        console.console("PAUSE postgres", limit).await?;
         let s = check(&of("stats", "stats-password")).await;
-        assert!(reason(&s).contains("paused"), "{s:?}");
+        assert_eq!(reason(&s), "all its databases are paused: no client gets a server connection");
         assert_eq!((value(&s, "pgbouncer_up", &[]), value(&s, "service_health", &[])), (Some(1.0), Some(0.0)));
-        console.console("RESUME", Duration::from_secs(5)).await?;
+        console.console("RESUME postgres", limit).await?;
+        assert_eq!(check(&of("stats", "stats-password")).await.state.is_ok(), Some(true));
+        // As a whole: 1.18 shows that by who waits alone.
+        console.console("PAUSE", limit).await?;
+        let waiting = tokio::spawn(async move { client.console("SELECT 1", limit).await.map(|rows| rows.len()) });
+        let mut s = check(&of("stats", "stats-password")).await;
+        for _ in 0..100 {
+            if s.state.is_ok() == Some(false) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            s = check(&of("stats", "stats-password")).await;
+        }
+        assert!(reason(&s).contains("paused"), "{s:?}");
+        console.console("RESUME", limit).await?;
+        assert_eq!(waiting.await??, 1);
         assert_eq!(check(&of("stats", "stats-password")).await.state.is_ok(), Some(true));
 
         let s = check(&of("nobody", "nobody-password")).await;

@@ -245,6 +245,7 @@ const SHOWN: &[&str] = &[
     "server_name",
     "valkey_version",
     "redis_mode",
+    "server_mode",
     "role",
     "maxmemory_policy",
     "master_host",
@@ -270,7 +271,9 @@ pub(super) fn take(
     let (software, version) = software(info);
     found.version = version.map(str::to_owned);
     let word = |name| info.text(name).unwrap_or_default();
-    let (mode, role) = (mode(word("redis_mode")), role(word("role"), word("redis_mode")));
+    // Valkey calls it server_mode.
+    let mode = mode(info.text("redis_mode").or_else(|| info.text("server_mode")).unwrap_or_default());
+    let role = role(word("role"), mode);
     found.families.push(&INSTANCE, &[software, &label(version.unwrap_or_default()), mode, role], 1.0);
     for (field, desc) in FIELDS {
         let value = info.number(field);
