@@ -23,7 +23,7 @@ pub async fn services(State(app): State<Arc<App>>, asked: Asked) -> Result<Respo
     respond::answer(&app, &asked, inputs(&app), now.mono, || {
         let services = Services::new(&app.services.snapshots(), now);
         let answer = Answer { age_seconds: services.age_seconds(), ..Answer::plain(now.wall, services) };
-        let shape = |value: &mut _, rows: &_, csv| shape::list::<Services>(value, "services", rows, csv);
+        let shape = |value: &mut _, rows: &_, csv| shape::list(value, ("services", "services"), rows, csv);
         respond::write(&answer, &asked, &rows, shape, Duration::MAX)
     })
 }
