@@ -93,6 +93,11 @@ impl ZooKeeper {
 
     /// What one of its four-letter commands answers.
     pub async fn ask(&self, command: &str) -> Result<String> {
+        // One that only just starts may take a connection and never answer on it.
+        tokio::time::timeout(Duration::from_secs(2), self.converse(command)).await.context("no answer")?
+    }
+
+    async fn converse(&self, command: &str) -> Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         stream.write_all(command.as_bytes()).await?;
         let mut answer = String::new();

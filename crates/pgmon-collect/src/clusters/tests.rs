@@ -1,5 +1,7 @@
 //! The real programs: ZooKeeper with Manatee's states in it, Patroni, and PostgreSQL behind both.
 
+pub(super) mod json;
+mod lag;
 mod manatee;
 mod patroni;
 mod streaming;

@@ -17,7 +17,7 @@ const HEAD: &str = "\
 
 This page is written from the code by a test (`UPDATE_DOCS=1 script/test documentation`). Do not edit it.
 
-- Every family carries the labels `cluster` and `db`, except those of the process itself and of
+- Every family carries the labels `cluster` and `db`, except those of the process itself, of clusters and of
   services. They are not repeated below. With `discover: true`, figures of scope *database* carry `datname` as well.
 - A figure that is unknown is absent. It is never 0. `pgmon_blind` says what is missing and what it needs.
 - Figures of scope *server* are collected once per server and shown under each of its entries. Figures of

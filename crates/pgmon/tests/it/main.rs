@@ -12,6 +12,7 @@ mod agent;
 mod api;
 mod browser;
 mod canary;
+mod clusters;
 mod command_line;
 mod configuration;
 mod doctor;

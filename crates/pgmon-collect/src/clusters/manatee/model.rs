@@ -145,7 +145,8 @@ impl Shard<'_> {
         }
         let of_row = row.flatten().and_then(|row| row.replay_bytes);
         let Some(replayed) = own.and_then(|own| own.replayed_bytes).or(of_row) else { return };
-        let age = own.and_then(|own| own.replay_age_seconds).map(|age| age.max(0.0));
+        let age = own.and_then(|own| own.replay_age_seconds);
+        let age = age.filter(|age| age.is_finite()).map(|age| age.max(0.0));
         let Some(ahead) = source.and_then(Finding::source_bytes) else {
             // Its source cannot be asked: sure is only that it is behind what it has received.
             if own.and_then(|own| own.received_bytes).is_some_and(|received| received > replayed) {
@@ -153,7 +154,7 @@ impl Shard<'_> {
             }
             return;
         };
-        member.lag_bytes = Some((ahead - replayed).max(0));
+        member.lag_bytes = Some(ahead.saturating_sub(replayed).max(0));
         member.lag_seconds = if replayed >= ahead {
             Some(0.0)
         } else {

@@ -330,4 +330,4 @@ pub fn past(name: &str, data: &[u8], created: Option<Timestamp>) -> Option<Past>
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -288,4 +288,4 @@ pub fn history(body: &[u8]) -> Vec<Past> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

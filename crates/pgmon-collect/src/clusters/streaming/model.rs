@@ -1,6 +1,6 @@
 //! From databases' snapshots to clusters: servers with the same data belong together.
 
-use crate::postgres::collectors::{replication, standby};
+use crate::postgres::collectors::{checkpoints, replication, standby};
 use pgmon_core::cluster::{Cluster, Issue, Manager, Member, Role, Severity};
 use pgmon_core::snapshot::{CollectorState, Snapshot};
 use std::collections::BTreeMap;
@@ -25,6 +25,8 @@ pub(super) struct Seen {
     pub(super) system_identifier: Option<String>,
     /// Whether it is a standby.
     pub(super) in_recovery: Option<bool>,
+    /// Of a primary: the timeline of its last checkpoint, which a promotion makes.
+    pub(super) timeline: Option<i64>,
     /// Who replicates from it, if that is known.
     pub(super) senders: Option<Vec<replication::Row>>,
     /// How it replicates itself.
@@ -60,6 +62,9 @@ impl Seen {
             server: snapshot.server_key.as_ref().map(ToString::to_string),
             system_identifier: info.and_then(|info| info.system_identifier.clone()),
             in_recovery: info.filter(|_| answers).map(|info| info.in_recovery),
+            timeline: output("checkpoints")
+                .filter(|_| answers)
+                .and_then(|good| good.rows::<Vec<checkpoints::Row>>()?.first()?.timeline),
             senders: output("replication")
                 .filter(|_| answers)
                 .and_then(|good| good.rows::<Vec<replication::Row>>().cloned()),
@@ -137,6 +142,8 @@ fn cluster(name: &str, group: &[&Seen]) -> Cluster {
     };
     let mut members: Vec<Member> = group.iter().map(|seen| member(seen, group, &primaries)).collect();
     members.sort_by_key(|member| (!member.role.leads(), member.id.clone()));
+    cluster.timeline =
+        members.iter().find(|member| Some(&member.id) == cluster.leader.as_ref()).and_then(|m| m.timeline);
     cluster.members = members;
     cluster.issues = issues(&cluster, primaries.len());
     cluster
@@ -151,12 +158,15 @@ fn member(seen: &Seen, group: &[&Seen], primaries: &[&&Seen]) -> Member {
     member.system_identifier.clone_from(&seen.system_identifier);
     if seen.in_recovery == Some(false) {
         member.role = Role::Primary;
+        member.timeline = seen.timeline;
         member.position_bytes =
             seen.senders.as_ref().and_then(|rows| rows.first()).and_then(|row| row.position_bytes);
         (member.lag_bytes, member.lag_seconds) = (Some(0), Some(0.0));
         return member;
     }
     let Some(row) = &seen.standby else { return member };
+    // That of its last checkpoint may be an older one for as long as until the next.
+    member.timeline = row.timeline;
     member.position_bytes = row.replayed_bytes;
     (member.lag_bytes, member.lag_seconds) = (row.lag_bytes, row.lag_seconds);
     member.replication_state = match row.receiver_status.as_deref() {
@@ -222,6 +232,11 @@ fn issues(cluster: &Cluster, primaries: usize) -> Vec<Issue> {
     } else if primaries == 0 && all_asked {
         push("no_leader", Severity::Error, None, "none of the watched servers takes writes".to_owned());
     }
+    if cluster.timelines() > Some(1) {
+        let on = |member: &Member| Some(format!("{} on {}", member.id, member.timeline?));
+        let on: Vec<String> = cluster.members.iter().filter_map(on).collect();
+        push("timeline_fork", Severity::Error, None, format!("the timelines differ: {}", on.join(", ")));
+    }
     for member in &cluster.members {
         if member.reachable == Some(false) {
             let why = member.error.as_deref().unwrap_or("no answer");
@@ -273,6 +288,7 @@ mod tests {
             slot_name: None,
             sender_host: Some(source.into()),
             sender_port: Some(5432),
+            timeline: Some(1),
             link_down: Some(false),
             lag_seconds: Some(0.0),
             lag_bytes: Some(0),
@@ -311,6 +327,17 @@ mod tests {
         let found = clusters(None, &[primary("a"), primary("b")]);
         assert_eq!((found[0].leader.clone(), found[0].primaries()), (None, Some(2)));
         assert_eq!(found[0].issues[0].code, "several_primaries");
+    }
+
+    #[test]
+    fn a_standby_that_was_promoted_is_on_another_timeline() {
+        let on = |timeline, seen: Seen| Seen { timeline: Some(timeline), ..seen };
+        let found = clusters(None, &[on(1, primary("a")), standby("b", "a")]);
+        assert_eq!((found[0].timeline, found[0].timelines(), found[0].issues.len()), (Some(1), Some(1), 0));
+        let found = clusters(None, &[on(1, primary("a")), on(2, primary("b"))]);
+        let codes: Vec<_> = found[0].issues.iter().map(|i| i.code).collect();
+        assert_eq!((found[0].timelines(), codes), (Some(2), vec!["several_primaries", "timeline_fork"]));
+        assert_eq!(found[0].issues[1].text, "the timelines differ: shop/a on 1, shop/b on 2");
     }
 
     #[test]

@@ -10,11 +10,11 @@ use std::process::{Command, Stdio};
 const SHARD: &str = "/manatee/1.moray.test";
 
 /// A primary, a sync and an async in a chain, with ZooKeeper and a role to ask them with.
-struct Chain {
+pub(super) struct Chain {
     zookeeper: ZooKeeper,
-    last: Replica,
+    pub(super) last: Replica,
     sync: Replica,
-    primary: Server,
+    pub(super) primary: Server,
     password: String,
 }
 
@@ -26,12 +26,12 @@ fn peer(server: &Server) -> Value {
     })
 }
 
-fn id(server: &Server) -> String {
+pub(super) fn id(server: &Server) -> String {
     format!("127.0.0.1:{}:12345", server.port())
 }
 
 impl Chain {
-    async fn start() -> Result<Self> {
+    pub(super) async fn start() -> Result<Self> {
         let (zookeeper, primary) = tokio::try_join!(ZooKeeper::start(), Server::start(Major(15)))?;
         let password = primary.create_monitor("pgmon", Tier::T0).await?;
         primary.exec("postgres", "CREATE TABLE t (n int)").await?;
@@ -81,7 +81,7 @@ impl Chain {
         )
     }
 
-    fn rig(&self) -> Rig {
+    pub(super) fn rig(&self) -> Rig {
         Rig::new(&self.config(self.zookeeper.port()))
     }
 }

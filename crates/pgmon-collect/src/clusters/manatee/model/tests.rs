@@ -1,8 +1,12 @@
 use super::super::judge::tests::of_fixture;
 use super::super::peer::Sender;
 use super::super::state::past;
+use super::super::state::tests::{KEYS, WHOLE};
 use super::*;
+use crate::clusters::tests::json::{any_json, makes_sound_samples, put};
 use pgmon_core::cluster::Severity;
+use proptest::option;
+use proptest::prelude::*;
 use serde_json::Value;
 
 const S: fn(u64) -> Duration = Duration::from_secs;
@@ -142,4 +146,68 @@ fn the_history_tells_takeovers_from_edits() {
         (Some(1), false, "the state was first written"),
     ];
     assert_eq!(told, expected.map(|(g, f, w)| (g, f, w.to_owned())));
+}
+
+/// What a peer may say, if it is no PostgreSQL but something that calls itself so.
+fn any_finding() -> impl Strategy<Value = Asked> {
+    let position = || option::of(prop_oneof![any::<i64>(), Just(i64::MIN), Just(i64::MAX), 0..100_i64]);
+    let age =
+        option::of(prop_oneof![any::<f64>(), Just(f64::NAN), Just(f64::INFINITY), Just(f64::NEG_INFINITY)]);
+    let word =
+        || option::of(prop_oneof![Just("streaming".to_owned()), Just("10.0.0.2".to_owned()), ".{0,9}"]);
+    let sender = (word(), word(), word(), word(), position()).prop_map(
+        |(application_name, client_addr, state, sync_state, replay_bytes)| Sender {
+            application_name,
+            client_addr,
+            state,
+            sync_state,
+            replay_bytes,
+        },
+    );
+    let senders = proptest::collection::vec(sender, 0..4);
+    let answered = (any::<bool>(), position(), position(), position(), position(), age, senders).prop_map(
+        |(
+            in_recovery,
+            timeline,
+            written_bytes,
+            received_bytes,
+            replayed_bytes,
+            replay_age_seconds,
+            senders,
+        )| {
+            let system_identifier = None;
+            Asked::Answered(Box::new(Finding {
+                in_recovery,
+                system_identifier,
+                timeline,
+                written_bytes,
+                received_bytes,
+                replayed_bytes,
+                replay_age_seconds,
+                senders,
+            }))
+        },
+    );
+    prop_oneof![4 => answered, 1 => ".{0,9}".prop_map(Asked::Failed)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn whatever_states_and_peers_say_becomes_numbers_and_no_series_twice(
+        place in any::<usize>(),
+        value in any_json(KEYS),
+        rounds in proptest::collection::vec(proptest::collection::vec(any_finding(), 4), 1..4),
+    ) {
+        let mut whole: Value = serde_json::from_str(WHOLE).unwrap();
+        put(&mut whole, place, value);
+        let Ok(state) = State::read(whole.to_string().as_bytes()) else { return Ok(()) };
+        let mut lags = Lags::default();
+        for (n, said) in (1..).zip(rounds) {
+            let findings: Findings = state.peers().map(|peer| peer.id.clone()).zip(said).collect();
+            lags.note(S(n), &findings);
+            makes_sound_samples(cluster(&state, &findings, &lags, S(n)))?;
+        }
+    }
 }

@@ -1,7 +1,31 @@
 use super::*;
+use crate::clusters::tests::json::{any_json, put};
 use proptest::prelude::*;
 
-const WHOLE: &str = r#"{"generation":3,"initWal":"3/12345678","freeze":null,
+/// Keys that mean something.
+pub(crate) const KEYS: &[&str] = &[
+    "generation",
+    "primary",
+    "sync",
+    "async",
+    "deposed",
+    "freeze",
+    "promote",
+    "oneNodeWriteMode",
+    "id",
+    "ip",
+    "pgUrl",
+    "zoneId",
+    "backupUrl",
+    "initWal",
+    "date",
+    "reason",
+    "role",
+    "expireTime",
+];
+
+/// A state with everything in it.
+pub(crate) const WHOLE: &str = r#"{"generation":3,"initWal":"3/12345678","freeze":null,
  "primary":{"id":"10.0.0.1:5432:12345","ip":"10.0.0.1","pgUrl":"tcp://postgres@10.0.0.1:5432/postgres","zoneId":"301e2d2c-cd27","backupUrl":"http://10.0.0.1:12345"},
  "sync":{"id":"10.0.0.2:5432:12345","ip":"10.0.0.2","pgUrl":"tcp://postgres@10.0.0.2:5433/postgres","zoneId":"30219700"},
  "async":[{"id":"10.0.0.3:5432:12345","ip":"10.0.0.3","zoneId":"3022acc6"}],
@@ -107,6 +131,8 @@ fn nodes_of_the_history_are_read_in_both_versions() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
+
     #[test]
     fn no_bytes_panic(text in proptest::collection::vec(any::<u8>(), 0..300), name in ".{0,40}") {
         let _ = State::read(&text);
@@ -125,10 +151,9 @@ proptest! {
     }
 
     #[test]
-    fn any_json_in_any_place_is_read_or_refused(key in 0..8_usize, value in json()) {
+    fn any_json_in_any_place_is_read_or_refused(place in any::<usize>(), value in any_json(KEYS)) {
         let mut whole: Value = serde_json::from_str(WHOLE).unwrap();
-        let keys = ["generation", "primary", "sync", "async", "deposed", "freeze", "promote", "oneNodeWriteMode"];
-        whole[keys[key]] = value;
+        put(&mut whole, place, value);
         if let Ok(state) = State::read(whole.to_string().as_bytes()) {
             for peer in state.peers() {
                 prop_assert!(!peer.id.is_empty());
@@ -136,22 +161,4 @@ proptest! {
             }
         }
     }
-}
-
-fn json() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(|n| serde_json::json!(n)),
-        ".{0,30}".prop_map(Value::from),
-    ];
-    let keys = prop_oneof![Just("id".to_owned()), Just("ip".to_owned()), Just("pgUrl".to_owned()), ".{0,5}"];
-    leaf.prop_recursive(4, 32, 6, move |inner| {
-        prop_oneof![
-            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            proptest::collection::btree_map(keys.clone(), inner, 0..6)
-                .prop_map(|map| Value::Object(map.into_iter().collect())),
-        ]
-    })
 }

@@ -260,18 +260,66 @@ mod tests {
         }
     }
 
+    fn text(text: &str) -> Vec<u8> {
+        [&i32::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat()
+    }
+
+    fn list(names: &[String]) -> Vec<u8> {
+        let count = i32::try_from(names.len()).unwrap().to_be_bytes().to_vec();
+        std::iter::once(count).chain(names.iter().map(|name| text(name))).flatten().collect()
+    }
+
+    /// Reads these bytes as everything that they may be.
+    fn read_as_all(bytes: &[u8]) {
+        let _ = frame(bytes);
+        let _ = connected(bytes);
+        let _ = event(bytes);
+        let _ = Reader::new(bytes).strings();
+        let mut reader = Reader::new(bytes);
+        let _ = (reader.buffer().map(<[u8]>::len), reader.stat());
+        if let Ok(header) = header(bytes) {
+            let _ = (event(header.body), Reader::new(header.body).strings());
+            let _ = error_text(header.error);
+        }
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = frame(&bytes);
-            let _ = connected(&bytes);
-            let _ = event(&bytes);
-            let _ = Reader::new(&bytes).strings();
-            let mut reader = Reader::new(&bytes);
-            let _ = (reader.buffer().map(<[u8]>::len), reader.stat());
-            if let Ok(header) = header(&bytes) {
-                let _ = event(header.body);
-                let _ = error_text(header.error);
+            read_as_all(&bytes);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+        #[test]
+        fn what_was_written_is_read_and_what_is_cut_off_is_refused(
+            names in proptest::collection::vec(".{0,20}", 0..12),
+            cut in any::<usize>(),
+        ) {
+            let whole = list(&names);
+            prop_assert_eq!(Reader::new(&whole).strings(), Ok(names));
+            prop_assert!(Reader::new(&whole[..cut % whole.len()]).strings().is_err());
+        }
+
+        #[test]
+        fn a_damaged_answer_does_not_panic(
+            names in proptest::collection::vec(".{0,20}", 0..6),
+            path in "(/[a-z0-9.:-]{1,9}){0,4}",
+            at in any::<usize>(),
+            with in any::<u8>(),
+        ) {
+            let change = [&3_i32.to_be_bytes()[..], &3_i32.to_be_bytes(), &text(&path)].concat();
+            prop_assert_eq!(event(&change).map(|e| e.path), Ok(path));
+            for body in [change, list(&names)] {
+                let mut answer = [&1_i32.to_be_bytes()[..], &2_i64.to_be_bytes(), &0_i32.to_be_bytes(), &body].concat();
+                let place = at % answer.len();
+                answer[place] = with;
+                read_as_all(&answer);
+                read_as_all(&answer[..place]);
             }
         }
     }

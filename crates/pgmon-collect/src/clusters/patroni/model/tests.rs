@@ -1,5 +1,38 @@
 use super::super::rest;
+use super::super::rest::tests::{CLUSTER, STATUS};
 use super::*;
+use crate::clusters::tests::json::{any_json, makes_sound_samples, put};
+use proptest::prelude::*;
+use serde_json::Value;
+
+/// Keys that mean something.
+const KEYS: &[&str] = &[
+    "members",
+    "name",
+    "role",
+    "state",
+    "api_url",
+    "host",
+    "port",
+    "timeline",
+    "lag",
+    "replay_lag",
+    "tags",
+    "pause",
+    "scope",
+    "xlog",
+    "location",
+    "received_location",
+    "replayed_location",
+    "replication",
+    "application_name",
+    "sync_state",
+    "patroni",
+    "dcs_last_seen",
+    "scheduled_switchover",
+    "at",
+    "failsafe_mode_is_active",
+];
 
 fn url(port: u16) -> HttpUrl {
     format!("http://127.0.0.1:{port}").parse().unwrap()
@@ -86,4 +119,35 @@ fn no_leader_and_failsafe_are_told() {
     let found = made(&answer, &one);
     assert_eq!((found.leader.clone(), found.failsafe), (None, Some(true)));
     assert_eq!(codes(&found), ["no_leader", "failsafe"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn whatever_members_answer_becomes_numbers_and_no_series_twice(
+        places in any::<[usize; 3]>(),
+        values in proptest::array::uniform3(any_json(KEYS)),
+        written in any::<i64>(),
+    ) {
+        let [of_cluster, of_leader, of_replica] = values;
+        let damaged = |text: &str, place, value| {
+            let mut whole: Value = serde_json::from_str(text).unwrap();
+            put(&mut whole, place, value);
+            whole.to_string()
+        };
+        let Ok(answer) = rest::cluster(damaged(CLUSTER, places[0], of_cluster).as_bytes()) else { return Ok(()) };
+        let leads = STATUS.replace("replica\"", "primary\"").replace("received_location\": 67419584", &format!("location\": {written}"));
+        let read = |text: String| rest::status(text.as_bytes()).map_err(|error| error.to_string());
+        let both = [
+            asked(8008, read(damaged(&leads, places[1], of_leader))),
+            asked(8009, read(damaged(STATUS, places[2], of_replica))),
+        ];
+        let mut lags = Lags::default();
+        for n in 1..3 {
+            let wall = Timestamp::from_second(1_000).unwrap();
+            let view = View { cluster: &answer, asked: &both, history: &[], now: Duration::from_secs(n), wall };
+            makes_sound_samples(view.cluster("s", "u", &mut lags))?;
+        }
+    }
 }

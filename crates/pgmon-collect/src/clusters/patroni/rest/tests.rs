@@ -1,13 +1,15 @@
 use super::*;
 use proptest::prelude::*;
 
-const CLUSTER: &str = r#"{"members": [
+/// An answer with everything in it.
+pub(crate) const CLUSTER: &str = r#"{"members": [
  {"name": "a", "role": "leader", "state": "running", "api_url": "http://127.0.0.1:8008/patroni", "host": "127.0.0.1", "port": 5432, "timeline": 3},
  {"name": "b", "role": "sync_standby", "state": "streaming", "api_url": "http://127.0.0.1:8009/patroni", "host": "127.0.0.1", "port": 5433, "timeline": 3, "lag": 17, "pending_restart": true},
  {"name": "c", "role": "replica", "state": "stopped", "lag": "unknown", "tags": {"nofailover": true, "replicatefrom": "b"}}],
  "pause": true, "scheduled_switchover": {"at": "2026-11-21T20:00:00+00:00", "from": "a"}, "scope": "batman"}"#;
 
-const STATUS: &str = r#"{"state": "running", "postmaster_start_time": "2026-11-21 19:00:00.1+00:00", "role": "replica", "server_version": 150003,
+/// The same of a member.
+pub(crate) const STATUS: &str = r#"{"state": "running", "postmaster_start_time": "2026-11-21 19:00:00.1+00:00", "role": "replica", "server_version": 150003,
  "xlog": {"received_location": 67419584, "replayed_location": 67419580, "replayed_timestamp": "2026-11-21 19:00:00.5+00:00", "paused": false},
  "timeline": 3, "dcs_last_seen": 1795288800, "database_system_identifier": "7300000000000000000", "patroni": {"version": "3.0.2", "scope": "batman"}}"#;
 
@@ -72,6 +74,8 @@ fn what_is_not_patronis_is_refused() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
+
     #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = (cluster(&bytes), status(&bytes), history(&bytes));
