@@ -43,6 +43,7 @@ pub(crate) fn overlay(root: &mut Node, env: &BTreeMap<String, String>) {
             }
         };
         keys.extend(times(env));
+        keys.push(critical(&at));
         services.push(section(&at, name, keys));
     }
     if let Some(dsn) = var("DB_POSTGRES_URL") {
@@ -50,6 +51,7 @@ pub(crate) fn overlay(root: &mut Node, env: &BTreeMap<String, String>) {
         let name = if services.is_empty() { name } else { "db-postgres" };
         let mut keys = vec![text(&at, "type", "postgres"), text(&at, "dsn", dsn)];
         keys.extend(times(env));
+        keys.push(critical(&at));
         services.push(section(&at, name, keys));
     }
     if let (Data::Map(members), Some(first)) = (&mut root.data, services.first()) {
@@ -69,6 +71,12 @@ fn times(env: &BTreeMap<String, String>) -> Vec<Member> {
         vec![text(&at, "interval", &format!("{seconds}s")), text(&at, "timeout", &timeout)]
     };
     seconds.map(of).unwrap_or_default()
+}
+
+/// The sidecar's `/health` is its service's: what fails it is an error there.
+fn critical(at: &Place) -> Member {
+    let node = Node::new(at.clone(), Data::Bool(true));
+    Member { key: "critical".to_owned(), at: at.clone(), node, bare: false }
 }
 
 fn leaf(at: &Place, value: &str) -> Node {

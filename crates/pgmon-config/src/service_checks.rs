@@ -25,9 +25,9 @@ const MOST_SERVICES: usize = 2_000;
 pub(crate) const REGEX_LIMIT: usize = 256 * 1024;
 
 /// Labels that pgmon or the text format gives its own meaning in metrics of services.
-pub const SERVICE_LABELS: [&str; 14] = [
+pub const SERVICE_LABELS: [&str; 15] = [
     "service", "mode", "version", "endpoint", "phase", "db", "database", "master", "role", "cluster",
-    "status", "le", "quantile", "software",
+    "status", "le", "quantile", "software", "err",
 ];
 
 use ServiceType::{Http, PgBouncer, Postgres, Redis, Tcp};

@@ -132,11 +132,19 @@ pub(crate) struct Tally {
     pub requests: u64,
     /// How long requests took.
     pub durations: Arc<Histogram>,
+    /// What a Redis had refused when it was last asked.
+    pub refused: Option<super::redis::Refused>,
 }
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { checks: 0, failures: 0, requests: 0, durations: Arc::new(Histogram::new(BOUNDS)) }
+        Self {
+            checks: 0,
+            failures: 0,
+            requests: 0,
+            durations: Arc::new(Histogram::new(BOUNDS)),
+            refused: None,
+        }
     }
 }
 

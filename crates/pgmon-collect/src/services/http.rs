@@ -4,6 +4,8 @@
 //! each step took, keep connections that a probe must not keep, and follow redirects without asking.
 
 mod body;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod redirect;
 #[cfg(test)]
 mod tests;

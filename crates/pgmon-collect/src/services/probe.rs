@@ -108,6 +108,9 @@ enum Kind {
     Redis(redis::Redis),
     Http(http::Http),
     Tcp(tcp::Tcp),
+    /// Stands for a fault of a probe's own.
+    #[cfg(test)]
+    Panics,
 }
 
 impl Probe {
@@ -135,13 +138,25 @@ impl Probe {
         Self { kind, names: Names::default(), redactor: Redactor::new(secrets) }
     }
 
+    /// One that panics at each check.
+    #[cfg(test)]
+    pub fn panicking() -> Self {
+        Self { kind: Kind::Panics, names: Names::default(), redactor: Redactor::new(Vec::new()) }
+    }
+
     async fn ask(&self, probing: &Probing<'_>, tally: &mut Tally, found: &mut Found) -> Result<(), Fault> {
         match &self.kind {
             Kind::Postgres(probe) => probe.check(probing, tally, found).await,
             Kind::PgBouncer(probe) => probe.check(probing, found).await,
-            Kind::Redis(probe) => probe.check(probing, found).await,
+            Kind::Redis(probe) => probe.check(probing, tally, found).await,
             Kind::Http(probe) => probe.check(probing, tally, found).await,
             Kind::Tcp(probe) => probe.check(probing, found).await,
+            #[cfg(test)]
+            Kind::Panics => {
+                found.doing = "while it was tested";
+                tokio::task::yield_now().await;
+                panic!("as a test wants it");
+            }
         }
     }
 
@@ -152,6 +167,8 @@ impl Probe {
             Kind::PgBouncer(_) => pgbouncer::down(&mut found.families),
             Kind::Redis(_) => redis::down(&mut found.families),
             Kind::Http(_) | Kind::Tcp(_) => {}
+            #[cfg(test)]
+            Kind::Panics => {}
         }
     }
 
@@ -224,6 +241,10 @@ impl Probe {
             // Known from before: a service that is down has not changed it.
             (None, None) => before.version.clone(),
         };
+        let mut evidence = found.evidence;
+        for cell in evidence.iter_mut().flat_map(|evidence| evidence.rows.iter_mut().flatten()) {
+            *cell = self.redactor.clean(cell);
+        }
         let seconds = |at: Timestamp| at.as_microsecond() as f64 / 1e6;
         let warnings: Vec<String> = found.warnings.iter().map(|text| self.redactor.clean(text)).collect();
         let mut families = Families::new();
@@ -256,7 +277,7 @@ impl Probe {
             checks: tally.checks,
             failures: tally.failures,
             group: Arc::new(Group { labels: before.group.labels.clone(), families }),
-            evidence: found.evidence.into(),
+            evidence: evidence.into(),
             ..before.clone()
         }
     }

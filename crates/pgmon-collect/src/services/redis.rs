@@ -3,12 +3,16 @@
 //! The protocol is read by our own code: a probe sends a handful of commands and reads four kinds of replies; a
 //! client library brings pools, routing and scripts, and a parser that allocates what a reply announces.
 
+mod families;
 mod figures;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod info;
 mod resp;
 #[cfg(test)]
 mod tests;
 
+use super::families::Tally;
 use super::net::{self, Steps, Stream};
 use super::probe::{Fault, Found, Probing};
 use info::Info;
@@ -19,7 +23,8 @@ use resp::{Reply, command};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 
-pub(super) use figures::FAMILIES;
+pub(super) use families::FAMILIES;
+pub(super) use figures::Refused;
 
 /// The largest reply that is taken (bytes). `INFO` of a large cluster's node has some tens of thousands.
 const LARGEST: usize = 1024 * 1024;
@@ -29,8 +34,8 @@ pub(super) struct Redis(RedisCheck);
 
 /// What is shown of a server that is not good, unless it is known to answer.
 pub(super) fn down(out: &mut Families) {
-    if !out.has(figures::UP.name) {
-        out.push(&figures::UP, &[], 0.0);
+    if !out.has(families::UP.name) {
+        out.push(&families::UP, &[], 0.0);
     }
 }
 
@@ -41,7 +46,12 @@ impl Redis {
     }
 
     /// Checks it once.
-    pub async fn check(&self, probing: &Probing<'_>, found: &mut Found) -> Result<(), Fault> {
+    pub async fn check(
+        &self,
+        probing: &Probing<'_>,
+        tally: &mut Tally,
+        found: &mut Found,
+    ) -> Result<(), Fault> {
         let mut session = self.connect(probing, found).await?;
         found.doing = "while it was asked with PING";
         let began = probing.timer.mono();
@@ -60,8 +70,8 @@ impl Redis {
             }
             other => Some(format!("it answers PING with {}", other.shown())),
         };
-        found.families.push(&figures::UP, &[], if refusal.is_none() { 1.0 } else { 0.0 });
-        found.families.push(&figures::PING, &[], took.as_secs_f64());
+        found.families.push(&families::UP, &[], if refusal.is_none() { 1.0 } else { 0.0 });
+        found.families.push(&families::PING, &[], took.as_secs_f64());
         found.doing = "while it was asked with INFO";
         let began = probing.timer.mono();
         let told = session.ask(&["INFO"]).await;
@@ -74,7 +84,7 @@ impl Redis {
             Said::Text(text) => {
                 let info = Info::parse(text);
                 let asked = self.cluster(&mut session, &info, probing, found).await?;
-                figures::take(&info, asked.as_deref(), took, found)
+                figures::take(&info, asked.as_deref(), took, &mut tally.refused, found)
             }
             Said::Error(error) if error.starts_with("NOPERM") => {
                 found

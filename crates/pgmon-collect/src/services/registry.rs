@@ -76,7 +76,7 @@ impl Services {
         self.version.subscribe()
     }
 
-    fn cell(&self, start: ServiceSnapshot, tally: Tally) -> Arc<Cell> {
+    pub(super) fn cell(&self, start: ServiceSnapshot, tally: Tally) -> Arc<Cell> {
         let version = self.version.clone();
         Arc::new(Cell { snapshot: ArcSwap::from_pointee(start), tally: Mutex::new(tally), version })
     }

@@ -1,6 +1,8 @@
 //! What tests of probes have in common.
 
-use super::probe::examine;
+use super::families::Tally;
+use super::probe::{Probe, pending};
+use super::tls::Authorities;
 use pgmon_config::{Config, LoadOptions, Secrets, ServiceSpec};
 use pgmon_core::clock::{Clock, SystemClock};
 use pgmon_core::metric::Value;
@@ -20,11 +22,17 @@ pub fn specs(services: &str) -> Vec<ServiceSpec> {
 
 /// Checks a service once, on the true clock.
 pub async fn check(service: &str) -> ServiceSnapshot {
+    check_on(service, &mut Tally::default()).await
+}
+
+/// The same, with what earlier checks have left.
+pub async fn check_on(service: &str, tally: &mut Tally) -> ServiceSnapshot {
     let spec = specs(&format!("{{x: {service}}}")).remove(0);
     let clock = SystemClock::new();
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let keyring = Keyring::new(&Secrets::default(), &BTreeMap::new(), shared);
-    examine(&spec, &keyring, &clock).await
+    let probe = Probe::new(&spec.check, &keyring);
+    probe.check(&spec, &Authorities::default(), &clock, &pending(&spec), tally).await.0
 }
 
 /// Why a service is not good.

@@ -1,15 +1,17 @@
 //! Many services at once, and what a new configuration does to them.
 
-use super::families;
+use super::families::{self, Tally};
+use super::probe::{Probe, pending};
 use super::registry::{Roster, Services};
 use super::testing::{answering, serve, specs, value};
+use super::watch::{self, Shared};
 use pgmon_config::{SERVICE_LABELS, Secrets};
 use pgmon_core::clock::SystemClock;
 use pgmon_core::metric::{Groups as _, Kind};
 use pgmon_core::service::ServiceSnapshot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn roster() -> (Arc<Services>, Roster) {
     let services = Arc::new(Services::default());
@@ -18,11 +20,13 @@ fn roster() -> (Arc<Services>, Roster) {
 }
 
 async fn until(services: &Services, what: &str, is_so: impl Fn(&[Arc<ServiceSnapshot>]) -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so(&services.snapshots()) {
-        assert!(Instant::now() < deadline, "not so: {what}: {:?}", services.snapshots());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let wait = async {
+        while !is_so(&services.snapshots()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
+    assert!(waited.is_ok(), "not so: {what}: {:?}", services.snapshots());
 }
 
 fn named<'s>(all: &'s [Arc<ServiceSnapshot>], name: &str) -> &'s Arc<ServiceSnapshot> {
@@ -92,6 +96,28 @@ async fn fifty_dead_services_delay_none_of_four_hundred_and_fifty_others() {
     assert!(late.is_empty(), "{} of 450 were late: {:?}", late.len(), late.first());
     assert!(dead.iter().all(|s| s.checks >= 2), "the dead are checked as well");
     roster.stop().await;
+}
+
+#[tokio::test]
+async fn a_probe_that_panics_fails_its_check_and_is_asked_again() {
+    let services = Services::default();
+    let spec = Arc::new(specs("{x: {type: tcp, host: localhost, port: 1, interval: 1s}}").remove(0));
+    let cell = services.cell(pending(&spec), Tally::default());
+    let shared = Arc::new(Shared::new(Arc::new(SystemClock::new())));
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let task = tokio::spawn(watch::run(shared, cell.clone(), spec, Probe::panicking(), stopped));
+    let wait = async {
+        while cell.snapshot().failures < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+    assert!(waited.is_ok() && !task.is_finished(), "{:?}", cell.snapshot());
+    let s = cell.snapshot();
+    assert_eq!(s.state.reason(), Some("this check failed for a fault in pgmon: please report it"));
+    assert_eq!(value(&s, "service_health", &[]), Some(0.0));
+    stop.send_replace(true);
+    task.await.unwrap();
 }
 
 #[tokio::test]

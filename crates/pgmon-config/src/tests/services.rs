@@ -26,7 +26,10 @@ fn http<'l>(loaded: &'l Loaded, name: &str) -> &'l HttpCheck {
 const OF_ALFRED: &str = r#"{"services": {
     "db-postgres": {"type": "postgres", "dsn": "postgres://postgres:password@db-postgres:5432/postgres", "version": "1.0.0"},
     "db-api": {"type": "http", "url": "http://db-api:3000", "version": "1.0.0"},
+    "db-auth": {"type": "http", "url": "http://db-auth:9999", "version": "1.0.0"},
+    "db-admin": {"type": "http", "url": "http://db-admin:3000", "version": "1.0.0"},
     "db-realtime": {"type": "tcp", "host": "db-realtime", "port": 4000, "version": "1.0.0"},
+    "db-storage": {"type": "http", "url": "http://db-storage:5000", "version": "1.0.0"},
     "redis": {"type": "redis", "host": "redis", "port": 6379, "version": "1.0.0"}
 }}"#;
 
@@ -40,7 +43,10 @@ fn alfreds_dictionary_is_taken_as_it_is_without_a_database() {
         [
             "db-postgres postgres@db-postgres:5432/postgres",
             "db-api GET http://db-api:3000/health",
+            "db-auth GET http://db-auth:9999/health",
+            "db-admin GET http://db-admin:3000/health",
             "db-realtime db-realtime:4000",
+            "db-storage GET http://db-storage:5000/health",
             "redis redis:6379",
         ]
     );
@@ -69,6 +75,10 @@ fn alfreds_variables_make_a_service() {
     assert!(api.expected_status[0].contains(302) && !api.expected_status[0].contains(400));
     assert_eq!(spec(&loaded, "db-api").interval, Duration::from_secs(30));
     assert_eq!(spec(&loaded, "db-postgres").check.to_string(), "u@db-postgres:5432/x");
+    assert!(
+        loaded.services.iter().all(|service| service.critical),
+        "/health fails with them, as the sidecar's does"
+    );
 
     let tcp = [("SERVICE_NAME", "rt"), ("SERVICE_URL", "http://rt:4000"), ("CHECK_TYPE", "tcp")];
     assert_eq!(spec(&env(&tcp).unwrap(), "rt").check.to_string(), "rt:4000");

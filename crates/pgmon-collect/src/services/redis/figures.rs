@@ -1,8 +1,12 @@
 //! From what a server says of itself to figures, and to what is wrong with it.
 
+use super::families::{
+    AOF_OK, CLUSTER_FIELDS, CLUSTER_OK, DB_EXPIRING, DB_KEYS, ERRORS, FIELDS, INSTANCE, LINK, RDB_OK,
+    SENTINEL_OK, SENTINEL_PEERS, SENTINEL_REPLICAS, SYNC,
+};
 use super::info::Info;
 use crate::services::probe::{Fault, Found};
-use pgmon_core::metric::{Desc, Families};
+use pgmon_core::metric::Families;
 use pgmon_core::service::Evidence;
 use std::time::Duration;
 
@@ -11,233 +15,6 @@ const DATABASES: usize = 64;
 
 /// Masters of a sentinel that are shown.
 const MASTERS: usize = 64;
-
-pub(super) const UP: Desc =
-    Desc::gauge("redis_up", "Whether the server answered PING with PONG: 1 or 0.", &[]);
-pub(super) const PING: Desc =
-    Desc::gauge("redis_ping_duration_seconds", "Time until the answer to PING was here, in seconds.", &[]);
-const INSTANCE: Desc = Desc::gauge(
-    "redis_instance_info",
-    "Always 1; the labels say what the server is: redis, valkey or another software, its version, its mode (standalone, cluster, sentinel), its role (master, slave, sentinel).",
-    &["software", "version", "mode", "role"],
-);
-const DB_KEYS: Desc = Desc::gauge("redis_db_keys", "Keys in the database.", &["db"]);
-const DB_EXPIRING: Desc =
-    Desc::gauge("redis_db_keys_expiring", "Keys in the database that will expire.", &["db"]);
-const LINK: Desc = Desc::gauge(
-    "redis_master_link_up",
-    "Whether the replica is connected to its master: 1 or 0; absent on a master.",
-    &[],
-);
-const SYNC: Desc = Desc::gauge(
-    "redis_master_sync_in_progress",
-    "Whether the replica is copying all data from its master: 1 or 0; absent on a master.",
-    &[],
-);
-const RDB_OK: Desc =
-    Desc::gauge("redis_rdb_last_bgsave_status", "Whether the last snapshot to disk succeeded: 1 or 0.", &[]);
-const AOF_OK: Desc = Desc::gauge(
-    "redis_aof_last_write_status",
-    "Whether the last write to the append-only file succeeded: 1 or 0.",
-    &[],
-);
-const CLUSTER_OK: Desc = Desc::gauge(
-    "redis_cluster_state",
-    "Whether the cluster takes commands as this node sees it: 1 or 0.",
-    &[],
-);
-const SENTINEL_OK: Desc = Desc::gauge(
-    "redis_sentinel_master_status",
-    "Whether the sentinel takes the master for good: 1 or 0.",
-    &["master"],
-);
-const SENTINEL_REPLICAS: Desc = Desc::gauge(
-    "redis_sentinel_master_slaves",
-    "Replicas of the master that the sentinel knows.",
-    &["master"],
-);
-const SENTINEL_PEERS: Desc = Desc::gauge(
-    "redis_sentinel_master_sentinels",
-    "Sentinels that watch the master, this one included.",
-    &["master"],
-);
-
-/// Figures that are one field of `INFO` each.
-const FIELDS: &[(&str, Desc)] = &[
-    (
-        "uptime_in_seconds",
-        Desc::gauge("redis_uptime_in_seconds", "Time since the server started, in seconds.", &[]),
-    ),
-    (
-        "used_memory",
-        Desc::gauge("redis_memory_used_bytes", "Memory that the server's data take, in bytes.", &[]),
-    ),
-    (
-        "used_memory_rss",
-        Desc::gauge("redis_memory_used_rss_bytes", "Resident memory of the server in bytes.", &[]),
-    ),
-    (
-        "used_memory_peak",
-        Desc::gauge("redis_memory_used_peak_bytes", "The most memory that data have taken, in bytes.", &[]),
-    ),
-    (
-        "maxmemory",
-        Desc::gauge(
-            "redis_memory_max_bytes",
-            "Memory that data may take, in bytes; 0: there is no limit.",
-            &[],
-        ),
-    ),
-    (
-        "mem_fragmentation_ratio",
-        Desc::gauge("redis_mem_fragmentation_ratio", "Resident memory in relation to that of the data.", &[]),
-    ),
-    ("connected_clients", Desc::gauge("redis_connected_clients", "Connections of clients.", &[])),
-    (
-        "blocked_clients",
-        Desc::gauge("redis_blocked_clients", "Clients that wait in a blocking command.", &[]),
-    ),
-    ("maxclients", Desc::gauge("redis_max_clients", "Connections that the server takes at most.", &[])),
-    ("connected_slaves", Desc::gauge("redis_connected_slaves", "Replicas that are connected.", &[])),
-    (
-        "total_commands_processed",
-        Desc::counter("redis_commands_total", "Commands that the server has processed.", &[]),
-    ),
-    (
-        "total_commands_processed",
-        Desc::counter(
-            "redis_commands_processed_total",
-            "Commands that the server has processed, as redis_commands_total.",
-            &[],
-        ),
-    ),
-    (
-        "total_connections_received",
-        Desc::counter("redis_connections_received_total", "Connections that the server has accepted.", &[]),
-    ),
-    (
-        "rejected_connections",
-        Desc::counter(
-            "redis_rejected_connections_total",
-            "Connections that were refused because there were too many.",
-            &[],
-        ),
-    ),
-    (
-        "evicted_keys",
-        Desc::counter("redis_evicted_keys_total", "Keys that were thrown out because memory was full.", &[]),
-    ),
-    ("expired_keys", Desc::counter("redis_expired_keys_total", "Keys that expired.", &[])),
-    ("keyspace_hits", Desc::counter("redis_keyspace_hits_total", "Lookups that found their key.", &[])),
-    (
-        "keyspace_misses",
-        Desc::counter("redis_keyspace_misses_total", "Lookups that did not find their key.", &[]),
-    ),
-    (
-        "total_net_input_bytes",
-        Desc::counter("redis_net_input_bytes_total", "Bytes that the server has received.", &[]),
-    ),
-    (
-        "total_net_output_bytes",
-        Desc::counter("redis_net_output_bytes_total", "Bytes that the server has sent.", &[]),
-    ),
-    (
-        "total_error_replies",
-        Desc::counter("redis_error_replies_total", "Errors that the server has answered with.", &[]),
-    ),
-    (
-        "master_repl_offset",
-        Desc::gauge("redis_master_repl_offset", "How far the stream of replication has come, in bytes.", &[]),
-    ),
-    (
-        "slave_repl_offset",
-        Desc::gauge(
-            "redis_slave_repl_offset",
-            "How far a replica has read the stream of replication, in bytes.",
-            &[],
-        ),
-    ),
-    (
-        "master_last_io_seconds_ago",
-        Desc::gauge(
-            "redis_master_last_io_seconds_ago",
-            "Time since a replica last heard of its master, in seconds.",
-            &[],
-        ),
-    ),
-    (
-        "loading",
-        Desc::gauge("redis_loading_dump_file", "Whether the server is loading its data: 1 or 0.", &[]),
-    ),
-    (
-        "rdb_changes_since_last_save",
-        Desc::gauge("redis_rdb_changes_since_last_save", "Changes that no snapshot on disk has.", &[]),
-    ),
-    (
-        "rdb_last_save_time",
-        Desc::gauge(
-            "redis_rdb_last_save_timestamp_seconds",
-            "Time of the last snapshot to disk as a Unix time in seconds.",
-            &[],
-        ),
-    ),
-    ("sentinel_masters", Desc::gauge("redis_sentinel_masters", "Masters that the sentinel watches.", &[])),
-];
-
-/// Figures that are one field of `CLUSTER INFO` each.
-const CLUSTER_FIELDS: &[(&str, Desc)] = &[
-    (
-        "cluster_known_nodes",
-        Desc::gauge("redis_cluster_known_nodes", "Nodes of the cluster that this one knows.", &[]),
-    ),
-    ("cluster_size", Desc::gauge("redis_cluster_size", "Masters of the cluster that have slots.", &[])),
-    (
-        "cluster_slots_assigned",
-        Desc::gauge("redis_cluster_slots_assigned", "Slots that have a node; all are 16384.", &[]),
-    ),
-    ("cluster_slots_ok", Desc::gauge("redis_cluster_slots_ok", "Slots whose node answers.", &[])),
-    (
-        "cluster_slots_pfail",
-        Desc::gauge("redis_cluster_slots_pfail", "Slots whose node does not answer this one.", &[]),
-    ),
-    ("cluster_slots_fail", Desc::gauge("redis_cluster_slots_fail", "Slots whose node has failed.", &[])),
-];
-
-/// All families of Redis, in the order of the documentation.
-pub(in crate::services) const FAMILIES: &[&Desc] = &{
-    const OWN: [&Desc; 13] = [
-        &UP,
-        &PING,
-        &INSTANCE,
-        &DB_KEYS,
-        &DB_EXPIRING,
-        &LINK,
-        &SYNC,
-        &RDB_OK,
-        &AOF_OK,
-        &CLUSTER_OK,
-        &SENTINEL_OK,
-        &SENTINEL_REPLICAS,
-        &SENTINEL_PEERS,
-    ];
-    let mut all = [&UP; OWN.len() + FIELDS.len() + CLUSTER_FIELDS.len()];
-    let mut n = 0;
-    while n < OWN.len() {
-        all[n] = OWN[n];
-        n += 1;
-    }
-    let mut m = 0;
-    while m < FIELDS.len() {
-        all[n] = &FIELDS[m].1;
-        (n, m) = (n + 1, m + 1);
-    }
-    m = 0;
-    while m < CLUSTER_FIELDS.len() {
-        all[n] = &CLUSTER_FIELDS[m].1;
-        (n, m) = (n + 1, m + 1);
-    }
-    all
-};
 
 /// Fields that are kept as evidence, beside those that are figures.
 const SHOWN: &[&str] = &[
@@ -260,13 +37,73 @@ const SHOWN: &[&str] = &[
     "mem_not_counted_for_evict",
 ];
 
-/// Takes the figures, and says what is wrong.
+/// Errors that are counted: a server's own words could be any number.
+const COUNTED: [&str; 10] = [
+    "OOM",
+    "MISCONF",
+    "NOREPLICAS",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "READONLY",
+    "LOADING",
+    "NOAUTH",
+    "WRONGPASS",
+    "NOPERM",
+];
+
+/// Those with which a server refuses work that it is there for, and why it does.
+const REFUSALS: [(&str, &str); 4] = [
+    ("OOM", "it is out of memory"),
+    ("MISCONF", "it cannot save its data"),
+    ("NOREPLICAS", "too few replicas are connected"),
+    ("MASTERDOWN", "it has no link to its master"),
+];
+
+/// What a server had refused, and since when it ran, when it was last asked.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Refused {
+    run: Box<str>,
+    counts: [f64; REFUSALS.len()],
+}
+
+impl Refused {
+    fn of(info: &Info<'_>) -> Self {
+        let count = |code: &str| errors(info, code).unwrap_or(0.0);
+        Self {
+            run: label(info.text("run_id").unwrap_or_default()).into(),
+            counts: REFUSALS.map(|(code, _)| count(code)),
+        }
+    }
+
+    /// What was refused from one check to the next. The counters begin anew with the server, and when somebody resets them.
+    fn since(&self, before: Option<&Self>) -> Option<String> {
+        let before = before.filter(|before| before.run == self.run)?;
+        let grown = |((code, why), (now, then)): (&(&str, &str), (&f64, &f64))| {
+            (now > then).then(|| {
+                format!("{why}: it refused {:.0} commands since the last check ({code})", now - then)
+            })
+        };
+        REFUSALS.iter().zip(self.counts.iter().zip(&before.counts)).find_map(grown)
+    }
+}
+
+/// `errorstat_OOM:count=3`; absent before Redis 6.2, and as long as there was none.
+fn errors(info: &Info<'_>, code: &str) -> Option<f64> {
+    let count = info.text(&format!("errorstat_{code}"))?.strip_prefix("count=")?;
+    count.parse::<f64>().ok().filter(|n| n.is_finite())
+}
+
+/// Takes the figures, and says what is wrong. `refused` is what was read last time, and becomes what is read now.
 pub(super) fn take(
     info: &Info<'_>,
     cluster: Option<&str>,
     took: Duration,
+    refused: &mut Option<Refused>,
     found: &mut Found,
 ) -> Result<(), Fault> {
+    let now = Refused::of(info);
+    let grown = now.since(refused.as_ref());
+    *refused = Some(now);
     found.keep(evidence(info, took));
     let (software, version) = software(info);
     found.version = version.map(str::to_owned);
@@ -293,7 +130,8 @@ pub(super) fn take(
     out.push_opt(&LINK, &[], flag(link, "up"));
     out.push_opt(&SYNC, &[], info.number("master_sync_in_progress"));
     for (db, parts) in info.numbered("db").into_iter().take(DATABASES) {
-        let number = |name: &str| parts.get(name).and_then(|text| text.parse::<f64>().ok());
+        let number =
+            |name: &str| parts.get(name).and_then(|text| text.parse::<f64>().ok()).filter(|n| n.is_finite());
         let db = format!("db{db}");
         out.push_opt(&DB_KEYS, &[&db], number("keys"));
         out.push_opt(&DB_EXPIRING, &[&db], number("expires"));
@@ -310,8 +148,11 @@ pub(super) fn take(
     if info.text("rdb_last_bgsave_status").is_some_and(|status| status != "ok") {
         found.warnings.push("its last snapshot to disk failed".to_owned());
     }
+    for code in COUNTED {
+        found.families.push_opt(&ERRORS, &[code], errors(info, code));
+    }
     let state = cluster.map(|text| of_cluster(&Info::parse(text), &mut found.families)).unwrap_or(Ok(()));
-    state.and_then(|()| memory(info))
+    state.and_then(|()| memory(info)).and_then(|()| grown.map_or(Ok(()), |why| Err(Fault::down(why))))
 }
 
 /// A cluster that is down refuses commands.
@@ -350,7 +191,8 @@ fn sentinel(info: &Info<'_>, out: &mut Families, warnings: &mut Vec<String>) {
     }
     for (_, parts) in info.numbered("master").into_iter().take(MASTERS) {
         let Some(name) = parts.get("name").map(|name| label(name)) else { continue };
-        let number = |key: &str| parts.get(key).and_then(|text| text.parse::<f64>().ok());
+        let number =
+            |key: &str| parts.get(key).and_then(|text| text.parse::<f64>().ok()).filter(|n| n.is_finite());
         if let Some(status) = parts.get("status") {
             out.push(&SENTINEL_OK, &[&name], if *status == "ok" { 1.0 } else { 0.0 });
             if *status != "ok" {

@@ -1,6 +1,7 @@
 //! Real servers, and things that are none.
 
-use crate::services::testing::{answering, check, flood, labels, reason, serve, value};
+use crate::services::families::Tally;
+use crate::services::testing::{answering, check, check_on, flood, labels, reason, serve, value};
 use anyhow::Result;
 use pgmon_testkit::{Redis, RedisKind};
 use std::time::Duration;
@@ -52,6 +53,7 @@ async fn logins_that_are_wrong_missing_or_weak_are_told_apart() -> Result<()> {
         let redis = Redis::builder(kind)
             .setting("requirepass", "right-password")
             .setting("user", "probe on >probe-password +ping")
+            .setting("user", "full on >full-password +ping +info +cluster|info")
             .start()
             .await?;
         let s = check(&of(&redis, ", password: right-password")).await;
@@ -66,6 +68,15 @@ async fn logins_that_are_wrong_missing_or_weak_are_told_apart() -> Result<()> {
         assert_eq!(s.state.is_ok(), Some(true), "{s:?}");
         assert!(s.warnings[0].contains("may not run INFO") && s.warnings[0].contains("+info"), "{s:?}");
         assert_eq!(value(&s, "redis_memory_used_bytes", &[]), None);
+        // The rights that the documentation names are enough, by the socket as well.
+        for at in [
+            format!("host: 127.0.0.1, port: {}", redis.port()),
+            format!("socket: {}/socket", redis.dir().display()),
+        ] {
+            let s = check(&format!("{{type: redis, {at}, username: full, password: full-password}}")).await;
+            assert!(s.state.is_ok() == Some(true) && s.warnings.is_empty(), "{s:?}");
+            assert!(value(&s, "redis_memory_used_bytes", &[]) > Some(0.0), "{s:?}");
+        }
     }
     Ok(())
 }
@@ -115,6 +126,19 @@ async fn a_server_that_is_full_and_may_evict_nothing_is_not_good() -> Result<()>
         assert!(value(&s, "redis_memory_used_bytes", &[]) >= value(&s, "redis_memory_max_bytes", &[]));
         redis.run(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await?;
         assert_eq!(check(&of(&redis, "")).await.state.is_ok(), Some(true), "it may evict now");
+        // It may evict, and finds nothing that it may: its figures alone do not show that it refuses.
+        redis.run(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]).await?;
+        let mut before = Tally::default();
+        assert_eq!(
+            check_on(&of(&redis, ""), &mut before).await.state.is_ok(),
+            Some(true),
+            "nothing was asked"
+        );
+        assert!(redis.run(&["SET", "k", &"x".repeat(2_000_000)]).await?.starts_with("-OOM"));
+        let s = check_on(&of(&redis, ""), &mut before).await;
+        assert_eq!(reason(&s), "it is out of memory: it refused 1 commands since the last check (OOM)");
+        assert!(value(&s, "redis_errors_total", &["OOM"]) >= Some(2.0), "{s:?}");
+        assert_eq!(check_on(&of(&redis, ""), &mut before).await.state.is_ok(), Some(true), "that is over");
     }
     Ok(())
 }
@@ -218,6 +242,13 @@ async fn what_answers_with_something_else_or_without_end_costs_no_more_than_its_
 
 #[tokio::test]
 async fn tls_is_spoken_and_the_end_of_the_certificate_is_seen() -> Result<()> {
+    for kind in BOTH {
+        tls(kind).await?;
+    }
+    Ok(())
+}
+
+async fn tls(kind: RedisKind) -> Result<()> {
     use rcgen::generate_simple_self_signed;
     let pair = generate_simple_self_signed(["localhost".to_owned()])?;
     let port = {
@@ -226,7 +257,7 @@ async fn tls_is_spoken_and_the_end_of_the_certificate_is_seen() -> Result<()> {
     };
     let ca = tempfile::NamedTempFile::new()?;
     std::fs::write(ca.path(), pair.cert.pem())?;
-    let _redis = Redis::builder(RedisKind::Redis)
+    let _redis = Redis::builder(kind)
         .file("cert.pem", &pair.cert.pem())
         .file("key.pem", &pair.signing_key.serialize_pem())
         .setting("tls-port", &port.to_string())

@@ -1,0 +1,56 @@
+//! What strangers send, for fuzz targets (`fuzz/`) and for tests with random inputs: each function takes any input, and
+//! panics if it breaks what the probes promise.
+
+pub use super::http::fuzzing::{answer as http_answer, redirect as http_redirect};
+pub use super::redis::fuzzing::{info as redis_info, replies as redis_replies};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A seed of the fuzz targets with some bytes that are others, are missing or are there twice.
+    fn mutants(target: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
+        let directory = format!("{}/../../fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+        let files = std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{directory}: {error}"));
+        let seeds: Vec<Vec<u8>> = files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
+        assert!(!seeds.is_empty(), "{directory} is empty");
+        let change = (any::<prop::sample::Index>(), any::<u8>(), 0..4_u8, 1..40_usize);
+        (prop::sample::select(seeds), prop::collection::vec(change, 0..6)).prop_map(|(mut bytes, changes)| {
+            for (place, byte, how, length) in changes {
+                let place = place.index(bytes.len() + 1);
+                let end = (place + length).min(bytes.len());
+                match how {
+                    0 => bytes.insert(place, byte),
+                    1 => drop(bytes.splice(place..end, [])),
+                    2 => bytes.splice(place..place, bytes[place..end].to_vec()).for_each(drop),
+                    _ => bytes[place..end].iter_mut().take(1).for_each(|b| *b = byte),
+                }
+            }
+            bytes
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_replies_of_a_redis_are_taken(bytes in mutants("redis_replies")) {
+            redis_replies(&bytes);
+        }
+
+        #[test]
+        fn any_info_of_a_redis_is_taken(bytes in mutants("redis_info")) {
+            redis_info(&String::from_utf8_lossy(&bytes));
+        }
+
+        #[test]
+        fn any_answer_of_a_web_server_is_taken(bytes in mutants("http_answer")) {
+            http_answer(&bytes);
+        }
+
+        #[test]
+        fn any_redirect_is_taken(bytes in mutants("http_redirect"), any in "\\PC{0,40}") {
+            http_redirect(&String::from_utf8_lossy(&bytes));
+            http_redirect(&any);
+        }
+    }
+}
