@@ -4,6 +4,8 @@
 //! is turned into the one model of [`pgmon_core::cluster`] by pure functions. Nobody is ever told to do anything:
 //! ZooKeeper and PostgreSQL are read, HTTP is GET alone.
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod manatee;
 pub mod patroni;
 pub mod registry;

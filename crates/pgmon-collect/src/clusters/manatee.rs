@@ -1,6 +1,8 @@
 //! Manatee: a chain of PostgreSQL peers whose state is in ZooKeeper.
 
 mod driver;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod judge;
 pub mod model;
 pub mod peer;

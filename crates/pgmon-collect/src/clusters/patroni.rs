@@ -1,5 +1,7 @@
 //! Patroni: its members tell over their REST API how the cluster is. Only GET is ever sent.
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod http;
 mod model;
 pub mod rest;

@@ -120,6 +120,11 @@ impl Roster {
         (begun, ended)
     }
 
+    /// Whether somebody else than the watched databases is asked.
+    pub fn asks_managers(&self) -> bool {
+        self.watched.iter().any(|watched| !matches!(watched.spec.manager, ManagerSpec::Streaming(_)))
+    }
+
     fn begin(&mut self, spec: ClusterSpec, with: With, shared: Shared) -> Watched {
         let slot = self.clusters.slot(spec.exported);
         let (stop, stopped) = watch::channel(false);

@@ -132,8 +132,8 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
             _ = hangup.recv(), if idle => Event::Reload(Cause::Signal, None),
             Some(request) = requested.recv(), if idle => Event::Reload(Cause::Request, Some(request)),
             () = reloader.changed(&*timer), if idle => Event::Reload(Cause::File, None),
-            // Where there are services to check, there is something left to do.
-            refusals = &mut refused, if checked.is_empty() => Event::AllRefused(refusals),
+            // Where there are services to check or managers to ask, there is something left to do.
+            refusals = &mut refused, if checked.is_empty() && !clusters.asks_managers() => Event::AllRefused(refusals),
             how = roster.ended() => Event::DriverEnded(how),
             how = services.ended() => Event::CheckEnded(how),
             served = &mut server => Event::ServerEnded(served),

@@ -53,6 +53,16 @@ fn peer(server: &Server) -> Value {
     })
 }
 
+/// Whether the doctor is content with this configuration, and what it says.
+fn doctor(config: &str) -> (bool, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pgmon.yaml");
+    std::fs::write(&file, config).unwrap();
+    let output = pgmon().arg("--config").arg(&file).arg("doctor").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.success(), said)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shard_and_a_patroni_cluster_are_shown_and_follow_the_configuration() -> Result<()> {
     let (zookeeper, primary) = tokio::try_join!(ZooKeeper::start(), Server::start(Major(15)))?;
@@ -132,6 +142,14 @@ async fn a_shard_and_a_patroni_cluster_are_shown_and_follow_the_configuration() 
     assert_eq!(agent.get("/api/v1/clusters?name=nobody").status, 404);
     assert_eq!(agent.get("/api/v1/clusters?manager=x").status, 400);
     assert_eq!(agent.get("/api/v1/clusters?colour=x").status, 400);
+
+    // The doctor asks as the agent does.
+    let (ok, told) = doctor(&both);
+    assert!(ok && told.contains("cluster 1.moray.test (manatee, "), "{told}");
+    assert!(told.contains("): WARN\n  cluster has no async peers.\n"), "{told}");
+    assert!(told.contains("(patroni, ") && told.contains("): ok\n") && !told.contains(&password), "{told}");
+    let (ok, told) = doctor(&both.replace("shard: 1.moray.test", "shard: 3.moray.test"));
+    assert!(!ok && told.contains("there is no state at"), "{told}");
 
     // What has not changed is not sent again; clusters are asked every second, so that it may have.
     let deadline = Instant::now() + SOON;

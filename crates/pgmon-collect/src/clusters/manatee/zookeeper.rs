@@ -5,6 +5,8 @@
 
 mod wire;
 
+#[cfg(any(test, fuzzing))]
+pub use wire::read_as_all;
 pub use wire::{Event, EventKind, Stat};
 
 use crate::poller::timer::Timer;

@@ -1,12 +1,7 @@
-//! Answers that somebody else wrote, and what they may never make.
+//! Answers that somebody else wrote.
 
-use pgmon_core::Value as Sample;
-use pgmon_core::cluster::{Cluster, ClusterSnapshot, Health, families};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::collections::HashSet;
-use std::sync::Arc;
-use std::time::Duration;
 
 /// Any JSON, which often has one of these keys.
 pub(in crate::clusters) fn any_json(keys: &'static [&'static str]) -> impl Strategy<Value = Value> {
@@ -47,25 +42,4 @@ pub(in crate::clusters) fn put(whole: &mut Value, place: usize, value: Value) {
     if let Some(there) = whole.pointer_mut(&all[place % all.len()]) {
         *there = value;
     }
-}
-
-/// Fails unless every sample of this cluster is a number, and each of its series is there once.
-pub(in crate::clusters) fn makes_sound_samples(cluster: Cluster) -> Result<(), TestCaseError> {
-    let start = ClusterSnapshot::pending(cluster.manager, cluster.name.as_str(), "s", Duration::from_secs(1));
-    let at_mono = Some(Duration::ZERO);
-    let snapshot = ClusterSnapshot { health: Health::Ok, at_mono, cluster: Some(Arc::new(cluster)), ..start };
-    for family in families(&[Arc::new(snapshot)], Duration::ZERO) {
-        let mut series = HashSet::new();
-        for sample in &family.samples {
-            let finite = matches!(sample.value, Sample::Number(n) if n.is_finite());
-            prop_assert!(finite, "{}{:?} {:?}", family.desc.name(), sample.labels, sample.value);
-            prop_assert!(
-                series.insert(sample.labels.clone()),
-                "{}{:?} twice",
-                family.desc.name(),
-                sample.labels
-            );
-        }
-    }
-    Ok(())
 }

@@ -3,7 +3,8 @@ use super::super::peer::Sender;
 use super::super::state::past;
 use super::super::state::tests::{KEYS, WHOLE};
 use super::*;
-use crate::clusters::tests::json::{any_json, makes_sound_samples, put};
+use crate::clusters::fuzzing::assert_sound;
+use crate::clusters::tests::json::{any_json, put};
 use pgmon_core::cluster::Severity;
 use proptest::option;
 use proptest::prelude::*;
@@ -207,7 +208,7 @@ proptest! {
         for (n, said) in (1..).zip(rounds) {
             let findings: Findings = state.peers().map(|peer| peer.id.clone()).zip(said).collect();
             lags.note(S(n), &findings);
-            makes_sound_samples(cluster(&state, &findings, &lags, S(n)))?;
+            assert_sound(cluster(&state, &findings, &lags, S(n)));
         }
     }
 }

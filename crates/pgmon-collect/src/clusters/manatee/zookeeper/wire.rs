@@ -229,6 +229,23 @@ impl<'b> Reader<'b> {
     }
 }
 
+/// Reads these bytes as everything that they may be.
+#[cfg(any(test, fuzzing))]
+pub fn read_as_all(bytes: &[u8]) {
+    if let Ok(Some(length)) = frame(bytes) {
+        assert!(length + 4 <= bytes.len(), "{length} of {}", bytes.len());
+    }
+    let _ = connected(bytes);
+    let _ = event(bytes);
+    let _ = Reader::new(bytes).strings();
+    let mut reader = Reader::new(bytes);
+    let _ = (reader.buffer().map(<[u8]>::len), reader.stat());
+    if let Ok(header) = header(bytes) {
+        let _ = (event(header.body), Reader::new(header.body).strings());
+        let _ = error_text(header.error);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,20 +284,6 @@ mod tests {
     fn list(names: &[String]) -> Vec<u8> {
         let count = i32::try_from(names.len()).unwrap().to_be_bytes().to_vec();
         std::iter::once(count).chain(names.iter().map(|name| text(name))).flatten().collect()
-    }
-
-    /// Reads these bytes as everything that they may be.
-    fn read_as_all(bytes: &[u8]) {
-        let _ = frame(bytes);
-        let _ = connected(bytes);
-        let _ = event(bytes);
-        let _ = Reader::new(bytes).strings();
-        let mut reader = Reader::new(bytes);
-        let _ = (reader.buffer().map(<[u8]>::len), reader.stat());
-        if let Ok(header) = header(bytes) {
-            let _ = (event(header.body), Reader::new(header.body).strings());
-            let _ = error_text(header.error);
-        }
     }
 
     proptest! {
