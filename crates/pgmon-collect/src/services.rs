@@ -20,7 +20,7 @@ mod tcp;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod tls;
+pub(crate) mod tls;
 mod watch;
 
 pub use probe::examine;

@@ -280,7 +280,7 @@ mod tests {
         let key = |key: &str| Step::Key(key.to_owned());
         assert_eq!(path, [key("databases"), Step::Index(12), key("password_file")]);
         for name in
-            ["DATABASES_", "DATABASES_X", "DATABASES_0_", "DATABASES_99999999999999999999_DSN", "CLUSTERS"]
+            ["DATABASES_", "DATABASES_X", "DATABASES_0_", "DATABASES_99999999999999999999_DSN", "CLUSTERZ"]
         {
             assert!(resolve(name, Shape(&schema), None).is_none(), "{name}");
         }

@@ -6,6 +6,8 @@
 mod alfred;
 mod byte_size;
 mod checks;
+mod cluster_checks;
+mod cluster_spec;
 mod diagnostic;
 mod dsn;
 mod entries;
@@ -39,6 +41,7 @@ mod web_config;
 mod yaml;
 
 pub use byte_size::{ByteSize, ByteSizeError};
+pub use cluster_spec::{ClusterSpec, ManagerSpec, ManateeSpec, PatroniSpec, Shards, StreamingSpec};
 pub use diagnostic::{ConfigErrors, Diagnostic};
 pub use dsn::{ConnectParts, ConnectSpec, Dsn, DsnError, Host, SslMode};
 pub use example::example;
@@ -51,11 +54,12 @@ pub use places::{Places, Spot};
 pub use schema::{File, schema, schema_of};
 pub use secret::{REDACTED, Secret};
 pub use sections::{
-    Alerts, ApiKey, AppRole, Auth, BasicUser, Bloat, Budgets, Canary, ClientAuth, Config, Database, Exchange,
-    History, Http, HttpMethod, JsonMatch, Kubernetes, Limits, LogFormat, LogLevel, Logging, Metric,
-    MetricShape, MetricSpec, MetricType, Notifiers, Query, QueryScope, RateLimit, SampleIntervals,
-    SamplingMode, Scope, Secrets, Security, Service, ServiceTls, ServiceType, StatusRange, Timeouts, Tls,
-    TlsVersion, Ui, Vault, bound_of, key_digest, password_hash_fault, path_prefix_fault,
+    Alerts, ApiKey, AppRole, Auth, BasicUser, Bloat, Budgets, Canary, ClientAuth, ClusterSource, ClusterType,
+    Config, Database, Exchange, History, Http, HttpMethod, JsonMatch, Kubernetes, Limits, LogFormat,
+    LogLevel, Logging, Metric, MetricShape, MetricSpec, MetricType, Notifiers, PeerLogin, Query, QueryScope,
+    RateLimit, SampleIntervals, SamplingMode, Scope, Secrets, Security, Service, ServiceTls, ServiceType,
+    StatusMetrics, StatusRange, StatusServer, Timeouts, Tls, TlsVersion, Ui, Vault, bound_of, key_digest,
+    password_hash_fault, path_prefix_fault,
 };
 pub use service_checks::SERVICE_LABELS;
 pub use service_spec::{Address, HttpCheck, RedisCheck, ServiceCheck, ServiceSpec, TcpCheck};

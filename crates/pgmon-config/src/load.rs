@@ -12,8 +12,10 @@ use crate::interpolate::{Dollar, Variables, interpolate};
 use crate::schema::Shape;
 use crate::tree::{Data, Node, Place, join};
 use crate::validate::validate;
-use crate::{Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Places, Query, Secret, ServiceSpec};
-use crate::{alfred, checks, entries, env, files, lists, normalise};
+use crate::{
+    ClusterSpec, Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Places, Query, Secret, ServiceSpec,
+};
+use crate::{alfred, checks, cluster_checks, entries, env, files, lists, normalise};
 use crate::{query_checks, service_checks, sitrep, usable, yaml};
 
 /// The largest configuration file (bytes).
@@ -71,6 +73,8 @@ pub struct Loaded {
     pub entries: Vec<Entry>,
     /// The services to check, in the order of the configuration.
     pub services: Vec<ServiceSpec>,
+    /// The clusters to ask for, in the order of the configuration.
+    pub clusters: Vec<ClusterSpec>,
     /// What is allowed but hardly meant.
     pub warnings: Vec<Diagnostic>,
     /// What keeps single databases from being watched, and may have changed by the time they are connected to.
@@ -182,6 +186,7 @@ fn nothing(path: Option<&Path>, files: &BTreeSet<PathBuf>) -> Loaded {
         config: Config::default(),
         entries: Vec::new(),
         services: Vec::new(),
+        clusters: Vec::new(),
         warnings: Vec::new(),
         unready: Vec::new(),
         source: path.map_or(Source::NoFile, |path| Source::File(path.to_owned())),
@@ -286,10 +291,11 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions, files: &mut BTre
             (Config::default(), Vec::new())
         }
         // Rules between keys hold for those that are right, whatever is wrong elsewhere.
-        None => usable::read::<Config>(&root, &faults, &["databases", "queries", "services"]),
+        None => usable::read::<Config>(&root, &faults, &["databases", "queries", "services", "clusters"]),
     };
     config.queries = queries;
     let services = service_checks::check(&root, &config, &options.env, &mut faults, &mut warnings);
+    let clusters = cluster_checks::check(&root, &entries, &options.env, &mut faults, &mut warnings);
     config.secrets.vault.complete(&options.env);
     let mut found = Vec::new();
     checks::check(&config, &entries, &root, &options.env, &mut found, &mut warnings);
@@ -305,7 +311,8 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions, files: &mut BTre
     origins.localise(&mut faults);
     sort(&mut faults);
     let places = Places::of(&root, &["http", "canary"]);
-    let loaded = Loaded { config, entries, services, warnings, unready, places, ..nothing(path, files) };
+    let loaded =
+        Loaded { config, entries, services, clusters, warnings, unready, places, ..nothing(path, files) };
     Examined { loaded, faults }
 }
 

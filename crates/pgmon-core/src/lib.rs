@@ -2,9 +2,11 @@
 //!
 //! This crate knows nothing of tokio, databases or HTTP: versions ([`version`]), metric families
 //! ([`metric`]), names ([`name`]), the text formats ([`text`]), names made safe for labels ([`label`]), what a round
-//! of collection left behind ([`snapshot`]), what checks of services did ([`service`]) and the clock ([`clock`]).
+//! of collection left behind ([`snapshot`]), what checks of services did ([`service`]), clusters and their members
+//! ([`cluster`]) and the clock ([`clock`]).
 
 pub mod clock;
+pub mod cluster;
 pub mod history;
 pub mod label;
 pub mod metric;

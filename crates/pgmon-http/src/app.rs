@@ -11,6 +11,7 @@ use crate::telemetry::Telemetry;
 use crate::ui::prefix::Prefixes;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
+use pgmon_collect::clusters::Clusters;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
 use pgmon_collect::services::Services;
@@ -27,6 +28,8 @@ pub struct App {
     pub fleet: Arc<Fleet>,
     /// The services.
     pub services: Arc<Services>,
+    /// The clusters.
+    pub clusters: Arc<Clusters>,
     /// The rendered pages.
     pub pages: Arc<Pages>,
     /// Time.
@@ -77,8 +80,11 @@ impl App {
         let services = Arc::new(Services::default());
         let pages = Arc::new(Pages::new(fleet.clone(), timer.clone(), version, telemetry.clone(), look));
         pages.show(services.clone());
+        let clusters = Arc::new(Clusters::new(timer.clone()));
+        pages.show(clusters.clone());
         Self {
             services,
+            clusters,
             pages,
             fleet,
             timer,

@@ -51,7 +51,15 @@ pub const OF_THE_PROCESS: &[&Desc] = &[
 /// Whether a family of this name is one that pgmon fills itself: no query of the configuration may.
 pub fn is_ours(name: &str) -> bool {
     let mut ours = OF_A_DATABASE.iter().chain(OF_THE_PROCESS).chain(process::FAMILIES);
-    name.starts_with("pgmon_") || of_services::has(name) || ours.any(|desc| desc.name == name)
+    name.starts_with("pgmon_")
+        || of_services::has(name)
+        || of_clusters(name)
+        || ours.any(|desc| desc.name == name)
+}
+
+/// Whether a family of this name is made of clusters.
+fn of_clusters(name: &str) -> bool {
+    pgmon_core::cluster::FAMILIES.iter().any(|desc| desc.name == name)
 }
 
 /// A rendered page with its numbers of families and samples.

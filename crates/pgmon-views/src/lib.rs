@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod answer;
+pub mod clusters;
 pub mod fleet;
 pub mod generic;
 pub mod history;

@@ -58,7 +58,7 @@ impl Positions {
         let (before, from) = self.0.iter().rev().find(|(_, p)| *p <= position)?;
         let left = match self.0.iter().find(|(_, p)| *p > position) {
             Some((after, to)) => {
-                let part = (position - from) as f64 / (to - from) as f64;
+                let part = position.saturating_sub(*from) as f64 / to.saturating_sub(*from) as f64;
                 *before + after.saturating_sub(*before).mul_f64(part.clamp(0.0, 1.0))
             }
             None => *before,

@@ -5,12 +5,12 @@ pub use super::http::fuzzing::{answer as http_answer, redirect as http_redirect}
 pub use super::redis::fuzzing::{info as redis_info, replies as redis_replies};
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
     /// A seed of the fuzz targets with some bytes that are others, are missing or are there twice.
-    fn mutants(target: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
+    pub(crate) fn mutants(target: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
         let directory = format!("{}/../../fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
         let files = std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{directory}: {error}"));
         let seeds: Vec<Vec<u8>> = files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alerts, Bloat, Budgets, Canary, Database, History, Http, Limits, Logging, Notifiers, Query,
-    SampleIntervals, Secrets, Security, Service, Timeouts, Ui,
+    Alerts, Bloat, Budgets, Canary, ClusterSource, Database, History, Http, Limits, Logging, Notifiers,
+    Query, SampleIntervals, Secrets, Security, Service, Timeouts, Ui,
 };
 use crate::Dsn;
 
@@ -50,6 +50,10 @@ pub struct Config {
     /// Services that are checked besides databases, each by its name: Redis, HTTP, TCP, PgBouncer and
     /// PostgreSQL. See docs/services.md.
     pub services: BTreeMap<String, Service>,
+    /// Managers of highly available PostgreSQL that are asked how their clusters are: Manatee, Patroni, and
+    /// streaming replication as the watched databases show it. See docs/clusters.md.
+    #[schemars(length(max = 1_000))]
+    pub clusters: Vec<ClusterSource>,
     /// Schemas in which `queries` look up names without a schema.
     #[schemars(length(min = 1, max = 100), inner(length(min = 1, max = 63)))]
     pub search_path: Vec<String>,
@@ -106,6 +110,7 @@ impl Default for Config {
             queries: Vec::new(),
             queries_file: None,
             services: BTreeMap::new(),
+            clusters: Vec::new(),
             search_path: ["pg_catalog", "$user", "public"].map(str::to_owned).into(),
             default_labels: BTreeMap::new(),
             sample_intervals: SampleIntervals::default(),

@@ -1,5 +1,6 @@
 //! Tests of the whole way from text and environment to a configuration.
 
+mod clusters;
 mod dsn;
 mod environment;
 mod errors;

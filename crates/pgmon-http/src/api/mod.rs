@@ -1,6 +1,7 @@
 //! `/api/v1`: what the UI and scripts read. Every answer is made from snapshots.
 
 mod cache;
+mod clusters;
 mod collectors;
 mod columns;
 mod csv;
@@ -53,6 +54,7 @@ const PATHS: &[&str] = &[
     "wal",
     "io",
     "settings",
+    "clusters",
     "collectors",
     "collectors/{name}",
     "sql/{collector}",
@@ -82,6 +84,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/wal", get(pages::wal))
         .route("/api/v1/io", get(pages::io))
         .route("/api/v1/settings", get(pages::settings))
+        .route("/api/v1/clusters", get(clusters::clusters))
         .route("/api/v1/collectors", get(pages::collectors))
         .route("/api/v1/collectors/{name}", get(collectors::collector))
         .route("/api/v1/sql/{collector}", get(texts::sql))

@@ -7,6 +7,7 @@ mod roster;
 use crate::exit::Code;
 use crate::logging::{self, Levels};
 use anyhow::Context as _;
+use pgmon_collect::clusters;
 use pgmon_collect::history::Recorder;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
@@ -95,7 +96,7 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
-    tracing::info!(version = crate::cli::VERSION, databases = loaded.entries.len(), services = loaded.services.len(), listen = %address, "pgmon starts");
+    tracing::info!(version = crate::cli::VERSION, databases = loaded.entries.len(), services = loaded.services.len(), clusters = loaded.clusters.len(), listen = %address, "pgmon starts");
     let (requests, mut requested) = mpsc::channel(RELOADS_WAITING);
     let look = reload::look(&loaded.config);
     let mut app = App::new(fleet.clone(), timer.clone(), crate::cli::VERSION, look, access, address);
@@ -107,9 +108,12 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     let checked = app.services.clone();
     let mut services =
         services::Roster::new(app.services.clone(), timer.clone(), secrets, options.env.clone());
+    let mut clusters =
+        clusters::Roster::new(app.clusters.clone(), fleet.clone(), timer.clone(), options.env.clone());
     let mut reloader = Reloader::new(options, &loaded, levels, app.clone());
     let kept = loaded.config.history.clone();
     services.apply(loaded.services, &loaded.config.secrets);
+    clusters.apply(&loaded.config, &loaded.clusters, &loaded.entries);
     roster.apply(&loaded.config, loaded.entries);
     let recorder = Recorder::new(fleet.clone(), timer.clone(), kept.max_bytes.bytes())
         .keeping_in(kept.directory().map(Into::into));
@@ -128,8 +132,8 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
             _ = hangup.recv(), if idle => Event::Reload(Cause::Signal, None),
             Some(request) = requested.recv(), if idle => Event::Reload(Cause::Request, Some(request)),
             () = reloader.changed(&*timer), if idle => Event::Reload(Cause::File, None),
-            // Where there are services to check, there is something left to do.
-            refusals = &mut refused, if checked.is_empty() => Event::AllRefused(refusals),
+            // Where there are services to check or managers to ask, there is something left to do.
+            refusals = &mut refused, if checked.is_empty() && !clusters.asks_managers() => Event::AllRefused(refusals),
             how = roster.ended() => Event::DriverEnded(how),
             how = services.ended() => Event::CheckEnded(how),
             served = &mut server => Event::ServerEnded(served),
@@ -137,7 +141,7 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
         match event {
             Event::Stop => break Code::Ok,
             Event::Reload(cause, request) => reading = reloader.begin(cause, request, &*timer),
-            Event::Read(outcome) => reloader.finish(*outcome, &mut roster, &mut services),
+            Event::Read(outcome) => reloader.finish(*outcome, &mut roster, &mut services, &mut clusters),
             Event::AllRefused(refusals) => {
                 eprintln!(
                     "pgmon: every configured role can write; pgmon only runs with roles that cannot:\n{refusals}"
@@ -165,6 +169,7 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     let _ = stop.send(true);
     let rest = async {
         services.stop().await;
+        clusters.stop().await;
         roster.stop().await;
         // It writes the history, if it is to be kept.
         let _ = recorder.await;

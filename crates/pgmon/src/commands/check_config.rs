@@ -47,6 +47,10 @@ fn of_queries(loaded: &Loaded) -> Vec<Diagnostic> {
     refused.collect()
 }
 
+fn named(name: Option<&str>) -> String {
+    name.map(|name| format!(", as {name}")).unwrap_or_default()
+}
+
 fn summary(loaded: &Loaded) {
     let from = match &loaded.source {
         Source::File(path) => path.display().to_string(),
@@ -73,6 +77,9 @@ fn summary(loaded: &Loaded) {
             entry.connect,
             entry.connect.effective_sslmode()
         );
+    }
+    for cluster in &loaded.config.clusters {
+        println!("  clusters of {}{}", cluster.kind.as_str(), named(cluster.name.as_deref()));
     }
     for service in &loaded.services {
         println!(

@@ -17,13 +17,13 @@ const HEAD: &str = "\
 
 This page is written from the code by a test (`UPDATE_DOCS=1 script/test documentation`). Do not edit it.
 
-- Every family carries the labels `cluster` and `db`, except those of the process itself and of
+- Every family carries the labels `cluster` and `db`, except those of the process itself, of clusters and of
   services. They are not repeated below. With `discover: true`, figures of scope *database* carry `datname` as well.
 - A figure that is unknown is absent. It is never 0. `pgmon_blind` says what is missing and what it needs.
 - Figures of scope *server* are collected once per server and shown under each of its entries. Figures of
   scope *database* are collected in the entry's database and, with `discover: true`, in the server's others
   (there no more often than the `storage` loop). Figures of scope *entry* are of the entry's own database alone.
-- A counter ends in `_total`. `promtool check metrics` objects to two names, which stay: `pg_blocked_sessions_total` is
+- A counter ends in `_total`. `promtool check metrics` objects to some names, which stay: `manatee_cluster_*_total` are gauges (so the document that defines them names them), `pg_blocked_sessions_total` is
   a gauge (so the document that defines it names it), and `pg_locks_count` is no histogram (so postgres_exporter
   and its dashboards name it). Custom queries are named by whoever writes them.
 - All values of a database leave the page when it has not answered for three `hot_path` intervals.
@@ -53,6 +53,8 @@ fn page() -> String {
         let _ = writeln!(out, "\n### Of type `{kind}`\n");
         table(&mut out, families);
     }
+    out.push_str("\n## Clusters\n\nOf `clusters` in the configuration: [clusters.md](clusters.md).\n\n");
+    table(&mut out, pgmon_core::cluster::FAMILIES);
     for in_loop in Loop::ALL {
         let _ = writeln!(out, "\n## Loop `{in_loop}`");
         for registered in collectors::ALL.iter().filter(|r| r.spec.in_loop == in_loop) {

@@ -46,6 +46,8 @@ pub struct Row {
     pub sender_host: Option<String>,
     /// The source's port.
     pub sender_port: Option<i32>,
+    /// The timeline that it receives.
+    pub timeline: Option<i64>,
     /// Whether the link is broken or silent; absent if there should be none (archive only).
     #[sqlx(skip)]
     pub link_down: Option<bool>,

@@ -3,6 +3,7 @@
 use super::files::{self, Files};
 use super::roster::{self, Changes, Roster};
 use crate::logging::Levels;
+use pgmon_collect::clusters;
 use pgmon_collect::poller::fleet::ConfigState;
 use pgmon_collect::poller::timer::Timer;
 use pgmon_collect::services;
@@ -179,7 +180,13 @@ impl Reloader {
 
     /// Takes over what was read, and tells who asked. A configuration that is wrong changes nothing. What is
     /// told is what changed, or what is wrong, by name and place, without values.
-    pub fn finish(&mut self, outcome: Outcome, roster: &mut Roster, services: &mut services::Roster) {
+    pub fn finish(
+        &mut self,
+        outcome: Outcome,
+        roster: &mut Roster,
+        services: &mut services::Roster,
+        clusters: &mut clusters::Roster,
+    ) {
         let Outcome { audit, what } = outcome;
         let result = match what {
             Ok((files, result)) => {
@@ -193,7 +200,7 @@ impl Reloader {
             }
         };
         let result = match result {
-            Ok(read) => Ok(self.take_over(&audit, read, roster, services)),
+            Ok(read) => Ok(self.take_over(&audit, read, roster, services, clusters)),
             Err(faults) => Err(self.refuse(&audit, &faults)),
         };
         audit.answer(result);
@@ -205,14 +212,17 @@ impl Reloader {
         read: Read,
         roster: &mut Roster,
         services: &mut services::Roster,
+        clusters: &mut clusters::Roster,
     ) -> String {
-        let Loaded { config, entries, services: checks, warnings, unready, .. } = read.loaded;
+        let Loaded { config, entries, services: checks, clusters: specs, warnings, unready, .. } =
+            read.loaded;
         for warning in warnings.iter().chain(&unready) {
             tracing::warn!("configuration: {warning}");
         }
         let settings = settings(&self.current, &config);
         let queries = Changes::of_queries(&self.current.queries, &config.queries);
         let mut restart = after_restart(&self.started, &config);
+        let (begun, ended) = clusters.apply(&config, &specs, &entries);
         let changes = roster.apply(&config, entries);
         let of_services = Changes::of_services(services.apply(checks, &config.secrets));
         self.levels.follow(&config);
@@ -242,6 +252,9 @@ impl Reloader {
         if !of_services.is_empty() {
             said.push(format!("services: {of_services}"));
         }
+        if begun + ended > 0 {
+            said.push(format!("clusters: {begun} begun, {ended} ended"));
+        }
         if !settings.is_empty() {
             said.push(format!("settings: {}", settings.join(", ")));
         }
@@ -264,6 +277,8 @@ impl Reloader {
             services_added = some(&of_services.added),
             services_removed = some(&of_services.removed),
             services_changed = some(&of_services.changed),
+            clusters_begun = (begun > 0).then_some(begun),
+            clusters_ended = (ended > 0).then_some(ended),
             settings = settings.join(", "),
             needs_restart = restart.join(", "),
             "configuration reloaded"

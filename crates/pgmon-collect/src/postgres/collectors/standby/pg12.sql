@@ -14,7 +14,8 @@ SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact
        EXTRACT(epoch FROM pg_catalog.clock_timestamp() - r.last_msg_receipt_time)::float8 AS last_message_age_seconds,
        r.slot_name::text AS slot_name,
        r.sender_host::text AS sender_host,
-       r.sender_port::int4 AS sender_port
+       r.sender_port::int4 AS sender_port,
+       r.received_tli::int8 AS timeline
   FROM (SELECT pg_catalog.pg_is_in_recovery() AS in_recovery) AS i
   LEFT JOIN pg_catalog.pg_stat_get_wal_receiver() AS r ON true
  WHERE i.in_recovery

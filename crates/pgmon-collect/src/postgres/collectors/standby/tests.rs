@@ -27,6 +27,7 @@ fn row(source: i64, received: i64, replayed: i64, age: Option<f64>) -> Row {
         slot_name: None,
         sender_host: Some("db1".into()),
         sender_port: Some(5432),
+        timeline: Some(1),
         link_down: None,
         lag_seconds: None,
         lag_bytes: None,

@@ -1,0 +1,28 @@
+//! What Patroni's members answer, taken apart without one.
+
+use super::model::{Asked, Lags, View};
+use super::rest;
+use crate::clusters::fuzzing::assert_sound;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// Takes lines for answers: to `/cluster`, to `/history`, and those after them to `/patroni` of each member.
+pub fn patroni_answers(bytes: &[u8]) {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let mut next = || lines.next().unwrap_or_default();
+    let (cluster, history) = (rest::cluster(next()), rest::history(next()));
+    let member = |(n, line): (usize, &[u8])| {
+        let url = format!("http://127.0.0.1:{}", 8008 + n % 1000).parse().ok()?;
+        let status = rest::status(line).map_err(|error| error.to_string());
+        Some(Asked { url, status, body: None })
+    };
+    let asked: Vec<Asked> = lines.enumerate().filter_map(member).collect();
+    let Ok(cluster) = cluster else { return };
+    let mut lags = Lags::default();
+    for now in 1..3 {
+        let now = Duration::from_secs(now);
+        let view =
+            View { cluster: &cluster, asked: &asked, history: &history, now, wall: Timestamp::UNIX_EPOCH };
+        assert_sound(view.cluster("s", "u", &mut lags));
+    }
+}
