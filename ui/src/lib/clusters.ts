@@ -109,7 +109,7 @@ export function memberLevel(member: ClusterMember, issues: ClusterModel['issues'
   const own = issues
     .filter(({ peer }) => peer === member.id)
     .map(({ severity }) => (severity === 'error' ? 'crit' : 'warn'));
-  if (member.reachable === false) own.push(member.role === 'deposed' ? 'warn' : 'crit');
+  if (member.reachable === false) own.push(reachLevel(member));
   if (own.length > 0) return worst(own as Level[]);
   if (member.role === 'deposed' || member.role === 'fenced') return 'warn';
   return member.reachable === null || member.role === 'unknown' ? 'unknown' : 'ok';
@@ -148,8 +148,17 @@ export function lagText({
   return parts.length === 0 ? 'lag unknown' : `lag ${parts.join(', ')}`;
 }
 
+/** Whether its PostgreSQL answers; of who takes no part less hangs on it. */
+export function reachLevel({ reachable, role }: Pick<ClusterMember, 'reachable' | 'role'>): Level {
+  if (reachable === null) return 'unknown';
+  return reachable ? 'ok' : role === 'deposed' ? 'warn' : 'crit';
+}
+
 /** What does not fit together, or is yet to come. */
-export function notesOf(member: ClusterMember, timeline: number | null): { text: string; level: Level }[] {
+export function notesOf(
+  member: ClusterMember,
+  { timeline, issues }: Pick<ClusterModel, 'timeline' | 'issues'>,
+): { text: string; level: Level }[] {
   const notes: { text: string; level: Level }[] = [];
   const note = (level: Level, text: string) => notes.push({ level, text });
   const wants = {
@@ -160,6 +169,9 @@ export function notesOf(member: ClusterMember, timeline: number | null): { text:
     async: true,
     cascade: true,
   } as Record<string, boolean>;
+  const own = issues.filter(({ peer }) => peer === member.id);
+  if (own.length > 0)
+    note(own.some(({ severity }) => severity === 'error') ? 'crit' : 'warn', counted(own.length, 'issue'));
   const recovery = wants[member.role];
   if (recovery !== undefined && member.in_recovery !== null && member.in_recovery !== recovery)
     note('crit', member.in_recovery ? 'PostgreSQL says: standby' : 'PostgreSQL says: takes writes');

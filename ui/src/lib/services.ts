@@ -55,23 +55,25 @@ function stateWord(row: Row): string {
 /** The table of all of them, as of a time by pgmon's clock. */
 export function serviceColumns(now: number): readonly ColumnSpec[] {
   return columns<Service>(
-    { key: 'name', label: 'Service' },
+    { key: 'name', label: 'Service', least: 10 },
     { key: 'level', label: 'State', text: stateWord },
     {
       key: 'critical',
       text: (row) => (row.critical === true ? 'critical' : 'no'),
       help: 'Whether /health fails with it',
     },
-    { key: 'sentence', label: 'What of it', rank: 1.5, least: 17 },
+    { key: 'sentence', label: 'What of it', rank: 1.5, least: 13 },
     { key: 'type', rank: 1.8 },
-    { key: 'target', rank: 2.5, least: 12 },
+    { key: 'target', rank: 2.1, least: 10 },
     { key: 'duration_seconds', label: 'Response', help: 'How long the last check took' },
     { key: 'since', label: 'Since', text: (row) => ago(row.since, now), kind: 'text', help: 'In this state' },
-    { key: 'last_success', text: (row) => ago(row.last_success, now), kind: 'text' },
-    { key: 'age_seconds', label: 'Age', drawn: true, help: 'Since the last check ended' },
+    { key: 'last_success', text: (row) => ago(row.last_success, now), kind: 'text', rank: 2.3 },
+    { key: 'age_seconds', label: 'Age', drawn: true, rank: 2.4, help: 'Since the last check ended' },
     {
       key: 'certificate_ends',
       label: 'Certificate ends',
+      drawn: true,
+      rank: 2.2,
       kind: 'text',
       text: (row) => certificate(row.certificate_ends, now)?.text,
     },

@@ -190,8 +190,17 @@ function Facts({ view, cluster }: { view: ClusterView; cluster: ClusterModel }) 
     <dl className="facts-grid cluster-facts">
       <Fact label="Leads">{cluster.leader === null ? unknown : <Shown text={cluster.leader} />}</Fact>
       {view.manager === 'streaming' || cluster.locked === null ? null : (
-        <Fact label={view.manager === 'manatee' ? 'Leader in the election' : 'Lock of the leader'}>
-          {cluster.locked ? 'held' : <b className="level-crit">held by nobody</b>}
+        <Fact label={view.manager === 'manatee' ? 'In the election' : 'Lock of the leader'}>
+          {view.manager === 'manatee' ? 'the leader is ' : 'held by '}
+          {cluster.locked ? (
+            view.manager === 'manatee' ? (
+              'there'
+            ) : (
+              'somebody'
+            )
+          ) : (
+            <b className="level-crit">{view.manager === 'manatee' ? 'missing' : 'nobody'}</b>
+          )}
         </Fact>
       )}
       {view.manager === 'manatee' ? <Fact label="Generation">{cluster.generation ?? unknown}</Fact> : null}

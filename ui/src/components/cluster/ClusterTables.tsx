@@ -82,7 +82,7 @@ const KINDS: Record<Change['kind'], string> = {
 
 const HISTORY = columns<Change>(
   { key: 'at', label: 'When', kind: 'time' },
-  { key: 'kind', text: (row) => KINDS[row.kind as Change['kind']], rank: 1 },
+  { key: 'kind', drawn: true, text: (row) => KINDS[row.kind as Change['kind']], rank: 1 },
   { key: 'from', label: 'From', rank: 1.5 },
   { key: 'to', label: 'Primary from then on', rank: 1.5 },
   { key: 'generation', kind: 'id' },

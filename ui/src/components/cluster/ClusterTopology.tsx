@@ -10,6 +10,7 @@ import {
   notesOf,
   REACHED,
   ROLES,
+  reachLevel,
   type TopologyNode,
   topologyOf,
 } from '../../lib/clusters';
@@ -43,8 +44,8 @@ function MemberBox({ member, cluster, table }: { member: ClusterMember } & Aroun
     >
       <span className="topo-head">
         <b>{ROLES[member.role]}</b>
-        <span className={`level level-${level}`}>
-          <LevelIcon level={level} />
+        <span className={`level level-${reachLevel(member)}`}>
+          <LevelIcon level={reachLevel(member)} />
           {REACHED(member.reachable)}
         </span>
       </span>
@@ -65,7 +66,7 @@ function MemberBox({ member, cluster, table }: { member: ClusterMember } & Aroun
           <Shown text={facts.join(' · ')} />
         </span>
       )}
-      {notesOf(member, cluster.timeline).map((note) => (
+      {notesOf(member, cluster).map((note) => (
         <span key={note.text} className={`tag tag-${note.level} topo-note`}>
           {note.level === 'unknown' ? null : <LevelIcon level={note.level} size={13} />}
           {note.text}
