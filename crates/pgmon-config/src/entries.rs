@@ -93,6 +93,18 @@ impl Fault {
     }
 }
 
+/// Where and how to connect to what a database's keys say. The error names the key that it is about.
+pub(crate) fn connect_spec(
+    database: &Database,
+    defaults: &Defaults<'_>,
+) -> Result<ConnectSpec, (&'static str, String)> {
+    let resolved = merge(database).and_then(|parts| {
+        let password = password(database, &parts)?;
+        defaults.complete(parts, password)
+    });
+    resolved.map_err(|fault| (fault.key, fault.message))
+}
+
 /// Resolves databases, each with its pointer; `root` knows their lines. `cluster` is the label of those
 /// that have none of their own.
 pub(crate) fn resolve(

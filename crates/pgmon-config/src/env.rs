@@ -34,25 +34,28 @@ pub(crate) fn overlay(
     faults: &mut Vec<Diagnostic>,
     warnings: &mut Vec<Diagnostic>,
 ) {
-    let mut found = Vec::new();
+    let (mut found, mut others) = (Vec::new(), Vec::new());
     for (name, value) in env {
         let Some(rest) = name.strip_prefix(PREFIX) else { continue };
         // Compose files and manifests pass on what is not set as an empty variable.
         if value.is_empty() || is_other(rest) {
             continue;
         }
-        match resolve(rest, shape) {
+        match resolve(rest, shape, None) {
+            Some((path, shape)) => found.push((path, name, value, shape)),
+            None => others.push((rest, name, value)),
+        }
+    }
+    lay(root, shape, found, faults);
+    // Keys of a map's sections, such as a service: of those that are there by now.
+    let mut found = Vec::new();
+    for (rest, name, value) in others {
+        match resolve(rest, shape, Some(root)) {
             Some((path, shape)) => found.push((path, name, value, shape)),
             None => warnings.push(unknown(name, shape)),
         }
     }
-    // Whole sections and lists before their parts, lists in the order of their numbers.
-    found.sort_by(|a, b| a.0.len().cmp(&b.0.len()).then_with(|| a.0.cmp(&b.0)));
-    for (path, name, value, leaf) in found {
-        let at = Place::Env(Arc::from(name.as_str()));
-        let Some(node) = read(value, &at, leaf, faults) else { continue };
-        set(root, shape, &path, node, faults);
-    }
+    lay(root, shape, found, faults);
     let flags = [
         ("--dsn", &["dsn"][..], overrides.dsn.as_ref().map(crate::Secret::expose)),
         ("--cluster", &["cluster"], overrides.cluster.as_deref()),
@@ -72,36 +75,68 @@ pub(crate) fn overlay(
     }
 }
 
+/// A variable: what it sets, its name and value, and the shape of what it sets.
+type Found<'f, 's> = (Vec<Step>, &'f String, &'f String, Shape<'s>);
+
+fn lay(root: &mut Node, shape: Shape<'_>, mut found: Vec<Found<'_, '_>>, faults: &mut Vec<Diagnostic>) {
+    // Whole sections and lists before their parts, lists in the order of their numbers.
+    found.sort_by(|a, b| a.0.len().cmp(&b.0.len()).then_with(|| a.0.cmp(&b.0)));
+    for (path, name, value, leaf) in found {
+        let at = Place::Env(Arc::from(name.as_str()));
+        let Some(node) = read(value, &at, leaf, faults) else { continue };
+        set(root, shape, &path, node, faults);
+    }
+}
+
 fn is_other(rest: &str) -> bool {
     OTHERS.contains(&rest) || OTHER_PREFIXES.iter().any(|prefix| rest.starts_with(prefix))
 }
 
 /// The key that a variable (without its prefix) sets, and its shape. Keys have underscores in them, so
-/// every way of cutting the name is tried; the schema's test sees to it that only one fits.
-fn resolve<'s>(rest: &str, shape: Shape<'s>) -> Option<(Vec<Step>, Shape<'s>)> {
+/// every way of cutting the name is tried; the schema's test sees to it that only one fits. Sections of a map
+/// are those that `node`, which has this shape, has.
+fn resolve<'s>(rest: &str, shape: Shape<'s>, node: Option<&Node>) -> Option<(Vec<Step>, Shape<'s>)> {
     if rest.is_empty() {
         return Some((Vec::new(), shape));
     }
     if let Some(items) = shape.items() {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         let index = rest.get(..digits)?.parse().ok()?;
-        return below(Step::Index(index), rest.get(digits..)?, items);
+        return below(Step::Index(index), rest.get(digits..)?, items, None);
+    }
+    if let Some(section) = shape.sections() {
+        return node.into_iter().flat_map(Node::members).find_map(|member| {
+            let after = rest.strip_prefix(&variable_part(&member.key))?;
+            below(Step::Key(member.key.clone()), after, section, Some(&member.node))
+        });
     }
     shape.properties().find_map(|(key, property)| {
         std::iter::once(key).chain(property.aliases()).find_map(|name| {
             let after = rest.strip_prefix(&name.to_ascii_uppercase())?;
-            below(Step::Key(key.to_owned()), after, property)
+            let inside = node.and_then(|node| node.member(key)).map(|member| &member.node);
+            below(Step::Key(key.to_owned()), after, property, inside)
         })
     })
 }
 
-fn below<'s>(step: Step, after: &str, shape: Shape<'s>) -> Option<(Vec<Step>, Shape<'s>)> {
+/// A name as variables write it: `db-api` is `DB_API`.
+fn variable_part(name: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    name.chars().map(letter).collect()
+}
+
+fn below<'s>(
+    step: Step,
+    after: &str,
+    shape: Shape<'s>,
+    node: Option<&Node>,
+) -> Option<(Vec<Step>, Shape<'s>)> {
     let rest = match after.strip_prefix('_') {
         Some(rest) if !rest.is_empty() => rest,
         None if after.is_empty() => "",
         _ => return None,
     };
-    let (mut path, shape) = resolve(rest, shape)?;
+    let (mut path, shape) = resolve(rest, shape, node)?;
     path.insert(0, step);
     Some((path, shape))
 }
@@ -181,7 +216,7 @@ fn set(root: &mut Node, shape: Shape<'_>, path: &[Step], value: Node, faults: &m
                     members.len() - 1
                 });
                 pointer = join(&pointer, key);
-                let Some(next) = shape.property(key) else { return };
+                let Some(next) = shape.key(key) else { return };
                 shape = next;
                 node = &mut members[n].node;
             }
@@ -232,7 +267,7 @@ mod tests {
         assert!(names.len() > 80, "{}", names.len());
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
         for name in &names {
-            let (path, shape) = resolve(name.strip_prefix(PREFIX).unwrap(), Shape(&schema)).unwrap();
+            let (path, shape) = resolve(name.strip_prefix(PREFIX).unwrap(), Shape(&schema), None).unwrap();
             assert_eq!(shape.0["x-env"].as_str(), Some(name.as_str()), "{path:?}");
             assert!(!is_other(name.strip_prefix(PREFIX).unwrap()), "{name}");
         }
@@ -241,13 +276,13 @@ mod tests {
     #[test]
     fn a_list_is_set_by_number() {
         let schema = crate::schema();
-        let (path, _) = resolve("DATABASES_12_PASSWORD_FILE", Shape(&schema)).unwrap();
+        let (path, _) = resolve("DATABASES_12_PASSWORD_FILE", Shape(&schema), None).unwrap();
         let key = |key: &str| Step::Key(key.to_owned());
         assert_eq!(path, [key("databases"), Step::Index(12), key("password_file")]);
         for name in
-            ["DATABASES_", "DATABASES_X", "DATABASES_0_", "DATABASES_99999999999999999999_DSN", "CLUSTERS"]
+            ["DATABASES_", "DATABASES_X", "DATABASES_0_", "DATABASES_99999999999999999999_DSN", "CLUSTERZ"]
         {
-            assert!(resolve(name, Shape(&schema)).is_none(), "{name}");
+            assert!(resolve(name, Shape(&schema), None).is_none(), "{name}");
         }
     }
 }

@@ -27,6 +27,9 @@ mod tests {
             if property.properties().next().is_some() {
                 out.push_str(&format!("{pad}{key}:\n"));
                 render(property, indent + 1, out);
+            } else if let Some(section) = property.sections() {
+                out.push_str(&format!("{pad}{key}: {{}}\n{pad}#   NAME:\n"));
+                keys(section, &format!("{pad}#     "), out);
             } else if let Some(items) = property.items() {
                 let default = if default.is_null() { "[]".to_owned() } else { scalar(default) };
                 out.push_str(&format!("{pad}{key}: {default}\n"));
@@ -36,6 +39,23 @@ mod tests {
             } else {
                 out.push_str(&format!("{pad}{key}: {}\n", scalar(default)));
             }
+        }
+    }
+
+    /// Writes the keys of one section of a map as comments.
+    fn keys(shape: Shape<'_>, pad: &str, out: &mut String) {
+        for (key, property) in shape.properties() {
+            let default = &property.0["default"];
+            let unset = default.is_null() || default.as_object().is_some_and(serde_json::Map::is_empty);
+            let unset = unset || *default == "" || default.as_array().is_some_and(Vec::is_empty);
+            wrap(property.description(), &format!("{pad}# "), out);
+            if property.properties().next().is_some() {
+                out.push_str(&format!("{pad}{key}:\n"));
+                keys(property, &format!("{pad}  "), out);
+                continue;
+            }
+            let sample = if unset { &property.0["examples"][0] } else { default };
+            out.push_str(&format!("{pad}{key}: {}\n", scalar(sample)));
         }
     }
 

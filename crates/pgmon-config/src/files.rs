@@ -26,7 +26,7 @@ pub(crate) fn read_all(
             let mut read = Vec::new();
             for member in members.iter_mut() {
                 let below = join(pointer, &member.key);
-                let Some(property) = shape.property(&member.key) else { continue };
+                let Some(property) = shape.key(&member.key) else { continue };
                 read_all(&mut member.node, property, &below, files, faults);
                 let secret =
                     member.key.strip_suffix("_file").and_then(|base| Some((base, shape.property(base)?)));

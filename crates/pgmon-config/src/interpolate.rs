@@ -69,7 +69,7 @@ pub(crate) fn interpolate(
         }
         Data::Map(members) => {
             for member in members {
-                let shape = shape.property(&member.key).unwrap_or(unknown);
+                let shape = shape.key(&member.key).unwrap_or(unknown);
                 interpolate(&mut member.node, shape, variables, &join(pointer, &member.key), faults);
             }
         }

@@ -12,8 +12,11 @@ use crate::interpolate::{Dollar, Variables, interpolate};
 use crate::schema::Shape;
 use crate::tree::{Data, Node, Place, join};
 use crate::validate::validate;
-use crate::{Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Places, Query, Secret};
-use crate::{checks, entries, env, files, lists, normalise, query_checks, sitrep, usable, yaml};
+use crate::{
+    ClusterSpec, Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Places, Query, Secret, ServiceSpec,
+};
+use crate::{alfred, checks, cluster_checks, entries, env, files, lists, normalise};
+use crate::{query_checks, service_checks, sitrep, usable, yaml};
 
 /// The largest configuration file (bytes).
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -66,8 +69,12 @@ pub struct Overrides {
 pub struct Loaded {
     /// The configuration, with everything overridden that is.
     pub config: Config,
-    /// The databases to watch: at least one, each (cluster, db) once.
+    /// The databases to watch, each (cluster, db) once; at least one, unless there is something else to watch.
     pub entries: Vec<Entry>,
+    /// The services to check, in the order of the configuration.
+    pub services: Vec<ServiceSpec>,
+    /// The clusters to ask for, in the order of the configuration.
+    pub clusters: Vec<ClusterSpec>,
     /// What is allowed but hardly meant.
     pub warnings: Vec<Diagnostic>,
     /// What keeps single databases from being watched, and may have changed by the time they are connected to.
@@ -178,6 +185,8 @@ fn nothing(path: Option<&Path>, files: &BTreeSet<PathBuf>) -> Loaded {
     Loaded {
         config: Config::default(),
         entries: Vec::new(),
+        services: Vec::new(),
+        clusters: Vec::new(),
         warnings: Vec::new(),
         unready: Vec::new(),
         source: path.map_or(Source::NoFile, |path| Source::File(path.to_owned())),
@@ -254,6 +263,7 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions, files: &mut BTre
     env::overlay(&mut root, shape, &options.env, &options.overrides, &mut faults, &mut warnings);
     lists::overlay_sitrep(&mut root, &options.env);
     sitrep::overlay(&mut root, shape, &options.env, &mut faults);
+    alfred::overlay(&mut root, &options.env);
     normalise::expand_short(&mut root, shape);
     let variables = Variables { env: &options.env, dollar: Dollar::Doubled };
     interpolate(&mut root, shape, variables, "", &mut faults);
@@ -281,9 +291,11 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions, files: &mut BTre
             (Config::default(), Vec::new())
         }
         // Rules between keys hold for those that are right, whatever is wrong elsewhere.
-        None => usable::read::<Config>(&root, &faults, &["databases", "queries"]),
+        None => usable::read::<Config>(&root, &faults, &["databases", "queries", "services", "clusters"]),
     };
     config.queries = queries;
+    let services = service_checks::check(&root, &config, &options.env, &mut faults, &mut warnings);
+    let clusters = cluster_checks::check(&root, &entries, &options.env, &mut faults, &mut warnings);
     config.secrets.vault.complete(&options.env);
     let mut found = Vec::new();
     checks::check(&config, &entries, &root, &options.env, &mut found, &mut warnings);
@@ -299,7 +311,8 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions, files: &mut BTre
     origins.localise(&mut faults);
     sort(&mut faults);
     let places = Places::of(&root, &["http", "canary"]);
-    let loaded = Loaded { config, entries, warnings, unready, places, ..nothing(path, files) };
+    let loaded =
+        Loaded { config, entries, services, clusters, warnings, unready, places, ..nothing(path, files) };
     Examined { loaded, faults }
 }
 
@@ -321,6 +334,9 @@ pub(crate) fn is_faulty(faults: &[Diagnostic], pointer: &str) -> bool {
     let within = |rest: &str| rest.is_empty() || rest.starts_with('/') || rest == "_file";
     faults.iter().any(|fault| fault.pointer.strip_prefix(pointer).is_some_and(within))
 }
+
+/// Sections with what pgmon watches besides databases: with one of them, there need not be a database.
+const OTHER_TARGETS: [&str; 2] = ["services", "clusters"];
 
 /// Resolves the databases whose keys are right, whatever is wrong elsewhere.
 fn entries(
@@ -360,7 +376,14 @@ fn entries(
             }
         }
     }
-    if databases.is_empty() && !faulty("/dsn") && !faulty("/databases") {
+    let watches_others = OTHER_TARGETS.iter().any(|section| {
+        root.member(section).is_some_and(|member| match &member.node.data {
+            Data::Map(members) => !members.is_empty(),
+            Data::List(items) => !items.is_empty(),
+            _ => false,
+        })
+    });
+    if databases.is_empty() && !watches_others && !faulty("/dsn") && !faulty("/databases") {
         let mut fault = root.at.says("", "no database to watch");
         (fault.line, fault.column) = (None, None);
         fault.hint =

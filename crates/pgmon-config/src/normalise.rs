@@ -62,6 +62,11 @@ pub(crate) fn rename_aliases(
                     rename_aliases(&mut member.node, property, &join(pointer, name), renamed, faults);
                 }
             }
+            if let Some(shape) = shape.sections() {
+                for member in members {
+                    rename_aliases(&mut member.node, shape, &join(pointer, &member.key), renamed, faults);
+                }
+            }
         }
         Data::List(items) => {
             let Some(shape) = shape.items() else { return };
@@ -85,7 +90,7 @@ pub(crate) fn expand_short(node: &mut Node, shape: Shape<'_>) {
     match &mut node.data {
         Data::Map(members) => {
             for member in members {
-                if let Some(shape) = shape.property(&member.key) {
+                if let Some(shape) = shape.key(&member.key) {
                     expand_short(&mut member.node, shape);
                 }
             }
@@ -105,7 +110,7 @@ pub(crate) fn fit(node: &mut Node, shape: Shape<'_>, directory: Option<&Path>) {
         Data::Map(members) => {
             members.retain(|m| !matches!(m.node.data, Data::Null) || shape.property(&m.key).is_none());
             for member in members {
-                if let Some(shape) = shape.property(&member.key) {
+                if let Some(shape) = shape.key(&member.key) {
                     fit(&mut member.node, shape, directory);
                 }
             }
@@ -152,7 +157,7 @@ pub(crate) fn deprecated(node: &Node, shape: Shape<'_>, pointer: &str, warnings:
     match &node.data {
         Data::Map(members) => {
             for member in members {
-                let Some(shape) = shape.property(&member.key) else { continue };
+                let Some(shape) = shape.key(&member.key) else { continue };
                 let pointer = join(pointer, &member.key);
                 if shape.is("deprecated") {
                     let text = shape.description().trim_end_matches('.').to_owned();

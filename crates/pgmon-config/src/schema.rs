@@ -61,8 +61,8 @@ fn with_aliases(schema: &mut Value) {
             .collect();
         properties.extend(aliases);
     }
-    if let Some(items) = object.get_mut("items") {
-        with_aliases(items);
+    for word in ["items", "additionalProperties"] {
+        object.get_mut(word).into_iter().for_each(with_aliases);
     }
 }
 
@@ -73,8 +73,8 @@ fn without_variables(schema: &mut Value) {
     if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
         properties.values_mut().for_each(without_variables);
     }
-    if let Some(items) = object.get_mut("items") {
-        without_variables(items);
+    for word in ["items", "additionalProperties"] {
+        object.get_mut(word).into_iter().for_each(without_variables);
     }
 }
 
@@ -100,6 +100,16 @@ impl<'s> Shape<'s> {
     /// The shape of one key, by its name.
     pub(crate) fn property(self, key: &str) -> Option<Shape<'s>> {
         self.0.get("properties")?.get(key).map(Shape)
+    }
+
+    /// The shape of one key, be it named here or one of a map's.
+    pub(crate) fn key(self, key: &str) -> Option<Shape<'s>> {
+        self.property(key).or_else(|| self.any_other_key())
+    }
+
+    /// The shape of the sections of a map, if it has such.
+    pub(crate) fn sections(self) -> Option<Shape<'s>> {
+        self.any_other_key().filter(|shape| shape.properties().next().is_some())
     }
 
     /// The key that a bare text stands for, if a text may stand in the place of a section.

@@ -7,14 +7,16 @@
 
 use serde_json::Value;
 
+use crate::http_url::HTTP_URL_FORMAT;
 use crate::schema::Shape;
 use crate::sections::http::{
     BIND_FORMAT, PASSWORD_HASH_FORMAT, PATH_PREFIX_FORMAT, SHA256_FORMAT, password_hash_fault,
     path_prefix_fault, sha256_fault, split_bind,
 };
+use crate::sections::services::{STATUS_FORMAT, status_fault};
 use crate::tree::{Data, Member, Node, join};
 use crate::yaml::is_word;
-use crate::{ByteSize, Diagnostic, Dsn, Span, byte_size, dsn, span, suggest};
+use crate::{ByteSize, Diagnostic, Dsn, HttpUrl, Span, byte_size, dsn, span, suggest};
 
 /// What is wrong with a text of this format. Formats without rules of their own are for editors.
 fn format_fault(format: &str, text: &str) -> Option<String> {
@@ -25,6 +27,8 @@ fn format_fault(format: &str, text: &str) -> Option<String> {
         BIND_FORMAT => split_bind(text).err().map(str::to_owned),
         PATH_PREFIX_FORMAT => path_prefix_fault(text),
         SHA256_FORMAT => sha256_fault(text),
+        STATUS_FORMAT => status_fault(text),
+        HTTP_URL_FORMAT => text.parse::<HttpUrl>().err().map(|error| error.to_string()),
         PASSWORD_HASH_FORMAT => password_hash_fault(text),
         _ => None,
     }

@@ -235,6 +235,27 @@ pub struct Family {
     pub samples: Vec<Sample>,
 }
 
+/// Families of one source that is no database, with labels that all of its samples get.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Group {
+    /// Names and values; none of the families has a label of such a name.
+    pub labels: Vec<(Box<str>, Box<str>)>,
+    /// The families.
+    pub families: Vec<Family>,
+}
+
+/// Sources that are no databases: services, clusters. Whoever renders a page asks for what there is now.
+pub trait Groups: Send + Sync {
+    /// The latest of each source.
+    fn groups(&self) -> Vec<Arc<Group>>;
+
+    /// Rises whenever the set of sources changes: a page that was made before is out of date.
+    fn layout(&self) -> u64;
+
+    /// Told of whatever is new.
+    fn version(&self) -> u64;
+}
+
 /// Collects samples into families while a collector maps its rows.
 ///
 /// Families appear in the order of their first sample; [`Families::push`] keeps them apart by name.
@@ -277,6 +298,11 @@ impl Families {
             Some(family) => family.samples.push(sample),
             None => self.0.push(Family { desc, samples: vec![sample] }),
         }
+    }
+
+    /// Whether there is a sample of the family of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|family| family.desc.name() == name)
     }
 
     /// The families.

@@ -11,8 +11,10 @@ use crate::telemetry::Telemetry;
 use crate::ui::prefix::Prefixes;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
+use pgmon_collect::clusters::Clusters;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
+use pgmon_collect::services::Services;
 use pgmon_config::{Config, Http};
 use pgmon_views::Rules;
 use std::net::SocketAddr;
@@ -24,6 +26,10 @@ use tokio::sync::{Notify, mpsc};
 pub struct App {
     /// The snapshots.
     pub fleet: Arc<Fleet>,
+    /// The services.
+    pub services: Arc<Services>,
+    /// The clusters.
+    pub clusters: Arc<Clusters>,
     /// The rendered pages.
     pub pages: Arc<Pages>,
     /// Time.
@@ -71,8 +77,15 @@ impl App {
     ) -> Self {
         let started = timer.wall();
         let telemetry = Arc::new(Telemetry::default());
+        let services = Arc::new(Services::default());
+        let pages = Arc::new(Pages::new(fleet.clone(), timer.clone(), version, telemetry.clone(), look));
+        pages.show(services.clone());
+        let clusters = Arc::new(Clusters::new(timer.clone()));
+        pages.show(clusters.clone());
         Self {
-            pages: Arc::new(Pages::new(fleet.clone(), timer.clone(), version, telemetry.clone(), look)),
+            services,
+            clusters,
+            pages,
             fleet,
             timer,
             version,

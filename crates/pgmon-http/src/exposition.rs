@@ -12,9 +12,11 @@ use parts::{Before, Parts, once};
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::postgres::collector::Collector as _;
 use pgmon_collect::postgres::collectors::wraparound::Wraparound;
+use pgmon_collect::services::families as of_services;
 use pgmon_core::label;
-use pgmon_core::metric::{Desc, Families, Family};
+use pgmon_core::metric::{Desc, Families, Family, Group};
 use pgmon_core::text::Writer;
+use std::sync::Arc;
 use std::time::Duration;
 use views::{Shown, View, views};
 
@@ -49,7 +51,15 @@ pub const OF_THE_PROCESS: &[&Desc] = &[
 /// Whether a family of this name is one that pgmon fills itself: no query of the configuration may.
 pub fn is_ours(name: &str) -> bool {
     let mut ours = OF_A_DATABASE.iter().chain(OF_THE_PROCESS).chain(process::FAMILIES);
-    name.starts_with("pgmon_") || ours.any(|desc| desc.name == name)
+    name.starts_with("pgmon_")
+        || of_services::has(name)
+        || of_clusters(name)
+        || ours.any(|desc| desc.name == name)
+}
+
+/// Whether a family of this name is made of clusters.
+fn of_clusters(name: &str) -> bool {
+    pgmon_core::cluster::FAMILIES.iter().any(|desc| desc.name == name)
 }
 
 /// A rendered page with its numbers of families and samples.
@@ -72,9 +82,11 @@ pub struct Look {
     pub labels: Vec<(String, String)>,
 }
 
-/// Renders all databases at the monotonic time `now` with `writer`. `more` adds families of the process.
+/// Renders all databases, and `others` that are none, at the monotonic time `now` with `writer`. `more` adds
+/// families of the process.
 pub fn render(
     fleet: &Fleet,
+    others: &[Arc<Group>],
     now: Duration,
     version: &str,
     look: &Look,
@@ -95,10 +107,16 @@ pub fn render(
     let globals = globals.into_vec();
 
     let mut parts = Parts::default();
-    parts.add(views.len(), Before { labels: [("", ""); 3], len: 0 }, &globals, false, now);
+    parts.add(views.len(), Before::Nothing, &globals, false, now);
+    let labels: Vec<Vec<(&str, &str)>> = (others.iter())
+        .map(|group| group.labels.iter().map(|(name, value)| (&**name, &**value)).collect())
+        .collect();
+    for (n, (group, labels)) in others.iter().zip(&labels).enumerate() {
+        parts.add(views.len() + 1 + n, Before::Group(labels), &group.families, false, now);
+    }
     for (place, view) in views.iter().enumerate() {
-        let pair = [("cluster", &*view.snapshot.cluster), ("db", &*view.snapshot.db), ("", "")];
-        let before = Before { labels: pair, len: 2 };
+        let pair = [("cluster", &*view.snapshot.cluster), ("db", &*view.snapshot.db)];
+        let before = Before::Entry(pair);
         parts.add(place, before, &view.own, false, now);
         for Shown { state, snapshot, left_out, visited } in view.sources() {
             let Some(good) = &state.good else { continue };
@@ -111,7 +129,7 @@ pub fn render(
                 continue;
             }
             let before = match state.datname.as_ref().and_then(|name| view.datnames.get(name)) {
-                Some(datname) => Before { labels: [pair[0], pair[1], ("datname", datname)], len: 3 },
+                Some(datname) => Before::Visited([pair[0], pair[1], ("datname", datname)]),
                 None => before,
             };
             // A family that must go may still be in a result from before.

@@ -34,7 +34,7 @@ enum Area {
 impl Area {
     fn of(path: &str) -> Self {
         match path {
-            "/healthz" | "/livez" | "/readyz" | "/-/healthy" | "/-/ready" => Self::Health,
+            "/health" | "/healthz" | "/livez" | "/readyz" | "/-/healthy" | "/-/ready" => Self::Health,
             "/login" | "/logout" => Self::Login,
             "/metrics" => Self::Metrics,
             "/configz" => Self::Configz,

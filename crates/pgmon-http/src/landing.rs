@@ -36,6 +36,7 @@ pub fn page(fleet: &Fleet, version: &str, logged_in: bool) -> String {
          <title>pgmon</title></head>\n<body>\n<h1>pgmon {}</h1>\n<p>Read-only PostgreSQL monitor.</p>\n\
          <ul>\n<li><a href=\"./\">/</a>: the pages</li>\n<li><a href=\"metrics\">/metrics</a>: Prometheus metrics</li>\n\
          <li><a href=\"healthz\">/healthz</a>: is every loop on schedule, what cannot be seen</li>\n\
+         <li><a href=\"health?detail=1\">/health</a>: are the services good</li>\n\
          <li><a href=\"livez\">/livez</a>, <a href=\"readyz\">/readyz</a>: for orchestrators</li>\n\
          <li><a href=\"configz\">/configz</a>: databases and custom queries</li>\n</ul>\n{log_out}\
          <table>\n<thead><tr><th>cluster</th><th>db</th><th>state</th><th></th></tr></thead>\n<tbody>\n{rows}</tbody></table>\n</body></html>\n",

@@ -22,6 +22,7 @@ pub mod process;
 pub mod reload;
 mod respond;
 pub mod server;
+mod service_health;
 mod sessions;
 pub mod telemetry;
 mod tls;

@@ -40,16 +40,30 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Such errors are logged at most this often.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// Serves until `stop` becomes true, then lets answers under way finish.
-pub(crate) async fn run(
+/// Serves until `stop` becomes true, then lets answers under way finish. All listeners share one table of
+/// connections, and so its limits.
+pub(crate) async fn run(listeners: Vec<(TcpListener, Router)>, app: Arc<App>, stop: watch::Receiver<bool>) {
+    let connections = Arc::new(Connections::new(app.clone()));
+    let mut sweeper = tokio::spawn(connections.clone().sweep());
+    let mut all = JoinSet::new();
+    for (listener, routes) in listeners {
+        all.spawn(accept(listener, routes, app.clone(), connections.clone(), stop.clone()));
+    }
+    while all.join_next().await.is_some() {}
+    sweeper.abort();
+    // It ends by being aborted.
+    let _ = (&mut sweeper).await;
+}
+
+/// Serves one listener.
+async fn accept(
     listener: TcpListener,
-    app: Arc<App>,
     routes: Router,
+    app: Arc<App>,
+    connections: Arc<Connections>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let connections = Arc::new(Connections::new(app.clone()));
     let mut tasks = JoinSet::new();
-    let mut sweeper = tokio::spawn(connections.clone().sweep());
     let mut logged: Option<Duration> = None;
     loop {
         let accepted = tokio::select! {
@@ -82,9 +96,6 @@ pub(crate) async fn run(
     }
     drop(listener);
     while tasks.join_next().await.is_some() {}
-    sweeper.abort();
-    // It ends by being aborted.
-    let _ = (&mut sweeper).await;
 }
 
 async fn converse(

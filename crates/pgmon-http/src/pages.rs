@@ -10,6 +10,7 @@ use crate::telemetry::Telemetry;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
+use pgmon_core::metric::Groups;
 use pgmon_core::text::{Format, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -92,6 +93,7 @@ pub struct Pages {
     telemetry: Arc<Telemetry>,
     look: ArcSwap<Look>,
     looks: AtomicU64,
+    others: ArcSwap<Vec<Arc<dyn Groups>>>,
     slots: [Slot; 4],
     /// Who has it renders; with what compresses, of which one is enough.
     rendering: Mutex<Option<Gzip>>,
@@ -113,6 +115,7 @@ impl Pages {
             telemetry,
             look: ArcSwap::from_pointee(look),
             looks: AtomicU64::new(0),
+            others: ArcSwap::default(),
             slots: Default::default(),
             rendering: Mutex::new(None),
         }
@@ -126,9 +129,23 @@ impl Pages {
         }
     }
 
+    /// Shows a source that is no database as well.
+    pub fn show(&self, source: Arc<dyn Groups>) {
+        let mut others = Vec::clone(&self.others.load());
+        others.push(source);
+        self.others.store(Arc::new(others));
+        self.looks.fetch_add(1, Ordering::Release);
+    }
+
+    /// Rises with whatever is new of sources that are no databases.
+    fn news(&self) -> u64 {
+        self.others.load().iter().map(|source| source.version()).sum()
+    }
+
     /// Rises whenever a page that was rendered before is out of date, however young it is.
     fn layout(&self) -> u64 {
-        self.fleet.layout() + self.looks.load(Ordering::Acquire)
+        let others: u64 = self.others.load().iter().map(|source| source.layout()).sum();
+        self.fleet.layout() + self.looks.load(Ordering::Acquire) + others
     }
 
     /// The current page.
@@ -162,13 +179,23 @@ impl Pages {
     /// Renders new snapshots for those who scrape, until the process stops.
     pub async fn keep_fresh(self: &Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut version = self.fleet.subscribe();
+        let mut seen = self.news();
         loop {
             let latest = self.timer.mono() + AT_LEAST_EVERY;
-            tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
-                changed = version.changed() => if changed.is_err() { return },
-                () = self.timer.sleep_until(latest) => {}
+            loop {
+                // Sources that are no databases are looked at, as they need not tell.
+                let look =
+                    if self.news() == 0 { latest } else { latest.min(self.timer.mono() + AT_MOST_EVERY) };
+                tokio::select! {
+                    _ = stop.wait_for(|stop| *stop) => return,
+                    changed = version.changed() => if changed.is_err() { return } else { break },
+                    () = self.timer.sleep_until(look) => {}
+                }
+                if self.news() != seen || self.timer.mono() >= latest {
+                    break;
+                }
             }
+            seen = self.news();
             let now = self.timer.mono();
             let wanted = |v: &Variant| {
                 let at = self.slot(*v).wanted.load(Ordering::Relaxed);
@@ -237,9 +264,10 @@ impl Pages {
         let slot = self.slot(variant);
         let last = slot.ready.load_full().map_or(FIRST_GUESS, |last| last.body.len());
         let look = self.look.load();
+        let others: Vec<_> = self.others.load().iter().flat_map(|source| source.groups()).collect();
         let more = |out: &mut _| self.telemetry.families(out);
         let write = |writer: Writer<'_>| {
-            exposition::render(&self.fleet, rendered, self.version, &look, writer, &more)
+            exposition::render(&self.fleet, &others, rendered, self.version, &look, writer, &more)
         };
         let (body, Page { families, samples, .. }) = if variant.gzip {
             gzip.get_or_insert_with(Gzip::new)

@@ -4,7 +4,7 @@ use crate::access::{self, Peer};
 use crate::app::App;
 use crate::health::{self, Status};
 use crate::pages::Variant;
-use crate::{configz, guard, landing, listener, login, reload, sessions, ui};
+use crate::{configz, guard, landing, listener, login, reload, service_health, sessions, ui};
 use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -27,11 +27,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/status", get(status))
         .route("/metrics", get(metrics))
         .route("/configz", get(configz::configz))
-        .route("/healthz", get(healthz))
-        .route("/livez", get(livez))
-        .route("/-/healthy", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/-/ready", get(readyz))
+        .merge(health_routes())
         .route("/-/reload", post(reload::reload).put(reload::reload))
         .route("/login", get(login::form).post(login::log_in))
         .route("/logout", post(login::log_out))
@@ -43,12 +39,40 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(app, ui::prefix::strip))
 }
 
-/// Serves until `stop` becomes true, then lets answers under way finish.
-pub async fn serve(listener: TcpListener, app: Arc<App>, stop: watch::Receiver<bool>) -> std::io::Result<()> {
+/// What touches no figures of a single database.
+fn health_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/health", get(service_health::health))
+        .route("/healthz", get(healthz))
+        .route("/livez", get(livez))
+        .route("/-/healthy", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/-/ready", get(readyz))
+}
+
+/// Metrics and health alone, behind the same guard.
+pub fn metrics_router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .merge(health_routes())
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
+        .with_state(app)
+}
+
+/// Serves until `stop` becomes true, then lets answers under way finish. `metrics` is a second listener, for
+/// metrics alone.
+pub async fn serve(
+    listener: TcpListener,
+    metrics: Option<TcpListener>,
+    app: Arc<App>,
+    stop: watch::Receiver<bool>,
+) -> std::io::Result<()> {
     let (fresh, pages) = (stop.clone(), app.clone());
     tokio::spawn(async move { pages.pages.keep_fresh(fresh).await });
     tokio::spawn(access::watch(app.clone(), stop.clone()));
-    listener::run(listener, app.clone(), router(app), stop).await;
+    let mut listeners = vec![(listener, router(app.clone()))];
+    listeners.extend(metrics.map(|listener| (listener, metrics_router(app.clone()))));
+    listener::run(listeners, app, stop).await;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Real PostgreSQL 12-18 servers, replicas, poolers and workloads for tests, benches and the demo.
+//! Real PostgreSQL 12-18 servers, replicas, poolers, cluster managers and workloads for tests, benches and the demo.
 //!
 //! No server is a mock; the one double is [`VaultDouble`], and says so. [`Server::start`] takes well under a second: a data directory is made
 //! once per version and copied. Everything listens on loopback only, runs as an unprivileged
@@ -32,29 +32,35 @@ mod access;
 mod builder;
 mod guard;
 mod major;
+mod patroni;
 mod pgbouncer;
 mod place;
 mod process;
 mod prometheus;
 mod proxy;
+mod redis;
 mod replica;
 mod server;
 mod template;
 mod vault;
 pub mod workload;
+mod zookeeper;
 
 pub use access::{Tier, quote_ident, quote_literal};
 pub use builder::ServerBuilder;
 pub use major::Major;
+pub use patroni::Patroni;
 pub use pgbouncer::{PgBouncer, PgBouncerBuilder};
 pub use place::program;
 pub use prometheus::{Prometheus, promtool};
 pub use proxy::{Fault, Proxy};
+pub use redis::{Redis, RedisBuilder, RedisKind};
 pub use replica::{Replica, ReplicaBuilder};
 pub use server::{Server, StopMode};
 /// What [`Server::connect`] answers, so that a test needs no dependency of its own.
 pub use sqlx::PgConnection;
 pub use vault::{Terms, VaultDouble};
+pub use zookeeper::ZooKeeper;
 
 use anyhow::Result;
 

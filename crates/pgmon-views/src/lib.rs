@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod answer;
+pub mod clusters;
 pub mod fleet;
 pub mod generic;
 pub mod history;
@@ -12,6 +13,7 @@ pub mod judge;
 pub mod page;
 pub mod pages;
 pub mod remedy;
+pub mod services;
 pub mod source;
 pub mod standing;
 pub mod start;

@@ -17,6 +17,11 @@ pub(crate) const OTHERS: &[Other] = &[
     ),
     ("databases", "with `discover`, before each round over the databases", super::roamer::STATEMENTS),
     ("audit", "on connecting and every hour", audit::STATEMENTS),
+    (
+        "clusters",
+        "on each peer of a configured Manatee shard, every `interval`",
+        crate::clusters::manatee::STATEMENTS,
+    ),
     ("doctor", "by `pgmon doctor`", doctor::STATEMENTS),
 ];
 

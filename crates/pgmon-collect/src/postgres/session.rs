@@ -302,6 +302,18 @@ impl Session {
         Ok(rows)
     }
 
+    /// Runs a command of a pooler's console, which knows neither transactions nor prepared statements, and
+    /// returns its rows as texts. For `SHOW` alone.
+    pub async fn console(
+        &mut self,
+        command: &'static str,
+        limit: Duration,
+    ) -> Result<Vec<PgRow>, QueryError> {
+        let rows = self.conn.fetch_all(sqlx::raw_sql(command));
+        let rows = tokio::time::timeout(limit, rows).await.map_err(|_| QueryError::NoAnswer(limit))?;
+        Ok(rows?)
+    }
+
     /// Says goodbye to the server.
     pub async fn close(self) {
         // The server notices a closed socket as well; a hung one must not hold us up.

@@ -35,6 +35,9 @@ fn finish(schema: &mut Value, env: &str) {
     if let Some(items) = object.get_mut("items") {
         finish(items, &format!("{env}_0"));
     }
+    if let Some(values) = object.get_mut("additionalProperties") {
+        finish(values, &format!("{env}_NAME"));
+    }
 }
 
 /// One line for each value, so that changes can be read, and no more: it is part of the program.

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alerts, Bloat, Budgets, Canary, Database, History, Http, Limits, Logging, Notifiers, Query,
-    SampleIntervals, Secrets, Security, Timeouts, Ui,
+    Alerts, Bloat, Budgets, Canary, ClusterSource, Database, History, Http, Limits, Logging, Notifiers,
+    Query, SampleIntervals, Secrets, Security, Service, Timeouts, Ui,
 };
 use crate::Dsn;
 
@@ -47,6 +47,13 @@ pub struct Config {
     /// File with more queries, JSON or YAML: SitRep's `queries.json`, or a list as `queries` is.
     #[schemars(extend("format" = "path", "examples" = ["queries.json"]))]
     pub queries_file: Option<PathBuf>,
+    /// Services that are checked besides databases, each by its name: Redis, HTTP, TCP, PgBouncer and
+    /// PostgreSQL. See docs/services.md.
+    pub services: BTreeMap<String, Service>,
+    /// Managers of highly available PostgreSQL that are asked how their clusters are: Manatee, Patroni, and
+    /// streaming replication as the watched databases show it. See docs/clusters.md.
+    #[schemars(length(max = 1_000))]
+    pub clusters: Vec<ClusterSource>,
     /// Schemas in which `queries` look up names without a schema.
     #[schemars(length(min = 1, max = 100), inner(length(min = 1, max = 63)))]
     pub search_path: Vec<String>,
@@ -102,6 +109,8 @@ impl Default for Config {
             databases_file: None,
             queries: Vec::new(),
             queries_file: None,
+            services: BTreeMap::new(),
+            clusters: Vec::new(),
             search_path: ["pg_catalog", "$user", "public"].map(str::to_owned).into(),
             default_labels: BTreeMap::new(),
             sample_intervals: SampleIntervals::default(),

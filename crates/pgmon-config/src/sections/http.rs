@@ -34,6 +34,10 @@ pub struct Http {
     /// is set, as SitRep has it.
     #[schemars(extend("format" = BIND_FORMAT))]
     pub bind: String,
+    /// A second address and port, as `bind`, that serves `/metrics` and health alone, to whom `bind`
+    /// would. Not set: none.
+    #[schemars(extend("format" = BIND_FORMAT, "examples" = ["0.0.0.0:9091"]))]
+    pub metrics_bind: Option<String>,
     /// Serve API and UI without authentication on an address other machines reach.
     pub allow_anonymous: bool,
     /// Who may see metrics, API and UI. Empty: everybody on this machine; from elsewhere, metrics
@@ -80,6 +84,7 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             bind: "127.0.0.1:8181".to_owned(),
+            metrics_bind: None,
             allow_anonymous: false,
             auth: Auth::default(),
             tls: Tls::default(),

@@ -1,5 +1,6 @@
 //! Tests of the whole way from text and environment to a configuration.
 
+mod clusters;
 mod dsn;
 mod environment;
 mod errors;
@@ -8,6 +9,7 @@ mod lists;
 mod loading;
 mod queries;
 mod secrets;
+mod services;
 mod sources;
 mod validation;
 

@@ -33,6 +33,8 @@ pub enum Inputs {
     },
     /// All of them, by the fleet's version.
     Fleet(u64, Arc<Rules>),
+    /// The clusters, by their version.
+    Clusters(u64),
 }
 
 impl PartialEq for Inputs {
@@ -48,6 +50,7 @@ impl PartialEq for Inputs {
                     && Arc::ptr_eq(ya, yb)
             }
             (Self::Fleet(a, ya), Self::Fleet(b, yb)) => a == b && Arc::ptr_eq(ya, yb),
+            (Self::Clusters(a), Self::Clusters(b)) => a == b,
             _ => false,
         }
     }

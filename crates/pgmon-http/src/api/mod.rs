@@ -1,6 +1,7 @@
 //! `/api/v1`: what the UI and scripts read. Every answer is made from snapshots.
 
 mod cache;
+mod clusters;
 mod collectors;
 mod columns;
 mod csv;
@@ -14,6 +15,7 @@ mod params;
 mod refusal;
 mod respond;
 mod select;
+mod services;
 mod shape;
 mod texts;
 
@@ -35,6 +37,8 @@ const OPENAPI: &str = include_str!("../../../../docs/openapi.json");
 const PATHS: &[&str] = &[
     "openapi.json",
     "targets",
+    "services",
+    "services/{name}",
     "overview",
     "activity",
     "locks",
@@ -50,6 +54,7 @@ const PATHS: &[&str] = &[
     "wal",
     "io",
     "settings",
+    "clusters",
     "collectors",
     "collectors/{name}",
     "sql/{collector}",
@@ -62,6 +67,8 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/v1/openapi.json", get(respond::openapi))
         .route("/api/v1/targets", get(fleet::targets))
+        .route("/api/v1/services", get(services::services))
+        .route("/api/v1/services/{name}", get(services::service))
         .route("/api/v1/overview", get(pages::overview))
         .route("/api/v1/activity", get(pages::activity))
         .route("/api/v1/locks", get(pages::locks))
@@ -77,6 +84,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/wal", get(pages::wal))
         .route("/api/v1/io", get(pages::io))
         .route("/api/v1/settings", get(pages::settings))
+        .route("/api/v1/clusters", get(clusters::clusters))
         .route("/api/v1/collectors", get(pages::collectors))
         .route("/api/v1/collectors/{name}", get(collectors::collector))
         .route("/api/v1/sql/{collector}", get(texts::sql))

@@ -3,7 +3,7 @@
 //! OpenAPI 3.1 takes JSON Schema as it is, so that the schemas are those of schemars.
 
 use pgmon_views::answer::{Answer, ApiError};
-use pgmon_views::{Page, agent, fleet, generic, history, pages, texts};
+use pgmon_views::{Page, agent, clusters, fleet, generic, history, pages, services, texts};
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -72,6 +72,22 @@ const ENDPOINTS: &[Endpoint] = &[
         schema: answer::<fleet::Fleet>,
         csv: true,
     },
+    Endpoint {
+        path: "/api/v1/services",
+        id: "services",
+        summary: "All services that are checked besides databases, the worst first.",
+        params: &[SORT, ORDER, LIMIT, Q],
+        schema: answer::<services::Services>,
+        csv: true,
+    },
+    Endpoint {
+        path: "/api/v1/services/{name}",
+        id: "service",
+        summary: "One service, with what its last check asked and read.",
+        params: &[Param("name", "path", "Its name in the configuration.")],
+        schema: answer::<services::ServiceDetail>,
+        csv: false,
+    },
     page!("/api/v1/overview", "overview", pages::overview::Panels, "Is it healthy, and if not, what first?"),
     page!("/api/v1/activity", "activity", pages::activity::Panels, "Who is there, and what are they doing?"),
     page!("/api/v1/locks", "locks", pages::locks::Panels, "Who blocks whom?"),
@@ -128,6 +144,17 @@ const ENDPOINTS: &[Endpoint] = &[
         pages::settings::Panels,
         "How is the server set up, and what changed?"
     ),
+    Endpoint {
+        path: "/api/v1/clusters",
+        id: "clusters",
+        summary: "Clusters as their managers and members have them: topology with the lag of each hop, issues, history, and the state as it was read.",
+        params: &[
+            Param("name", "string", "Only the cluster of this name."),
+            Param("manager", "string", "Only those of this manager: manatee, patroni or streaming."),
+        ],
+        schema: answer::<clusters::Clusters>,
+        csv: false,
+    },
     page!("/api/v1/collectors", "collectors", agent::Panels, "Is monitoring itself working?"),
     Endpoint {
         path: "/api/v1/collectors/{name}",

@@ -6,15 +6,26 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 /// Labels that come before a sample's own.
-#[derive(Clone, Copy)]
-pub(super) struct Before<'a> {
-    pub(super) labels: [(&'a str, &'a str); 3],
-    pub(super) len: usize,
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Before<'a> {
+    /// None.
+    Nothing,
+    /// Of an entry.
+    Entry([(&'a str, &'a str); 2]),
+    /// Of a database that is visited from an entry.
+    Visited([(&'a str, &'a str); 3]),
+    /// Of a source that is no database.
+    Group(&'a [(&'a str, &'a str)]),
 }
 
 impl<'a> AsRef<[(&'a str, &'a str)]> for Before<'a> {
     fn as_ref(&self) -> &[(&'a str, &'a str)] {
-        self.labels.get(..self.len).unwrap_or_default()
+        match self {
+            Self::Nothing => &[],
+            Self::Entry(labels) => labels,
+            Self::Visited(labels) => labels,
+            Self::Group(labels) => labels,
+        }
     }
 }
 
@@ -95,6 +106,6 @@ pub(super) fn once<'a, 'p>(parts: &'p [Part<'a>]) -> impl Iterator<Item = (Befor
         let certain = matches!(of_view, [only] if sorted(only));
         let mut seen = HashSet::new();
         let samples = of_view.iter().flat_map(|p| p.shown().map(move |s| (p.before, s)));
-        samples.filter(move |(before, s)| certain || seen.insert((before.labels, &s.labels)))
+        samples.filter(move |(before, s)| certain || seen.insert((*before, &s.labels)))
     })
 }

@@ -104,7 +104,7 @@ fn page(fleet: &Fleet, now: Duration) -> String {
 
 fn page_of(fleet: &Fleet, now: Duration, hide_postgres_defaults: bool) -> String {
     let look = Look { hide_postgres_defaults, ..Look::default() };
-    let page = render(fleet, now, "1.2.3", &look, Writer::new(Format::Text, 1024), &|_| {}).text;
+    let page = render(fleet, &[], now, "1.2.3", &look, Writer::new(Format::Text, 1024), &|_| {}).text;
     // What the machine says of this very process differs from run to run.
     page.lines().filter(|l| !l.contains("process_")).collect::<Vec<_>>().join("\n")
 }

@@ -7,9 +7,11 @@ mod roster;
 use crate::exit::Code;
 use crate::logging::{self, Levels};
 use anyhow::Context as _;
+use pgmon_collect::clusters;
 use pgmon_collect::history::Recorder;
 use pgmon_collect::poller::fleet::Fleet;
 use pgmon_collect::poller::timer::Timer;
+use pgmon_collect::services;
 use pgmon_config::{Entry, LoadOptions, Loaded, Places, SslMode};
 use pgmon_core::clock::SystemClock;
 use pgmon_core::snapshot::Up;
@@ -53,6 +55,7 @@ enum Event {
     Read(Box<reload::Outcome>),
     AllRefused(String),
     DriverEnded(String),
+    CheckEnded(String),
     ServerEnded(Result<std::io::Result<()>, tokio::task::JoinError>),
 }
 
@@ -74,6 +77,16 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     })?;
     let address = listener.local_addr().context("the listener has no address")?;
     warn_of_open_doors(&loaded.entries, &address, &access);
+    let metrics = match &loaded.config.http.metrics_bind {
+        Some(bind) => Some(TcpListener::bind(bind).await.with_context(|| {
+            format!("cannot listen on {bind} (http.metrics_bind, PGMON_HTTP_METRICS_BIND): is another program there?")
+        })?),
+        None => None,
+    };
+    if let Some(address) = metrics.as_ref().and_then(|listener| listener.local_addr().ok()) {
+        tracing::info!(%address, "serves metrics alone");
+        warn_of_open_doors(&[], &address, &access);
+    }
 
     let timer: Arc<dyn Timer> = Arc::new(SystemClock::new());
     let fleet = Arc::new(Fleet::new(Vec::new()));
@@ -83,7 +96,7 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
-    tracing::info!(version = crate::cli::VERSION, databases = loaded.entries.len(), listen = %address, "pgmon starts");
+    tracing::info!(version = crate::cli::VERSION, databases = loaded.entries.len(), services = loaded.services.len(), clusters = loaded.clusters.len(), listen = %address, "pgmon starts");
     let (requests, mut requested) = mpsc::channel(RELOADS_WAITING);
     let look = reload::look(&loaded.config);
     let mut app = App::new(fleet.clone(), timer.clone(), crate::cli::VERSION, look, access, address);
@@ -91,13 +104,21 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     app.set_queries(loaded.config.shown_queries());
     app.set_rules(&loaded.config);
     let app = Arc::new(app);
+    let secrets = &loaded.config.secrets;
+    let checked = app.services.clone();
+    let mut services =
+        services::Roster::new(app.services.clone(), timer.clone(), secrets, options.env.clone());
+    let mut clusters =
+        clusters::Roster::new(app.clusters.clone(), fleet.clone(), timer.clone(), options.env.clone());
     let mut reloader = Reloader::new(options, &loaded, levels, app.clone());
     let kept = loaded.config.history.clone();
+    services.apply(loaded.services, &loaded.config.secrets);
+    clusters.apply(&loaded.config, &loaded.clusters, &loaded.entries);
     roster.apply(&loaded.config, loaded.entries);
     let recorder = Recorder::new(fleet.clone(), timer.clone(), kept.max_bytes.bytes())
         .keeping_in(kept.directory().map(Into::into));
     let recorder = tokio::spawn(recorder.run(stopped.clone()));
-    let mut server = tokio::spawn(server::serve(listener, app, stopped));
+    let mut server = tokio::spawn(server::serve(listener, metrics, app, stopped));
 
     let mut refused = pin!(all_refused(&fleet));
     // One at a time; whoever wishes for another one meanwhile waits. What else there is to do does not.
@@ -111,14 +132,16 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
             _ = hangup.recv(), if idle => Event::Reload(Cause::Signal, None),
             Some(request) = requested.recv(), if idle => Event::Reload(Cause::Request, Some(request)),
             () = reloader.changed(&*timer), if idle => Event::Reload(Cause::File, None),
-            refusals = &mut refused => Event::AllRefused(refusals),
+            // Where there are services to check, there is something left to do.
+            refusals = &mut refused, if checked.is_empty() => Event::AllRefused(refusals),
             how = roster.ended() => Event::DriverEnded(how),
+            how = services.ended() => Event::CheckEnded(how),
             served = &mut server => Event::ServerEnded(served),
         };
         match event {
             Event::Stop => break Code::Ok,
             Event::Reload(cause, request) => reading = reloader.begin(cause, request, &*timer),
-            Event::Read(outcome) => reloader.finish(*outcome, &mut roster),
+            Event::Read(outcome) => reloader.finish(*outcome, &mut roster, &mut services, &mut clusters),
             Event::AllRefused(refusals) => {
                 eprintln!(
                     "pgmon: every configured role can write; pgmon only runs with roles that cannot:\n{refusals}"
@@ -131,6 +154,10 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
                 tracing::error!("a database's driver ended {how}");
                 break Code::Failed;
             }
+            Event::CheckEnded(how) => {
+                tracing::error!("a service's task ended {how}");
+                break Code::Failed;
+            }
             Event::ServerEnded(served) => {
                 served.context("the HTTP server ended")?.context("the HTTP server failed")?;
                 break Code::Failed;
@@ -141,6 +168,8 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     // Nobody is left to hear it only if everything has ended already.
     let _ = stop.send(true);
     let rest = async {
+        services.stop().await;
+        clusters.stop().await;
         roster.stop().await;
         // It writes the history, if it is to be kept.
         let _ = recorder.await;

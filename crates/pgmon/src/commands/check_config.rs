@@ -47,6 +47,10 @@ fn of_queries(loaded: &Loaded) -> Vec<Diagnostic> {
     refused.collect()
 }
 
+fn named(name: Option<&str>) -> String {
+    name.map(|name| format!(", as {name}")).unwrap_or_default()
+}
+
 fn summary(loaded: &Loaded) {
     let from = match &loaded.source {
         Source::File(path) => path.display().to_string(),
@@ -57,8 +61,12 @@ fn summary(loaded: &Loaded) {
         1 => ", 1 query".to_owned(),
         n => format!(", {n} queries"),
     };
+    let services = match loaded.services.len() {
+        0 => String::new(),
+        n => format!(", {} to check", count(n, "service")),
+    };
     println!(
-        "configuration is valid ({from}); {} to watch{queries}:",
+        "configuration is valid ({from}); {} to watch{queries}{services}:",
         count(loaded.entries.len(), "database")
     );
     for entry in &loaded.entries {
@@ -68,6 +76,20 @@ fn summary(loaded: &Loaded) {
             entry.db,
             entry.connect,
             entry.connect.effective_sslmode()
+        );
+    }
+    for cluster in &loaded.config.clusters {
+        println!("  clusters of {}{}", cluster.kind.as_str(), named(cluster.name.as_deref()));
+    }
+    for service in &loaded.services {
+        println!(
+            "  service {}  {}  {}  every {:?}, within {:?}{}",
+            service.name,
+            service.check.kind().as_str(),
+            service.check,
+            service.interval,
+            service.timeout,
+            if service.critical { ", critical" } else { "" }
         );
     }
 }

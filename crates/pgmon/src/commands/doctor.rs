@@ -10,8 +10,10 @@ use pgmon_collect::postgres::doctor::{Diagnosis, Examiner, Neighbour, Report, Su
 use pgmon_collect::postgres::facts::Facts;
 use pgmon_collect::postgres::plan::Plan;
 use pgmon_collect::postgres::session::{Guard, QueryError, Session};
+use pgmon_collect::services;
 use pgmon_config::{Entry, Loaded};
 use pgmon_core::clock::{Clock as _, SystemClock};
+use pgmon_core::service::ServiceSnapshot;
 use pgmon_secrets::{Keyring, Logins};
 use std::io::IsTerminal as _;
 use std::sync::Arc;
@@ -22,16 +24,28 @@ const LIMIT: Duration = Duration::from_secs(15);
 
 /// Looks at one database after the other and prints what it found.
 pub fn run(loaded: Loaded, format: Format) -> anyhow::Result<Code> {
-    let report = tokio::runtime::Builder::new_current_thread()
+    let (report, services) = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the async runtime could not be started")?
-        .block_on(examine(&loaded));
+        .block_on(async { (examine(&loaded).await, check_services(&loaded).await) });
     match format {
-        Format::Text => print!("{}", report.text()),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&report.json())?),
+        Format::Text => {
+            // Without a database there is no report of any.
+            if !loaded.entries.is_empty() {
+                print!("{}", report.text());
+            }
+            print!("{}", services_text(&services));
+        }
+        Format::Json => {
+            let mut json = report.json();
+            json["services"] = services.iter().map(|s| service_json(s)).collect();
+            println!("{}", serde_json::to_string_pretty(&json)?);
+        }
     }
+    let failed = services.iter().any(|s| s.state.is_ok() == Some(false));
     Ok(match report.exit_code() {
+        0 if failed => Code::Failed,
         0 => Code::Ok,
         3 => Code::Refused,
         _ => Code::Failed,
@@ -65,6 +79,48 @@ async fn examine(loaded: &Loaded) -> Report {
         tracing::debug!(db = entry.db, took = ?clock.mono().saturating_sub(started), "examined");
     }
     report
+}
+
+/// Checks all services once, some at a time.
+async fn check_services(loaded: &Loaded) -> Vec<ServiceSnapshot> {
+    const AT_ONCE: usize = 32;
+    let clock = SystemClock::new();
+    let keyring = Keyring::new(&loaded.config.secrets, &super::environment(), Arc::new(clock.clone()));
+    let mut checked = Vec::new();
+    for some in loaded.services.chunks(AT_ONCE) {
+        let checks = some.iter().map(|spec| services::examine(spec, &keyring, &clock));
+        checked.extend(futures::future::join_all(checks).await);
+    }
+    checked
+}
+
+fn services_text(services: &[ServiceSnapshot]) -> String {
+    let mut out = String::new();
+    for s in services {
+        let word = match s.state.is_ok() {
+            Some(true) if s.warnings.is_empty() => "ok",
+            Some(true) => "WARN",
+            _ => "FAIL",
+        };
+        let took = s.duration.unwrap_or_default().as_secs_f64() * 1e3;
+        out.push_str(&format!("service {} ({}, {}): {word}, {took:.1} ms\n", s.name, s.kind, s.target));
+        let said = s.state.reason().into_iter().chain(s.warnings.iter().map(String::as_str));
+        said.for_each(|text| out.push_str(&format!("  {text}\n")));
+    }
+    out
+}
+
+fn service_json(s: &ServiceSnapshot) -> serde_json::Value {
+    serde_json::json!({
+        "name": s.name,
+        "type": s.kind,
+        "target": s.target,
+        "ok": s.state.is_ok(),
+        "reason": s.state.reason(),
+        "warnings": s.warnings,
+        "version": s.version,
+        "duration_seconds": s.duration.map(|took| took.as_secs_f64()),
+    })
 }
 
 /// Looks at what belongs to one entry.

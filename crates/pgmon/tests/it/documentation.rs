@@ -4,6 +4,7 @@ use crate::agent::Agent;
 use anyhow::Result;
 use pgmon_collect::postgres::collector::{Floor, Scope, Spec};
 use pgmon_collect::postgres::collectors;
+use pgmon_collect::services::families as services;
 use pgmon_core::metric::{Desc, Kind};
 use pgmon_core::snapshot::Loop;
 use pgmon_http::{exposition, process, telemetry};
@@ -16,16 +17,25 @@ const HEAD: &str = "\
 
 This page is written from the code by a test (`UPDATE_DOCS=1 script/test documentation`). Do not edit it.
 
-- Every family carries the labels `cluster` and `db`, except those of the process itself. They are not
-  repeated below. With `discover: true`, figures of scope *database* carry `datname` as well.
+- Every family carries the labels `cluster` and `db`, except those of the process itself and of
+  services. They are not repeated below. With `discover: true`, figures of scope *database* carry `datname` as well.
 - A figure that is unknown is absent. It is never 0. `pgmon_blind` says what is missing and what it needs.
 - Figures of scope *server* are collected once per server and shown under each of its entries. Figures of
   scope *database* are collected in the entry's database and, with `discover: true`, in the server's others
   (there no more often than the `storage` loop). Figures of scope *entry* are of the entry's own database alone.
-- A counter ends in `_total`. `promtool check metrics` objects to two names, which stay: `pg_blocked_sessions_total` is
+- A counter ends in `_total`. `promtool check metrics` objects to some names, which stay: `manatee_cluster_*_total` are gauges (so the document that defines them names them), `pg_blocked_sessions_total` is
   a gauge (so the document that defines it names it), and `pg_locks_count` is no histogram (so postgres_exporter
   and its dashboards name it). Custom queries are named by whoever writes them.
 - All values of a database leave the page when it has not answered for three `hot_path` intervals.
+";
+
+const OF_SERVICES: &str = "
+## Services
+
+What is configured under `services` ([services.md](services.md)). These families carry `service`, and the labels that
+the configuration gives the service, in the place of `cluster` and `db`. What a service did not say in its last check
+is absent. A service of type `tcp` has no families of its own.
+
 ";
 
 fn page() -> String {
@@ -37,6 +47,14 @@ fn page() -> String {
     table(&mut out, &process);
     out.push_str("\n## The listener\n\n");
     table(&mut out, telemetry::FAMILIES);
+    out.push_str(OF_SERVICES);
+    table(&mut out, services::OF_EACH);
+    for (kind, families) in services::OF_TYPES {
+        let _ = writeln!(out, "\n### Of type `{kind}`\n");
+        table(&mut out, families);
+    }
+    out.push_str("\n## Clusters\n\nOf `clusters` in the configuration: [clusters.md](clusters.md).\n\n");
+    table(&mut out, pgmon_core::cluster::FAMILIES);
     for in_loop in Loop::ALL {
         let _ = writeln!(out, "\n## Loop `{in_loop}`");
         for registered in collectors::ALL.iter().filter(|r| r.spec.in_loop == in_loop) {
@@ -132,6 +150,7 @@ on_each_major! { [pg12 12, pg18 18]
             .chain(telemetry::FAMILIES)
             .chain(collected)
             .map(|d| d.name)
+            .chain(services::all().map(|d| d.name))
             .collect();
         for line in page.text.lines() {
             let Some(rest) = line.strip_prefix("# TYPE ") else { continue };

@@ -34,6 +34,8 @@ mod reload;
 mod report;
 mod rig;
 mod rotation;
+mod rules;
 mod scale;
 mod scrape;
+mod services;
 mod tls;

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 const EXCEPTIONS: &[&str] = &["pg_blocked_sessions_total", "pg_locks_count"];
 
 /// The names that `promtool check metrics` objects to, with its words.
-fn objections(page: &str) -> Result<Vec<(String, String)>> {
+pub fn objections(page: &str) -> Result<Vec<(String, String)>> {
     let mut command = Command::new(promtool()?);
     command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;

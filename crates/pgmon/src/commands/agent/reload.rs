@@ -3,8 +3,10 @@
 use super::files::{self, Files};
 use super::roster::{self, Changes, Roster};
 use crate::logging::Levels;
+use pgmon_collect::clusters;
 use pgmon_collect::poller::fleet::ConfigState;
 use pgmon_collect::poller::timer::Timer;
+use pgmon_collect::services;
 use pgmon_config::{Config, Http, LoadOptions, Loaded};
 use pgmon_http::exposition::Look;
 use pgmon_http::reload::ReloadRequest;
@@ -178,7 +180,13 @@ impl Reloader {
 
     /// Takes over what was read, and tells who asked. A configuration that is wrong changes nothing. What is
     /// told is what changed, or what is wrong, by name and place, without values.
-    pub fn finish(&mut self, outcome: Outcome, roster: &mut Roster) {
+    pub fn finish(
+        &mut self,
+        outcome: Outcome,
+        roster: &mut Roster,
+        services: &mut services::Roster,
+        clusters: &mut clusters::Roster,
+    ) {
         let Outcome { audit, what } = outcome;
         let result = match what {
             Ok((files, result)) => {
@@ -192,21 +200,31 @@ impl Reloader {
             }
         };
         let result = match result {
-            Ok(read) => Ok(self.take_over(&audit, read, roster)),
+            Ok(read) => Ok(self.take_over(&audit, read, roster, services, clusters)),
             Err(faults) => Err(self.refuse(&audit, &faults)),
         };
         audit.answer(result);
     }
 
-    fn take_over(&mut self, audit: &Audit, read: Read, roster: &mut Roster) -> String {
-        let Loaded { config, entries, warnings, unready, .. } = read.loaded;
+    fn take_over(
+        &mut self,
+        audit: &Audit,
+        read: Read,
+        roster: &mut Roster,
+        services: &mut services::Roster,
+        clusters: &mut clusters::Roster,
+    ) -> String {
+        let Loaded { config, entries, services: checks, clusters: specs, warnings, unready, .. } =
+            read.loaded;
         for warning in warnings.iter().chain(&unready) {
             tracing::warn!("configuration: {warning}");
         }
         let settings = settings(&self.current, &config);
         let queries = Changes::of_queries(&self.current.queries, &config.queries);
         let mut restart = after_restart(&self.started, &config);
+        let (begun, ended) = clusters.apply(&config, &specs, &entries);
         let changes = roster.apply(&config, entries);
+        let of_services = Changes::of_services(services.apply(checks, &config.secrets));
         self.levels.follow(&config);
         if let Some(access) = read.access {
             // Where another address was meant to make up for it, the doors stay shut until that is in force.
@@ -231,6 +249,12 @@ impl Reloader {
         if !queries.is_empty() {
             said.push(format!("queries: {queries}"));
         }
+        if !of_services.is_empty() {
+            said.push(format!("services: {of_services}"));
+        }
+        if begun + ended > 0 {
+            said.push(format!("clusters: {begun} begun, {ended} ended"));
+        }
         if !settings.is_empty() {
             said.push(format!("settings: {}", settings.join(", ")));
         }
@@ -250,6 +274,11 @@ impl Reloader {
             queries_added = some(&queries.added),
             queries_removed = some(&queries.removed),
             queries_changed = some(&queries.changed),
+            services_added = some(&of_services.added),
+            services_removed = some(&of_services.removed),
+            services_changed = some(&of_services.changed),
+            clusters_begun = (begun > 0).then_some(begun),
+            clusters_ended = (ended > 0).then_some(ended),
             settings = settings.join(", "),
             needs_restart = restart.join(", "),
             "configuration reloaded"
@@ -298,7 +327,8 @@ pub fn look(config: &Config) -> Look {
 /// The sections that differ and are in force at once.
 fn settings(before: &Config, now: &Config) -> Vec<&'static str> {
     // The address is another matter: see `after_restart`.
-    let http = Http { bind: before.http.bind.clone(), ..now.http.clone() };
+    let (bind, metrics_bind) = (before.http.bind.clone(), before.http.metrics_bind.clone());
+    let http = Http { bind, metrics_bind, ..now.http.clone() };
     let sections = [
         ("sample_intervals", before.sample_intervals != now.sample_intervals),
         ("budgets", before.budgets != now.budgets),
@@ -322,6 +352,7 @@ fn settings(before: &Config, now: &Config) -> Vec<&'static str> {
 fn after_restart(started: &Config, now: &Config) -> Vec<&'static str> {
     let keys = [
         ("http.bind", started.http.bind != now.http.bind),
+        ("http.metrics_bind", started.http.metrics_bind != now.http.metrics_bind),
         ("logging.format", started.logging.format != now.logging.format),
         ("history", started.history != now.history),
     ];

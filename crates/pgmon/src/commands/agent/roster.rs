@@ -6,6 +6,7 @@ use pgmon_collect::poller::timer::Timer;
 use pgmon_collect::postgres::driver::{Driver, Shared};
 use pgmon_collect::postgres::plan::Plan;
 use pgmon_collect::postgres::roamer::Roamer;
+use pgmon_collect::services::ServiceChanges;
 use pgmon_config::{Config, ConnectSpec, Entry, PasswordSource, Query, Secrets, Spot};
 use pgmon_secrets::Keyring;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -75,6 +76,12 @@ impl Changes {
         }
         changes.removed = before.into_keys().collect();
         changes
+    }
+
+    /// What is other in the services.
+    pub fn of_services(changes: ServiceChanges) -> Self {
+        let ServiceChanges { added, removed, changed } = changes;
+        Self { added, removed, changed }
     }
 
     /// Whether nothing is other.

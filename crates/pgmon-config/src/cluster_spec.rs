@@ -1,0 +1,78 @@
+//! Clusters as they are asked, with every default filled in.
+
+use std::time::Duration;
+
+use crate::sections::ServiceTls;
+use crate::{ConnectSpec, HttpUrl, Patterns, Secret};
+
+/// A source of clusters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClusterSpec {
+    /// The label `cluster`, if it is given.
+    pub name: Option<String>,
+    /// From one round of questions to the next.
+    pub interval: Duration,
+    /// For one question.
+    pub timeout: Duration,
+    /// Whether its families are on `/metrics`.
+    pub exported: bool,
+    /// Who is asked, and how.
+    pub manager: ManagerSpec,
+}
+
+/// Who is asked, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ManagerSpec {
+    /// ZooKeeper, and the peers of Manatee's shards.
+    Manatee(Box<ManateeSpec>),
+    /// Patroni's members.
+    Patroni(Box<PatroniSpec>),
+    /// The watched databases.
+    Streaming(StreamingSpec),
+}
+
+/// Manatee.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ManateeSpec {
+    /// The servers of ZooKeeper.
+    pub hosts: Vec<(String, u16)>,
+    /// What stands before every path; empty or `/x`.
+    pub chroot: String,
+    /// For how long ZooKeeper keeps a session that it does not hear of.
+    pub session_timeout: Duration,
+    /// Which shards.
+    pub shards: Shards,
+    /// How to log in to a peer; its host and port come from the state.
+    pub login: ConnectSpec,
+}
+
+/// Which shards of an ensemble.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shards {
+    /// These paths.
+    Listed(Vec<String>),
+    /// The children of this path.
+    Below(String),
+}
+
+/// Patroni.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PatroniSpec {
+    /// The REST API of each member.
+    pub urls: Vec<HttpUrl>,
+    /// Whether members are asked that others name.
+    pub follow_members: bool,
+    /// User and password.
+    pub basic: Option<(String, Secret)>,
+    /// A bearer token.
+    pub bearer: Option<Secret>,
+    /// TLS of the URLs that begin with https.
+    pub tls: ServiceTls,
+}
+
+/// Streaming replication.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamingSpec {
+    /// Which of the watched databases.
+    pub databases: Patterns,
+}
