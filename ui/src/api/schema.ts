@@ -21,6 +21,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/services": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All services that are checked besides databases, the worst first. */
+        get: operations["services"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/services/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One service, with what its last check asked and read. */
+        get: operations["service"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/overview": {
         parameters: {
             query?: never;
@@ -276,6 +310,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/clusters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Clusters as their managers and members have them: topology with the lag of each hop, issues, history, and the state as it was read. */
+        get: operations["clusters"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/collectors": {
         parameters: {
             query?: never;
@@ -353,57 +404,6 @@ export interface paths {
         };
         /** What the series of a metric did. Any other parameter is a label that series must have (`relation=public.orders`); `!` at the end of its name: must not have. */
         get: operations["history"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/services": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** All services that are checked besides databases, the worst first. */
-        get: operations["services"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/services/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One service, with what its last check asked and read. */
-        get: operations["service"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/clusters": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Clusters as their managers and members have them: topology with the lag of each hop, issues, history, and the state as it was read. */
-        get: operations["clusters"];
         put?: never;
         post?: never;
         delete?: never;
@@ -590,6 +590,147 @@ export interface components {
             duration_ms: number;
             /** @description Rows received. */
             rows: number;
+        };
+        /** @description An answer of the API. */
+        ServicesAnswer: {
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
+            state: components["schemas"]["State"];
+            /** @description Why the state is not `ok`, in words. */
+            reason: string | null;
+            /**
+             * Format: date-time
+             * @description The time of this answer by pgmon's clock. Ages are as of now.
+             */
+            as_of: string;
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
+            age_seconds: number | null;
+            /** @description What cannot be seen, and what would make it visible. */
+            needs: components["schemas"]["Need"][];
+            /** @description What was asked for. */
+            data: components["schemas"]["Services"];
+            /** @description The statements that gave the figures, as they were sent. */
+            executed: components["schemas"]["Executed"][];
+        };
+        /** @description `services`: all of them. */
+        Services: {
+            /** @description What it comes to. */
+            verdict: components["schemas"]["Verdict"];
+            /** @description How many services are how bad. */
+            counts: components["schemas"]["LevelCounts"];
+            /** @description One row for each, the worst first. */
+            services: components["schemas"]["ServiceRow"][];
+        };
+        /** @description A service. */
+        ServiceRow: {
+            /** @description Its name in the configuration. */
+            name: string;
+            /** @description What it is: `postgres`, `redis`, `http`, `tcp`, `pgbouncer`. */
+            type: string;
+            /** @description Where it is, without secrets. */
+            target: string;
+            /** @description How bad it is. */
+            level: components["schemas"]["Level"];
+            /** @description How its last check ended. */
+            state: components["schemas"]["CheckState"];
+            /** @description What is wrong with it, or that nothing is. */
+            sentence: string;
+            /** @description Whether `/health` answers 503 while it fails. */
+            critical: boolean;
+            /** @description The configured version, else the one that it says it has. */
+            version: string | null;
+            /**
+             * Format: date-time
+             * @description Since when the state is what it is.
+             */
+            since: string | null;
+            /**
+             * Format: date-time
+             * @description When the last check began.
+             */
+            checked_at: string | null;
+            /** @description Seconds since it ended. */
+            age_seconds: number | null;
+            /** @description How long it took, seconds. */
+            duration_seconds: number | null;
+            /**
+             * Format: date-time
+             * @description When a check was good for the last time.
+             */
+            last_success: string | null;
+            /** @description From one check to the next, seconds. */
+            interval_seconds: number;
+            /** @description For one check as a whole, seconds. */
+            timeout_seconds: number;
+            /** @description Checks so far. */
+            checks: number;
+            /** @description Of these, the ones that failed. */
+            failures: number;
+            /**
+             * Format: date-time
+             * @description The end of the first of its certificates to end.
+             */
+            certificate_ends: string | null;
+            /** @description Labels of its metrics. */
+            labels: {
+                [key: string]: string;
+            };
+        };
+        /** @description How a service's last check ended. */
+        CheckState: "ok" | "warning" | "failed" | "pending";
+        /** @description An answer of the API. */
+        ServiceDetailAnswer: {
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
+            state: components["schemas"]["State"];
+            /** @description Why the state is not `ok`, in words. */
+            reason: string | null;
+            /**
+             * Format: date-time
+             * @description The time of this answer by pgmon's clock. Ages are as of now.
+             */
+            as_of: string;
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
+            age_seconds: number | null;
+            /** @description What cannot be seen, and what would make it visible. */
+            needs: components["schemas"]["Need"][];
+            /** @description What was asked for. */
+            data: components["schemas"]["ServiceDetail"];
+            /** @description The statements that gave the figures, as they were sent. */
+            executed: components["schemas"]["Executed"][];
+        };
+        /** @description `services/{name}`: one of them, with the evidence. */
+        ServiceDetail: {
+            /** @description The service. */
+            service: components["schemas"]["ServiceRow"];
+            /** @description Why its last check failed. */
+            reason: string | null;
+            /** @description What is wrong with it though it does its work. */
+            warnings: string[];
+            /** @description What the last check asked and read. */
+            evidence: components["schemas"]["CheckEvidence"][];
+            /** @description Its metrics, as they are on the page; of a histogram the number of observations. */
+            metrics: components["schemas"]["ServiceMetric"][];
+        };
+        /** @description Something that a check asked, and what it read. */
+        CheckEvidence: {
+            /** @description What was asked, as it was sent, but for secrets. */
+            asked: string;
+            /** @description Milliseconds until the answer was here. */
+            duration_ms: number;
+            /** @description The columns of the rows. */
+            columns: string[];
+            /** @description What was read. */
+            rows: string[][];
+        };
+        /** @description A metric of a service. */
+        ServiceMetric: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its labels, without `service`. */
+            labels: {
+                [key: string]: string;
+            };
+            /** @description Its value. */
+            value: number;
         };
         /** @description An answer of the API. */
         OverviewPageAnswer: {
@@ -3456,6 +3597,239 @@ export interface components {
             all: components["schemas"]["SettingsRowPanel"];
         };
         /** @description An answer of the API. */
+        ClustersAnswer: {
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
+            state: components["schemas"]["State"];
+            /** @description Why the state is not `ok`, in words. */
+            reason: string | null;
+            /**
+             * Format: date-time
+             * @description The time of this answer by pgmon's clock. Ages are as of now.
+             */
+            as_of: string;
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
+            age_seconds: number | null;
+            /** @description What cannot be seen, and what would make it visible. */
+            needs: components["schemas"]["Need"][];
+            /** @description What was asked for. */
+            data: components["schemas"]["Clusters"];
+            /** @description The statements that gave the figures, as they were sent. */
+            executed: components["schemas"]["Executed"][];
+        };
+        /** @description All clusters that are asked for. */
+        Clusters: {
+            /** @description The worst first. */
+            clusters: components["schemas"]["ClusterView"][];
+        };
+        /** @description One cluster. */
+        ClusterView: {
+            /** @description Who manages it. */
+            manager: components["schemas"]["ClusterManager"];
+            /** @description The label `cluster` of its metrics. */
+            name: string;
+            /** @description Where its state is from, without secrets. */
+            source: string;
+            /** @description How bad it is. */
+            level: components["schemas"]["Level"];
+            /** @description What it comes to, in a sentence. */
+            verdict: string;
+            /** @description How far what is shown can be relied on. */
+            state: components["schemas"]["State"];
+            /** @description Why the state is not `ok`. */
+            reason: string | null;
+            /**
+             * Format: date-time
+             * @description When its state was last known to be right.
+             */
+            read_at: string | null;
+            /** @description The same as an age, seconds. */
+            age_seconds: number | null;
+            /** @description Changes of the leader since pgmon started. */
+            failovers: number;
+            /** @description Attempts to read its state that failed since pgmon started. */
+            read_errors: number;
+            /** @description What was read last; null if nothing was yet. */
+            cluster: components["schemas"]["ClusterModel"] | null;
+            /** @description Who replicates from whom, with the lag of each hop. */
+            hops: components["schemas"]["ClusterHop"][];
+            /** @description The state as it was read. */
+            evidence: components["schemas"]["ClusterEvidence"][];
+        };
+        /** @description Who decides which server is the primary. */
+        ClusterManager: "manatee" | "patroni" | "streaming";
+        /** @description One cluster. */
+        ClusterModel: {
+            /** @description Who manages it. */
+            manager: components["schemas"]["ClusterManager"];
+            /** @description What it is called; the value of the label `cluster`. */
+            name: string;
+            /** @description Where its state is from, without secrets. */
+            source: string;
+            /** @description The manager's count of changes of the topology. */
+            generation: number | null;
+            /** @description The timeline of the one that leads. */
+            timeline: number | null;
+            /** @description Where the log stood when this generation began. */
+            init_wal: string | null;
+            /** @description Whether, and why, nothing is failed over. */
+            paused: components["schemas"]["ClusterPaused"] | null;
+            /** @description Whether it may have one member only, which takes writes alone. */
+            singleton: boolean;
+            /** @description The member that leads, as the manager has it. */
+            leader: string | null;
+            /** @description Whether somebody holds the lock of the leader. */
+            locked: boolean | null;
+            /** @description Whether it goes on without the store of its state because all members agree. */
+            failsafe: boolean | null;
+            /** @description A change of roles that is to come. */
+            pending: components["schemas"]["ClusterPending"] | null;
+            /** @description The members, the one that leads first. */
+            members: components["schemas"]["ClusterMember"][];
+            /** @description What is wrong. */
+            issues: components["schemas"]["ClusterIssue"][];
+            /** @description What happened before, the newest first. */
+            history: components["schemas"]["ClusterHistoryEntry"][];
+        };
+        /** @description Why nothing is failed over for now. */
+        ClusterPaused: {
+            /** @description Why, as somebody has written it. */
+            reason: string | null;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string | null;
+        };
+        /** @description A change of roles that is asked for and has not happened. */
+        ClusterPending: {
+            /** @description Who gives its role up. */
+            from: string | null;
+            /** @description Who is to take it. */
+            to: string | null;
+            /**
+             * Format: date-time
+             * @description When it is to happen, or by when it must have.
+             */
+            at: string | null;
+        };
+        /** @description One server of a cluster. */
+        ClusterMember: {
+            /** @description What the manager calls it; the value of the labels `member` and `peer`. */
+            id: string;
+            /** @description A shorter name for people, if it has one. */
+            name: string | null;
+            /** @description Host and port of its PostgreSQL. */
+            address: string | null;
+            /** @description What the manager has it do. */
+            role: components["schemas"]["ClusterRole"];
+            /** @description What the manager wants it to do, where that is another thing. */
+            desired_role: components["schemas"]["ClusterRole"] | null;
+            /** @description The manager's word for how it is. */
+            state: string | null;
+            /** @description Whether its PostgreSQL, or its manager on behalf of it, answers. */
+            reachable: boolean | null;
+            /** @description Why it does not, or what else was in the way of asking it. */
+            error: string | null;
+            /** @description Whether the manager hears of it. */
+            registered: boolean | null;
+            /** @description Whether its PostgreSQL is a standby by its own account. */
+            in_recovery: boolean | null;
+            /** @description The identity of its data. */
+            system_identifier: string | null;
+            /** @description The timeline that it is on. */
+            timeline: number | null;
+            /** @description Where its log of changes ends: written on a primary, replayed on a standby; bytes. */
+            position_bytes: number | null;
+            /** @description What of its upstream's log it has not replayed, bytes. */
+            lag_bytes: number | null;
+            /** @description How far its replay is behind, seconds. */
+            lag_seconds: number | null;
+            /** @description The member that it replicates from, or should. */
+            upstream: string | null;
+            /** @description How far its replication has come about, as its upstream says: `streaming`, `catchup`. `none`: its upstream was asked and does not know it. */
+            replication_state: string | null;
+            /** @description Whether commits wait for it, as its upstream says. */
+            sync_state: string | null;
+            /** @description A setting that was changed waits for a restart. */
+            pending_restart: boolean | null;
+            /**
+             * Format: date-time
+             * @description When its manager last reached the store of the cluster's state.
+             */
+            store_seen: string | null;
+            /** @description What else the manager has noted of it. */
+            tags: [
+                string,
+                string
+            ][];
+        };
+        /** @description What the manager has a member do. */
+        ClusterRole: "primary" | "standby_leader" | "sync" | "quorum" | "async" | "cascade" | "witness" | "deposed" | "fenced" | "unknown";
+        /** @description Something that is wrong with a cluster. */
+        ClusterIssue: {
+            /** @description A short fixed name. */
+            code: string;
+            /** @description How bad it is. */
+            severity: components["schemas"]["ClusterSeverity"];
+            /** @description The member that it is about, if it is about one. */
+            peer: string | null;
+            /** @description What is wrong, in the manager's own words where it has some. */
+            text: string;
+        };
+        /** @description How bad an [`Issue`] is. */
+        ClusterSeverity: "error" | "warning";
+        /** @description What a cluster was like at some time before. */
+        ClusterHistoryEntry: {
+            /** @description The manager's count of changes. */
+            generation: number | null;
+            /** @description The timeline that began, or ended. */
+            timeline: number | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string | null;
+            /** @description Who was the primary from then on. */
+            primary: string | null;
+            /** @description Who was the sync from then on. */
+            sync: string | null;
+            /** @description The position in the log at that time. */
+            lsn: string | null;
+            /** @description Whether another member became the primary than the one before. */
+            failover: boolean;
+            /** @description What happened, in a few words. */
+            what: string;
+        };
+        /** @description One arrow of a topology. */
+        ClusterHop: {
+            /** @description Who sends. */
+            from: string;
+            /** @description Who receives. */
+            to: string;
+            /** @description As [`Member::replication_state`]. */
+            state: string | null;
+            /** @description As [`Member::sync_state`]. */
+            sync_state: string | null;
+            /** @description As [`Member::lag_bytes`]. */
+            lag_bytes: number | null;
+            /** @description As [`Member::lag_seconds`]. */
+            lag_seconds: number | null;
+        };
+        /** @description Something as it was read: what the rest was made from. */
+        ClusterEvidence: {
+            /** @description Where it was read: a node of ZooKeeper, a URL, the name of a statement. */
+            source: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description What was there, or the beginning of it. */
+            text: string;
+            /** @description Whether it goes on. */
+            cut: boolean;
+        };
+        /** @description An answer of the API. */
         CollectorsPageAnswer: {
             /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
             state: components["schemas"]["State"];
@@ -4005,380 +4379,6 @@ export interface components {
             /** @description The mean. */
             mean: (number | null)[];
         };
-        /** @description An answer of the API. */
-        ServicesAnswer: {
-            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
-            state: components["schemas"]["State"];
-            /** @description Why the state is not `ok`, in words. */
-            reason: string | null;
-            /**
-             * Format: date-time
-             * @description The time of this answer by pgmon's clock. Ages are as of now.
-             */
-            as_of: string;
-            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
-            age_seconds: number | null;
-            /** @description What cannot be seen, and what would make it visible. */
-            needs: components["schemas"]["Need"][];
-            /** @description What was asked for. */
-            data: components["schemas"]["Services"];
-            /** @description The statements that gave the figures, as they were sent. */
-            executed: components["schemas"]["Executed"][];
-        };
-        /** @description `services`: all of them. */
-        Services: {
-            /** @description What it comes to. */
-            verdict: components["schemas"]["Verdict"];
-            /** @description How many services are how bad. */
-            counts: components["schemas"]["LevelCounts"];
-            /** @description One row for each, the worst first. */
-            services: components["schemas"]["ServiceRow"][];
-        };
-        /** @description A service. */
-        ServiceRow: {
-            /** @description Its name in the configuration. */
-            name: string;
-            /** @description What it is: `postgres`, `redis`, `http`, `tcp`, `pgbouncer`. */
-            type: string;
-            /** @description Where it is, without secrets. */
-            target: string;
-            /** @description How bad it is. */
-            level: components["schemas"]["Level"];
-            /** @description How its last check ended. */
-            state: components["schemas"]["CheckState"];
-            /** @description What is wrong with it, or that nothing is. */
-            sentence: string;
-            /** @description Whether `/health` answers 503 while it fails. */
-            critical: boolean;
-            /** @description The configured version, else the one that it says it has. */
-            version: string | null;
-            /**
-             * Format: date-time
-             * @description Since when the state is what it is.
-             */
-            since: string | null;
-            /**
-             * Format: date-time
-             * @description When the last check began.
-             */
-            checked_at: string | null;
-            /** @description Seconds since it ended. */
-            age_seconds: number | null;
-            /** @description How long it took, seconds. */
-            duration_seconds: number | null;
-            /**
-             * Format: date-time
-             * @description When a check was good for the last time.
-             */
-            last_success: string | null;
-            /** @description From one check to the next, seconds. */
-            interval_seconds: number;
-            /** @description For one check as a whole, seconds. */
-            timeout_seconds: number;
-            /** @description Checks so far. */
-            checks: number;
-            /** @description Of these, the ones that failed. */
-            failures: number;
-            /**
-             * Format: date-time
-             * @description The end of the first of its certificates to end.
-             */
-            certificate_ends: string | null;
-            /** @description Labels of its metrics. */
-            labels: {
-                [key: string]: string;
-            };
-        };
-        /** @description How a service's last check ended. */
-        CheckState: "ok" | "warning" | "failed" | "pending";
-        /** @description An answer of the API. */
-        ServiceDetailAnswer: {
-            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
-            state: components["schemas"]["State"];
-            /** @description Why the state is not `ok`, in words. */
-            reason: string | null;
-            /**
-             * Format: date-time
-             * @description The time of this answer by pgmon's clock. Ages are as of now.
-             */
-            as_of: string;
-            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
-            age_seconds: number | null;
-            /** @description What cannot be seen, and what would make it visible. */
-            needs: components["schemas"]["Need"][];
-            /** @description What was asked for. */
-            data: components["schemas"]["ServiceDetail"];
-            /** @description The statements that gave the figures, as they were sent. */
-            executed: components["schemas"]["Executed"][];
-        };
-        /** @description `services/{name}`: one of them, with the evidence. */
-        ServiceDetail: {
-            /** @description The service. */
-            service: components["schemas"]["ServiceRow"];
-            /** @description Why its last check failed. */
-            reason: string | null;
-            /** @description What is wrong with it though it does its work. */
-            warnings: string[];
-            /** @description What the last check asked and read. */
-            evidence: components["schemas"]["CheckEvidence"][];
-            /** @description Its metrics, as they are on the page; of a histogram the number of observations. */
-            metrics: components["schemas"]["ServiceMetric"][];
-        };
-        /** @description Something that a check asked, and what it read. */
-        CheckEvidence: {
-            /** @description What was asked, as it was sent, but for secrets. */
-            asked: string;
-            /** @description Milliseconds until the answer was here. */
-            duration_ms: number;
-            /** @description The columns of the rows. */
-            columns: string[];
-            /** @description What was read. */
-            rows: string[][];
-        };
-        /** @description A metric of a service. */
-        ServiceMetric: {
-            /** @description Its name. */
-            name: string;
-            /** @description Its labels, without `service`. */
-            labels: {
-                [key: string]: string;
-            };
-            /** @description Its value. */
-            value: number;
-        };
-        /** @description Who decides which server is the primary. */
-        ClusterManager: "manatee" | "patroni" | "streaming";
-        /** @description What the manager has a member do. */
-        ClusterRole: "primary" | "standby_leader" | "sync" | "quorum" | "async" | "cascade" | "witness" | "deposed" | "fenced" | "unknown";
-        /** @description How bad an [`Issue`] is. */
-        ClusterSeverity: "error" | "warning";
-        /** @description Something that is wrong with a cluster. */
-        ClusterIssue: {
-            /** @description A short fixed name. */
-            code: string;
-            /** @description How bad it is. */
-            severity: components["schemas"]["ClusterSeverity"];
-            /** @description The member that it is about, if it is about one. */
-            peer: string | null;
-            /** @description What is wrong, in the manager's own words where it has some. */
-            text: string;
-        };
-        /** @description Why nothing is failed over for now. */
-        ClusterPaused: {
-            /** @description Why, as somebody has written it. */
-            reason: string | null;
-            /**
-             * Format: date-time
-             * @description Since when.
-             */
-            since: string | null;
-        };
-        /** @description A change of roles that is asked for and has not happened. */
-        ClusterPending: {
-            /** @description Who gives its role up. */
-            from: string | null;
-            /** @description Who is to take it. */
-            to: string | null;
-            /**
-             * Format: date-time
-             * @description When it is to happen, or by when it must have.
-             */
-            at: string | null;
-        };
-        /** @description One server of a cluster. */
-        ClusterMember: {
-            /** @description What the manager calls it; the value of the labels `member` and `peer`. */
-            id: string;
-            /** @description A shorter name for people, if it has one. */
-            name: string | null;
-            /** @description Host and port of its PostgreSQL. */
-            address: string | null;
-            /** @description What the manager has it do. */
-            role: components["schemas"]["ClusterRole"];
-            /** @description What the manager wants it to do, where that is another thing. */
-            desired_role: components["schemas"]["ClusterRole"] | null;
-            /** @description The manager's word for how it is. */
-            state: string | null;
-            /** @description Whether its PostgreSQL, or its manager on behalf of it, answers. */
-            reachable: boolean | null;
-            /** @description Why it does not, or what else was in the way of asking it. */
-            error: string | null;
-            /** @description Whether the manager hears of it. */
-            registered: boolean | null;
-            /** @description Whether its PostgreSQL is a standby by its own account. */
-            in_recovery: boolean | null;
-            /** @description The identity of its data. */
-            system_identifier: string | null;
-            /** @description The timeline that it is on. */
-            timeline: number | null;
-            /** @description Where its log of changes ends: written on a primary, replayed on a standby; bytes. */
-            position_bytes: number | null;
-            /** @description What of its upstream's log it has not replayed, bytes. */
-            lag_bytes: number | null;
-            /** @description How far its replay is behind, seconds. */
-            lag_seconds: number | null;
-            /** @description The member that it replicates from, or should. */
-            upstream: string | null;
-            /** @description How far its replication has come about, as its upstream says: `streaming`, `catchup`. `none`: its upstream was asked and does not know it. */
-            replication_state: string | null;
-            /** @description Whether commits wait for it, as its upstream says. */
-            sync_state: string | null;
-            /** @description A setting that was changed waits for a restart. */
-            pending_restart: boolean | null;
-            /**
-             * Format: date-time
-             * @description When its manager last reached the store of the cluster's state.
-             */
-            store_seen: string | null;
-            /** @description What else the manager has noted of it. */
-            tags: [
-                string,
-                string
-            ][];
-        };
-        /** @description What a cluster was like at some time before. */
-        ClusterHistoryEntry: {
-            /** @description The manager's count of changes. */
-            generation: number | null;
-            /** @description The timeline that began, or ended. */
-            timeline: number | null;
-            /**
-             * Format: date-time
-             * @description When.
-             */
-            at: string | null;
-            /** @description Who was the primary from then on. */
-            primary: string | null;
-            /** @description Who was the sync from then on. */
-            sync: string | null;
-            /** @description The position in the log at that time. */
-            lsn: string | null;
-            /** @description Whether another member became the primary than the one before. */
-            failover: boolean;
-            /** @description What happened, in a few words. */
-            what: string;
-        };
-        /** @description One cluster. */
-        ClusterModel: {
-            /** @description Who manages it. */
-            manager: components["schemas"]["ClusterManager"];
-            /** @description What it is called; the value of the label `cluster`. */
-            name: string;
-            /** @description Where its state is from, without secrets. */
-            source: string;
-            /** @description The manager's count of changes of the topology. */
-            generation: number | null;
-            /** @description The timeline of the one that leads. */
-            timeline: number | null;
-            /** @description Where the log stood when this generation began. */
-            init_wal: string | null;
-            /** @description Whether, and why, nothing is failed over. */
-            paused: components["schemas"]["ClusterPaused"] | null;
-            /** @description Whether it may have one member only, which takes writes alone. */
-            singleton: boolean;
-            /** @description The member that leads, as the manager has it. */
-            leader: string | null;
-            /** @description Whether somebody holds the lock of the leader. */
-            locked: boolean | null;
-            /** @description Whether it goes on without the store of its state because all members agree. */
-            failsafe: boolean | null;
-            /** @description A change of roles that is to come. */
-            pending: components["schemas"]["ClusterPending"] | null;
-            /** @description The members, the one that leads first. */
-            members: components["schemas"]["ClusterMember"][];
-            /** @description What is wrong. */
-            issues: components["schemas"]["ClusterIssue"][];
-            /** @description What happened before, the newest first. */
-            history: components["schemas"]["ClusterHistoryEntry"][];
-        };
-        /** @description One arrow of a topology. */
-        ClusterHop: {
-            /** @description Who sends. */
-            from: string;
-            /** @description Who receives. */
-            to: string;
-            /** @description As [`Member::replication_state`]. */
-            state: string | null;
-            /** @description As [`Member::sync_state`]. */
-            sync_state: string | null;
-            /** @description As [`Member::lag_bytes`]. */
-            lag_bytes: number | null;
-            /** @description As [`Member::lag_seconds`]. */
-            lag_seconds: number | null;
-        };
-        /** @description Something as it was read: what the rest was made from. */
-        ClusterEvidence: {
-            /** @description Where it was read: a node of ZooKeeper, a URL, the name of a statement. */
-            source: string;
-            /**
-             * Format: date-time
-             * @description When.
-             */
-            at: string;
-            /** @description What was there, or the beginning of it. */
-            text: string;
-            /** @description Whether it goes on. */
-            cut: boolean;
-        };
-        /** @description One cluster. */
-        ClusterView: {
-            /** @description Who manages it. */
-            manager: components["schemas"]["ClusterManager"];
-            /** @description The label `cluster` of its metrics. */
-            name: string;
-            /** @description Where its state is from, without secrets. */
-            source: string;
-            /** @description How bad it is. */
-            level: components["schemas"]["Level"];
-            /** @description What it comes to, in a sentence. */
-            verdict: string;
-            /** @description How far what is shown can be relied on. */
-            state: components["schemas"]["State"];
-            /** @description Why the state is not `ok`. */
-            reason: string | null;
-            /**
-             * Format: date-time
-             * @description When its state was last known to be right.
-             */
-            read_at: string | null;
-            /** @description The same as an age, seconds. */
-            age_seconds: number | null;
-            /** @description Changes of the leader since pgmon started. */
-            failovers: number;
-            /** @description Attempts to read its state that failed since pgmon started. */
-            read_errors: number;
-            /** @description What was read last; null if nothing was yet. */
-            cluster: components["schemas"]["ClusterModel"] | null;
-            /** @description Who replicates from whom, with the lag of each hop. */
-            hops: components["schemas"]["ClusterHop"][];
-            /** @description The state as it was read. */
-            evidence: components["schemas"]["ClusterEvidence"][];
-        };
-        /** @description All clusters that are asked for. */
-        Clusters: {
-            /** @description The worst first. */
-            clusters: components["schemas"]["ClusterView"][];
-        };
-        /** @description An answer of the API. */
-        ClustersAnswer: {
-            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
-            state: components["schemas"]["State"];
-            /** @description Why the state is not `ok`, in words. */
-            reason: string | null;
-            /**
-             * Format: date-time
-             * @description The time of this answer by pgmon's clock. Ages are as of now.
-             */
-            as_of: string;
-            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
-            age_seconds: number | null;
-            /** @description What cannot be seen, and what would make it visible. */
-            needs: components["schemas"]["Need"][];
-            /** @description What was asked for. */
-            data: components["schemas"]["Clusters"];
-            /** @description The statements that gave the figures, as they were sent. */
-            executed: components["schemas"]["Executed"][];
-        };
     };
     responses: never;
     parameters: never;
@@ -4418,6 +4418,149 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["FleetAnswer"];
                     "text/csv": string;
+                };
+            };
+            /** @description Nothing is new. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A parameter is wrong, or there are several databases and none is chosen. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description Log in, or send a key. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description Not allowed, or the listener is open to others and has no authentication. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    services: {
+        parameters: {
+            query?: {
+                /** @description Sort the rows by this column; needs `panel` where a page has several. */
+                sort?: string;
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
+                order?: "asc" | "desc";
+                /** @description At most so many rows of each panel. */
+                limit?: number;
+                /** @description Only rows in which a text contains this, whatever the case. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest figures. With `If-None-Match` and nothing new: 304. */
+            200: {
+                headers: {
+                    /** @description Changes with the figures; ages do not count. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServicesAnswer"];
+                    "text/csv": string;
+                };
+            };
+            /** @description Nothing is new. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A parameter is wrong, or there are several databases and none is chosen. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description Log in, or send a key. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description Not allowed, or the listener is open to others and has no authentication. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    service: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name in the configuration. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest figures. With `If-None-Match` and nothing new: 304. */
+            200: {
+                headers: {
+                    /** @description Changes with the figures; ages do not count. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceDetailAnswer"];
                 };
             };
             /** @description Nothing is new. */
@@ -5700,6 +5843,76 @@ export interface operations {
             };
         };
     };
+    clusters: {
+        parameters: {
+            query?: {
+                /** @description Only the cluster of this name. */
+                name?: string;
+                /** @description Only those of this manager: manatee, patroni or streaming. */
+                manager?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest figures. With `If-None-Match` and nothing new: 304. */
+            200: {
+                headers: {
+                    /** @description Changes with the figures; ages do not count. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClustersAnswer"];
+                };
+            };
+            /** @description Nothing is new. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A parameter is wrong, or there are several databases and none is chosen. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description Log in, or send a key. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description Not allowed, or the listener is open to others and has no authentication. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
     collectors: {
         parameters: {
             query?: {
@@ -6054,218 +6267,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HistoryAnswer"];
-                };
-            };
-            /** @description Nothing is new. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A parameter is wrong, or there are several databases and none is chosen. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApiError"];
-                };
-            };
-            /** @description Log in, or send a key. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApiError"];
-                };
-            };
-            /** @description Not allowed, or the listener is open to others and has no authentication. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApiError"];
-                };
-            };
-            /** @description There is no such thing. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApiError"];
-                };
-            };
-        };
-    };
-    services: {
-        parameters: {
-            query?: {
-                /** @description Sort the rows by this column; needs `panel` where a page has several. */
-                sort?: string;
-                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
-                order?: "asc" | "desc";
-                /** @description At most so many rows of each panel. */
-                limit?: number;
-                /** @description Only rows in which a text contains this, whatever the case. */
-                q?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The latest figures. With `If-None-Match` and nothing new: 304. */
-            200: {
-                headers: {
-                    /** @description Changes with the figures; ages do not count. */
-                    ETag?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ServicesAnswer"];
-                    "text/csv": string;
-                };
-            };
-            /** @description Nothing is new. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A parameter is wrong, or there are several databases and none is chosen. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApiError"];
-                };
-            };
-            /** @description Log in, or send a key. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApiError"];
-                };
-            };
-            /** @description Not allowed, or the listener is open to others and has no authentication. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApiError"];
-                };
-            };
-            /** @description There is no such thing. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApiError"];
-                };
-            };
-        };
-    };
-    service: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description Its name in the configuration. */
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The latest figures. With `If-None-Match` and nothing new: 304. */
-            200: {
-                headers: {
-                    /** @description Changes with the figures; ages do not count. */
-                    ETag?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ServiceDetailAnswer"];
-                };
-            };
-            /** @description Nothing is new. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A parameter is wrong, or there are several databases and none is chosen. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApiError"];
-                };
-            };
-            /** @description Log in, or send a key. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApiError"];
-                };
-            };
-            /** @description Not allowed, or the listener is open to others and has no authentication. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApiError"];
-                };
-            };
-            /** @description There is no such thing. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApiError"];
-                };
-            };
-        };
-    };
-    clusters: {
-        parameters: {
-            query?: {
-                /** @description Only the cluster of this name. */
-                name?: string;
-                manager?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The latest figures. With `If-None-Match` and nothing new: 304. */
-            200: {
-                headers: {
-                    /** @description Changes with the figures; ages do not count. */
-                    ETag?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ClustersAnswer"];
                 };
             };
             /** @description Nothing is new. */

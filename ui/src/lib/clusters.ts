@@ -2,6 +2,7 @@
 
 import type { ClusterMember, ClusterModel, ClusterView, Level, Verdict } from '../api/types';
 import { LEVEL_ORDER, worst } from '../components/Level';
+import { unique } from './columns';
 import { formatBytes, formatDuration } from './format';
 import { sentence } from './visible';
 import { counted } from './words';
@@ -66,6 +67,8 @@ export function calledOf({ id, name }: Pick<ClusterMember, 'id' | 'name'>): stri
 }
 
 export interface TopologyNode {
+  /** Its id, which of a broken state may be there twice. */
+  key: string;
   member: ClusterMember;
   /** Whom it replicates from, if that is no member of the cluster. */
   outside: string | null;
@@ -78,12 +81,14 @@ const APART: ReadonlySet<ClusterMember['role']> = new Set(['deposed', 'fenced', 
 /** Who replicates from whom, the one that leads first; and those that take no part. */
 export function topologyOf(members: readonly ClusterMember[]): {
   roots: TopologyNode[];
-  apart: ClusterMember[];
+  apart: TopologyNode[];
   /** Hops of the longest chain. */
   depth: number;
 } {
-  const apart = members.filter(({ role, upstream }) => APART.has(role) && (upstream === null || role !== 'unknown'));
-  const parts = members.filter((member) => !apart.includes(member));
+  const keys = unique(members.map(({ id }) => id));
+  const keyFor = (member: ClusterMember) => keys[members.indexOf(member)] ?? member.id;
+  const left = members.filter(({ role, upstream }) => APART.has(role) && (upstream === null || role !== 'unknown'));
+  const parts = members.filter((member) => !left.includes(member));
   const known = new Set(parts.map(({ id }) => id));
   const placed = new Set<ClusterMember>();
   let depth = 0;
@@ -94,13 +99,14 @@ export function topologyOf(members: readonly ClusterMember[]): {
       each.upstream === member.id && !placed.has(each) ? [place(each, at + 1)] : [],
     );
     const outside = member.upstream !== null && !known.has(member.upstream) ? member.upstream : null;
-    return { member, outside, below };
+    return { key: keyFor(member), member, outside, below };
   };
   const roots = parts.flatMap((member) =>
     (member.upstream === null || !known.has(member.upstream)) && !placed.has(member) ? [place(member, 0)] : [],
   );
   // What is left hangs in a circle: it begins at its first member.
   for (const member of parts) if (!placed.has(member)) roots.push(place(member, 0));
+  const apart = left.map((member) => ({ key: keyFor(member), member, outside: null, below: [] }));
   return { roots, apart, depth };
 }
 
@@ -108,15 +114,16 @@ export function topologyOf(members: readonly ClusterMember[]): {
 export function memberLevel(member: ClusterMember, issues: ClusterModel['issues']): Level {
   const own = issues
     .filter(({ peer }) => peer === member.id)
-    .map(({ severity }) => (severity === 'error' ? 'crit' : 'warn'));
+    .map(({ severity }): Level => (severity === 'error' ? 'crit' : 'warn'));
   if (member.reachable === false) own.push(reachLevel(member));
-  if (own.length > 0) return worst(own as Level[]);
+  if (own.length > 0) return worst(own);
   if (member.role === 'deposed' || member.role === 'fenced') return 'warn';
   return member.reachable === null || member.role === 'unknown' ? 'unknown' : 'ok';
 }
 
-export const REACHED = (reachable: unknown): string =>
-  reachable === true ? 'answers' : reachable === false ? 'does not answer' : 'not asked';
+export function reachedText(reachable: unknown): string {
+  return reachable === true ? 'answers' : reachable === false ? 'does not answer' : 'not asked';
+}
 
 /** How bad it is about the way to a member. */
 export function hopLevel({ replication_state: state }: ClusterMember): Level {
@@ -154,6 +161,16 @@ export function reachLevel({ reachable, role }: Pick<ClusterMember, 'reachable' 
   return reachable ? 'ok' : role === 'deposed' ? 'warn' : 'crit';
 }
 
+/** Whether PostgreSQL should be a standby in a role; of the others either is right. */
+const RECOVERS: Partial<Record<ClusterMember['role'], boolean>> = {
+  primary: false,
+  standby_leader: true,
+  sync: true,
+  quorum: true,
+  async: true,
+  cascade: true,
+};
+
 /** What does not fit together, or is yet to come. */
 export function notesOf(
   member: ClusterMember,
@@ -161,18 +178,10 @@ export function notesOf(
 ): { text: string; level: Level }[] {
   const notes: { text: string; level: Level }[] = [];
   const note = (level: Level, text: string) => notes.push({ level, text });
-  const wants = {
-    primary: false,
-    standby_leader: true,
-    sync: true,
-    quorum: true,
-    async: true,
-    cascade: true,
-  } as Record<string, boolean>;
   const own = issues.filter(({ peer }) => peer === member.id);
   if (own.length > 0)
     note(own.some(({ severity }) => severity === 'error') ? 'crit' : 'warn', counted(own.length, 'issue'));
-  const recovery = wants[member.role];
+  const recovery = RECOVERS[member.role];
   if (recovery !== undefined && member.in_recovery !== null && member.in_recovery !== recovery)
     note('crit', member.in_recovery ? 'PostgreSQL says: standby' : 'PostgreSQL says: takes writes');
   if (member.role !== 'deposed' && member.timeline !== null && timeline !== null && member.timeline !== timeline)

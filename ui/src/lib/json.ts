@@ -10,7 +10,9 @@ const PATTERN = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\
 export function jsonTokens(text: string): JsonToken[] {
   const tokens: JsonToken[] = [];
   const push = (type: JsonToken['type'], piece: string) => {
-    if (piece !== '') tokens.push({ type, text: piece });
+    const last = tokens.at(-1);
+    if (type === 'plain' && last?.type === 'plain') last.text += piece;
+    else if (piece !== '') tokens.push({ type, text: piece });
   };
   let at = 0;
   for (const match of text.matchAll(PATTERN)) {

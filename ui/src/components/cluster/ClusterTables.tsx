@@ -1,6 +1,6 @@
 import { useMemo } from 'react';
 import type { ClusterModel, Row, Schemas } from '../../api/types';
-import { type Change, calledOf, changesOf, memberLevel, REACHED, ROLES } from '../../lib/clusters';
+import { type Change, calledOf, changesOf, memberLevel, ROLES, reachedText } from '../../lib/clusters';
 import { columns } from '../../lib/columns';
 import { visible } from '../../lib/visible';
 import { useDataTable } from '../DataTable';
@@ -13,7 +13,7 @@ const MEMBERS = columns<Schemas['ClusterMember'] & { level: string }>(
   { key: 'id', label: 'Member', text: (row) => calledOf(row as Schemas['ClusterMember']) },
   'level',
   { key: 'role', text: (row) => roleOf(row.role), rank: 1.2 },
-  { key: 'reachable', label: 'PostgreSQL', kind: 'text', text: (row) => REACHED(row.reachable), rank: 1.5 },
+  { key: 'reachable', label: 'PostgreSQL', kind: 'text', text: (row) => reachedText(row.reachable), rank: 1.5 },
   { key: 'lag_seconds', label: 'Lag' },
   { key: 'lag_bytes', label: 'Lag (bytes)' },
   { key: 'replication_state', label: 'Replication' },

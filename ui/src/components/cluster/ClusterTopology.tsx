@@ -8,8 +8,8 @@ import {
   lagText,
   memberLevel,
   notesOf,
-  REACHED,
   ROLES,
+  reachedText,
   reachLevel,
   type TopologyNode,
   topologyOf,
@@ -46,7 +46,7 @@ function MemberBox({ member, cluster, table }: { member: ClusterMember } & Aroun
         <b>{ROLES[member.role]}</b>
         <span className={`level level-${reachLevel(member)}`}>
           <LevelIcon level={reachLevel(member)} />
-          {REACHED(member.reachable)}
+          {reachedText(member.reachable)}
         </span>
       </span>
       <span className="topo-name">
@@ -100,7 +100,7 @@ function Branch({ node, from, ...around }: { node: TopologyNode; from: string | 
       {node.below.length === 0 ? null : (
         <ul className={node.below.length > 1 ? 'topo-list topo-fork' : 'topo-list'}>
           {node.below.map((each) => (
-            <Branch key={each.member.id} node={each} from={calledOf(node.member)} {...around} />
+            <Branch key={each.key} node={each} from={calledOf(node.member)} {...around} />
           ))}
         </ul>
       )}
@@ -117,7 +117,7 @@ export function ClusterTopology(around: Around) {
         <ul className="topo topo-list" data-depth={Math.min(depth, 5)} aria-label="Who replicates from whom">
           {roots.map((root) => (
             <Branch
-              key={root.member.id}
+              key={root.key}
               node={root}
               from={root.outside === null ? undefined : `${root.outside}, outside this cluster`}
               {...around}
@@ -129,8 +129,8 @@ export function ClusterTopology(around: Around) {
         <>
           <h4>Takes no part</h4>
           <ul className="topo-apart">
-            {apart.map((member) => (
-              <li key={member.id}>
+            {apart.map(({ key, member }) => (
+              <li key={key}>
                 <MemberBox member={member} {...around} />
               </li>
             ))}
