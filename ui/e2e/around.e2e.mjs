@@ -1,3 +1,4 @@
+// biome-ignore-all lint/performance/useDomNodeTextContent: what is seen is meant, and these are no DOM nodes
 // Services and clusters: what they say of trouble, by address and by keyboard, without a database that is chosen. On
 // the fixtures: trouble of all kinds at once is nothing that a real pgmon has at hand.
 import assert from 'node:assert/strict';

@@ -2,17 +2,19 @@ import { IconChevronRight } from '@tabler/icons-react';
 import { useAnswer } from '../api/queries';
 import type { Schemas, ServiceDetail } from '../api/types';
 import { formatDuration } from '../lib/format';
-import { sentence } from '../lib/visible';
+import { sentence, visible } from '../lib/visible';
 import { counted } from '../lib/words';
 import { LevelIcon } from './Level';
 import { ScrollBox } from './ScrollBox';
 import { Shown } from './Shown';
 
-function Check({ check }: { check: Schemas['CheckEvidence'] }) {
+function Check({ check, step }: { check: Schemas['CheckEvidence']; step: number }) {
   const { asked, duration_ms, columns, rows } = check;
   const pairs = columns.length <= 2;
+  // A check may ask the same twice.
+  const called = `${step}: ${visible(asked.replaceAll(/\s+/g, ' ')).slice(0, 80)}`;
   return (
-    <section className="evidence" aria-label={`Asked: ${sentence(asked).slice(0, 80)}`}>
+    <section className="evidence" aria-label={`Asked ${called}`}>
       <div className="sql-head">
         <code className="evidence-asked">
           <Shown text={asked} lines />
@@ -23,7 +25,7 @@ function Check({ check }: { check: Schemas['CheckEvidence'] }) {
       {rows.length === 0 ? (
         <p className="muted">It gave no rows.</p>
       ) : (
-        <ScrollBox className="evidence-rows" label={`What was read: ${sentence(asked).slice(0, 80)}`}>
+        <ScrollBox className="evidence-rows" label={`Read ${called}`}>
           <table className={pairs ? 'evidence-table pairs' : 'evidence-table'}>
             <thead>
               <tr>
@@ -129,7 +131,7 @@ export function ServiceEvidence({ name }: { name: string }) {
       ) : (
         detail.evidence.map((check, i) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: steps of one check, in their order
-          <Check key={i} check={check} />
+          <Check key={i} check={check} step={i + 1} />
         ))
       )}
       <Metrics metrics={detail.metrics} />
