@@ -28,11 +28,11 @@ function boot(): Plugin {
       if (table === undefined) throw new Error('the tables are no chunk of their own any more');
       const tables = withImports(table.fileName);
       const pages = Object.fromEntries(
-        Object.entries(FIRST).map(([path, { module, sources }]) => {
+        Object.entries(FIRST).map(([path, { module, sources, global }]) => {
           const chunk = chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith(`/src/pages/${module}.tsx`));
           if (chunk === undefined) throw new Error(`src/lib/first.ts names the page ${module}, which there is not`);
           const files = [...new Set([...withImports(chunk.fileName), ...tables])].filter((name) => !known.has(name));
-          return [path, { sources, files: files.map((name) => `./${name}`) }];
+          return [path, { sources, global, files: files.map((name) => `./${name}`) }];
         }),
       );
       const source = readFileSync(new URL('./src/boot/boot.js', import.meta.url), 'utf8');

@@ -25,6 +25,8 @@ export const SIZES = [
 export const PAGES = {
   overview: '',
   fleet: 'fleet',
+  clusters: 'clusters',
+  services: 'services',
   activity: 'activity',
   queries: 'queries',
   statement: 'queries/9007199254740993',

@@ -21,7 +21,7 @@ async function forward(address, response) {
   response.end(answered === undefined ? 'pgmon does not answer' : Buffer.from(await answered.arrayBuffer()));
 }
 
-export function serve({ port = 0, prefix = '/', databases = 1, rows, api, dist = DIST } = {}) {
+export function serve({ port = 0, prefix = '/', databases = 1, rows, around, api, dist = DIST } = {}) {
   const server = createServer((request, response) => {
     const url = new URL(request.url, 'http://x');
     response.setHeader('content-security-policy', CSP);
@@ -32,7 +32,7 @@ export function serve({ port = 0, prefix = '/', databases = 1, rows, api, dist =
     const path = url.pathname.slice(prefix.length);
     if (path.startsWith('api/') && api !== undefined) return void forward(`${api}${path}${url.search}`, response);
     if (path.startsWith('api/')) {
-      const { status, body } = answer(url, databases, rows);
+      const { status, body } = answer(url, databases, rows, around);
       response.statusCode = status;
       response.setHeader('content-type', 'application/json');
       return response.end(JSON.stringify(body));
@@ -64,6 +64,7 @@ if (process.argv[1] === new URL(import.meta.url).pathname) {
     prefix: process.env.PREFIX ?? '/',
     api: process.env.PGMON_API,
     databases: Number(process.env.DATABASES ?? 1),
+    around: { services: Number(process.env.SERVICES ?? 30), clusters: Number(process.env.CLUSTERS ?? 20) },
   });
   console.log(base);
 }

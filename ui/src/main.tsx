@@ -8,6 +8,7 @@ import { seed } from './api/early';
 import './mantine.css';
 import './styles.css';
 import './shell.css';
+import './clusters.css';
 import { router } from './router';
 
 const client = new QueryClient({

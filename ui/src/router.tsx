@@ -40,6 +40,8 @@ const page = (path: string, load: () => Promise<{ default: () => React.ReactNode
 const routes = [
   page('/', () => import('./pages/Overview')),
   page('/fleet', () => import('./pages/FleetPage')),
+  page('/clusters', () => import('./pages/Clusters')),
+  page('/services', () => import('./pages/Services')),
   page('/activity', () => import('./pages/Activity')),
   page('/queries', () => import('./pages/Queries')),
   page('/queries/$queryid', () => import('./pages/Statement')),

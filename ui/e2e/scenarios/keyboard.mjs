@@ -34,6 +34,8 @@ await scenario(async (page) => {
   assert.deepEqual(unseen, [], 'what has the focus must be seen');
   for (const path of [
     'fleet',
+    'clusters',
+    'services',
     'activity',
     'queries',
     'autovacuum',
@@ -51,6 +53,8 @@ await scenario(async (page) => {
   await page.getByRole('heading', { level: 1, name: 'Wraparound' }).waitFor();
   for (const [key, place] of [
     ['f', /\/fleet/],
+    ['h', /\/clusters/],
+    ['e', /\/services/],
     ['l', /\/activity/],
     ['q', /\/queries/],
     ['v', /\/autovacuum/],

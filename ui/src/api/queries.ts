@@ -3,7 +3,7 @@ import { useAddress, useEvery, useRange } from '../lib/address';
 import { useHeld } from '../lib/hold';
 import { readable } from '../lib/visible';
 import { ApiFailure, get, type Query } from './client';
-import type { Answer, Fleet, GenericPage, History, MetricRef } from './types';
+import type { Answer, Clusters, Fleet, GenericPage, History, MetricRef, Services } from './types';
 
 /** How often to ask again; `false` while paused or held. */
 export function useInterval(): number | false {
@@ -44,11 +44,20 @@ export function useChosen(): 'yes' | 'no' | 'waiting' {
   if (db !== undefined || fleet.isError) return 'yes';
   const targets = fleet.data?.data.targets;
   if (targets === undefined) return 'waiting';
-  return targets.length > 1 ? 'no' : 'yes';
+  return targets.length === 1 ? 'yes' : 'no';
 }
 
 export function useFleet(sparklines = false): UseQueryResult<Answer<Fleet>, Error> {
   return useAnswer<Fleet>('targets', sparklines ? { sparklines: 'true' } : {});
+}
+
+/** With `limit`, so many rows; the verdict and the counts are those of all. */
+export function useServices(params: Query = {}, enabled = true): UseQueryResult<Answer<Services>, Error> {
+  return useAnswer<Services>('services', params, enabled);
+}
+
+export function useClusters(enabled = true): UseQueryResult<Answer<Clusters>, Error> {
+  return useAnswer<Clusters>('clusters', {}, enabled);
 }
 
 export const POINTS = 180;

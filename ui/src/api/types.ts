@@ -35,3 +35,13 @@ export type Panel = Omit<Schemas['LockNodePanel'], 'rows'> & { rows: Row[] | nul
 
 /** A page, whatever its panels: what the API adds is shown without knowing it. */
 export type GenericPage = Omit<Schemas['OverviewPage'], 'panels'> & { panels: Record<string, Panel> };
+
+/** A service that is checked besides databases. */
+export type Service = Schemas['ServiceRow'];
+export type Services = Schemas['Services'];
+export type ServiceDetail = Schemas['ServiceDetail'];
+export type ClusterView = Schemas['ClusterView'];
+export type Clusters = Schemas['Clusters'];
+/** What a manager says of a cluster. */
+export type ClusterModel = Schemas['ClusterModel'];
+export type ClusterMember = Schemas['ClusterMember'];

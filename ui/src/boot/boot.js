@@ -32,13 +32,13 @@ try {
     const given = new URLSearchParams(location.search);
     const chosen = new URLSearchParams();
     for (const key of ['cluster', 'db', 'datname']) if (given.get(key)) chosen.set(key, given.get(key));
-    const query = chosen.size === 0 ? '' : `?${chosen}`;
+    const query = page.global || chosen.size === 0 ? '' : `?${chosen}`;
     const one = slash === 0 ? '' : encodeURIComponent(decodeURIComponent(path.slice(slash)));
     const all = () => {
       for (const source of page.sources) ask(`${source}${one}${source.includes('?') ? '' : query}`);
     };
     const targets = ask('targets');
-    if (chosen.has('db') || page.sources[0].startsWith('targets')) all();
+    if (page.global || chosen.has('db')) all();
     else
       targets
         .then((answer) => answer.clone().json())

@@ -4,9 +4,11 @@ import { ApiFailure } from '../api/client';
 import { useFleet, usePage } from '../api/queries';
 import { useAddress } from '../lib/address';
 import { forTarget, kept } from '../lib/search';
+import { visible } from '../lib/visible';
 import { counted } from '../lib/words';
 import { LevelTag } from './Level';
 import { Failure } from './Panel';
+import { Shown } from './Shown';
 
 /** All that are watched, to choose from. */
 function Targets() {
@@ -19,7 +21,7 @@ function Targets() {
           <Link className="choice" to="." search={forTarget(search, cluster, db)}>
             <LevelTag level={level} bare />
             <span className="nowrap">
-              {cluster} / {db}
+              <Shown text={`${cluster} / ${db}`} />
             </span>
             <span className="push says">{sentence}</span>
           </Link>
@@ -32,6 +34,22 @@ function Targets() {
 /** Which database? For who came without saying. */
 export function ChooseTarget() {
   const fleet = useFleet();
+  const [search] = useAddress();
+  if (fleet.data?.data.targets.length === 0)
+    return (
+      <Failure title="pgmon watches no database" hint="They are below `databases` in its configuration.">
+        <p>
+          <Link to="/clusters" search={kept(search)}>
+            Clusters
+          </Link>{' '}
+          and{' '}
+          <Link to="/services" search={kept(search)}>
+            services
+          </Link>{' '}
+          need none.
+        </p>
+      </Failure>
+    );
   return (
     <section className="panel" aria-labelledby="choose-head">
       <div className="panel-head">
@@ -52,7 +70,7 @@ function NoSuchTarget() {
   return (
     <>
       <Failure
-        title={`pgmon does not watch ${name}`}
+        title={`pgmon does not watch ${visible(name)}`}
         hint="It may have been renamed in the configuration, or taken out of it. Below are those that are watched."
       />
       <section className="panel" aria-labelledby="choose-head">
@@ -77,14 +95,14 @@ function NoSuchDatname({ datname }: { datname: string }) {
   const names = target === undefined ? [] : [target.datname ?? [], target.visited].flat();
   return (
     <Failure
-      title={`pgmon does not look into the database ${datname} of this server`}
+      title={`pgmon does not look into the database ${visible(datname)} of this server`}
       hint="It may have been dropped or renamed, or be left out by the configuration. These are looked into:"
     >
       <ul className="choices">
         {names.map((name) => (
           <li key={name}>
             <Link className="choice" to="." search={{ ...kept(search), datname: name }}>
-              {name}
+              <Shown text={name} />
             </Link>
           </li>
         ))}
@@ -126,7 +144,7 @@ export function NoSuchCollector({ name }: { name: string }) {
   const known = new Map(rows.map((row) => [String(row.name), String(row.title)]));
   return (
     <Failure
-      title={`There is no collector ${name}`}
+      title={`There is no collector ${visible(name)}`}
       hint="A query of your own that was taken out of the configuration is no longer here. These are:"
     >
       <ul className="choices">

@@ -1,14 +1,16 @@
 import { useDebouncedValue } from '@mantine/hooks';
 import { useNavigate, useRouterState } from '@tanstack/react-router';
 import { type KeyboardEvent, useId, useMemo, useState } from 'react';
-import { useAnswer, useChosen, useFleet, usePage, useTarget } from '../api/queries';
+import { useAnswer, useChosen, useClusters, useFleet, usePage, useServices, useTarget } from '../api/queries';
 import type { GenericPage, Level, Row } from '../api/types';
 import { useAddress } from '../lib/address';
-import { indexChoice, rank, statementChoice, tableChoice, wordsOf } from '../lib/finder';
+import { clusterChoices, indexChoice, rank, serviceChoice, statementChoice, tableChoice, wordsOf } from '../lib/finder';
 import { type Place, placeElsewhere } from '../lib/places';
 import { forTarget, kept, type Search } from '../lib/search';
+import { visible } from '../lib/visible';
 import { LevelTag } from './Level';
 import { NAV_ITEMS } from './nav';
+import { Shown } from './Shown';
 
 interface Choice {
   id: string;
@@ -37,7 +39,7 @@ function useFound(path: string, panel: string, text: string): { rows: readonly R
   return { rows: (text === '' ? null : answer.data?.data.panels[panel]?.rows) ?? [], waiting: answer.isLoading };
 }
 
-/** Finds pages, databases, tables, indexes, statements and collectors; also how to choose a database. */
+/** Finds pages, databases, clusters and their members, services, tables, indexes, statements and collectors; also how to choose a database. */
 export function Finder({ onDone }: { onDone: () => void }) {
   const [text, setText] = useState('');
   const [at, setAt] = useState(0);
@@ -50,6 +52,8 @@ export function Finder({ onDone }: { onDone: () => void }) {
   const tables = useFound('storage', 'tables', asked);
   const indexes = useFound('indexes', 'indexes', asked);
   const statements = useFound('top-queries', 'statements', asked);
+  const services = useServices({ q: asked, limit: String(MOST_OF_A_KIND) }, asked !== '');
+  const clusters = useClusters();
   const waiting = tables.waiting || indexes.waiting || statements.waiting || asked !== wordsOf(text).longest;
   const path = useRouterState({ select: (state) => state.location.pathname });
   const choices = useMemo<Choice[]>(() => {
@@ -76,11 +80,19 @@ export function Finder({ onDone }: { onDone: () => void }) {
         search: kept(search),
       }),
     );
-    const inside = (found: { id: string; label: string; what: string; place: Place } | undefined): Choice[] => {
+    const inside = (
+      found: { id: string; label: string; what: string; level?: Level; place: Place } | undefined,
+    ): Choice[] => {
       if (found === undefined) return [];
       const { place, ...choice } = found;
       return [{ ...choice, ...place, search: { ...kept(search), ...place.search } }];
     };
+    const global = [
+      ...(clusters.data?.data.clusters ?? []).flatMap((view) => clusterChoices(view).flatMap(inside)),
+      ...(asked === '' ? [] : (services.data?.data.services ?? [])).flatMap((service) =>
+        inside(serviceChoice(service)),
+      ),
+    ];
     const things = [
       ...tables.rows.flatMap((row) => inside(tableChoice(row))),
       ...indexes.rows.flatMap((row) => inside(indexChoice(row))),
@@ -99,11 +111,23 @@ export function Finder({ onDone }: { onDone: () => void }) {
           },
         ]
       : [];
-    const found = rank([...targets, ...pages, ...things, ...collectors], wordsOf(text));
+    const found = rank([...targets, ...pages, ...global, ...things, ...collectors], wordsOf(text));
     return [...byId, ...found]
       .filter((choice, i, all) => all.findIndex((other) => other.id === choice.id) === i)
       .slice(0, MOST);
-  }, [fleet.data, agent.data, tables.rows, indexes.rows, statements.rows, path, search, text]);
+  }, [
+    fleet.data,
+    agent.data,
+    tables.rows,
+    indexes.rows,
+    statements.rows,
+    services.data,
+    clusters.data,
+    asked,
+    path,
+    search,
+    text,
+  ]);
   const current = choices[Math.min(at, choices.length - 1)];
   const go = (choice: Choice | undefined) => {
     if (choice === undefined) return;
@@ -128,8 +152,8 @@ export function Finder({ onDone }: { onDone: () => void }) {
         aria-expanded="true"
         aria-controls={list}
         aria-activedescendant={current === undefined ? undefined : `${list}-${choices.indexOf(current)}`}
-        aria-label="Search databases, pages, tables, indexes, statements and collectors"
-        placeholder="A database, page, table, index, statement or query ID"
+        aria-label="Search databases, pages, clusters, services, tables, indexes, statements and collectors"
+        placeholder="A database, page, cluster, service, table, index, statement or query ID"
         value={text}
         onChange={(event) => {
           setText(event.currentTarget.value);
@@ -158,10 +182,12 @@ export function Finder({ onDone }: { onDone: () => void }) {
             onClick={() => go(choice)}
           >
             {choice.level === undefined ? null : <LevelTag level={choice.level} bare />}
-            <span className="choice-name" title={choice.label}>
-              {choice.label}
+            <span className="choice-name" title={visible(choice.label)}>
+              <Shown text={choice.label} />
             </span>
-            <span className="kind">{choice.what}</span>
+            <span className="kind">
+              <Shown text={choice.what} />
+            </span>
           </button>
         ))}
       </div>

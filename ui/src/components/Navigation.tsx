@@ -2,9 +2,10 @@ import { IconLogout } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { baseUrl } from '../api/base';
-import { useAnswer, useChosen, useFleet, usePage, useTarget } from '../api/queries';
+import { useAnswer, useChosen, useClusters, useFleet, usePage, useServices, useTarget } from '../api/queries';
 import type { GenericPage, Level } from '../api/types';
 import { useAddress } from '../lib/address';
+import { verdictOf } from '../lib/clusters';
 import { levelsOf } from '../lib/levels';
 import { kept } from '../lib/search';
 import { LevelTag } from './Level';
@@ -21,8 +22,13 @@ function useLevels(): Record<string, Level> {
     { ...target, panel: 'loops', limit: '1' },
     chosen && overview.data !== undefined,
   );
+  // Whoever has none of them configured has no mark.
+  const services = useServices({ limit: '1' }, fleet.data !== undefined).data?.data;
+  const clusters = useClusters(fleet.data !== undefined).data?.data.clusters;
   return levelsOf(overview.data?.data.panels.pages?.rows ?? [], [
     ['targets', fleet.data?.data.verdict.level],
+    ['services', services === undefined || services.counts.all === 0 ? undefined : services.verdict.level],
+    ['clusters', clusters === undefined || clusters.length === 0 ? undefined : verdictOf(clusters).level],
     ['overview', overview.data?.data.verdict.level],
     ['collectors', agent.data?.data.verdict.level],
   ]);

@@ -9,6 +9,7 @@ import { columnsOf } from '../lib/columns';
 import { formatTime, rateOf } from '../lib/format';
 import { useNow } from '../lib/now';
 import { restartSeen, serverFacts } from '../lib/server';
+import { visible } from '../lib/visible';
 import { HistoryChart } from './Chart';
 import { ChooseTarget, ErrorView } from './Errors';
 import { FactGrid } from './FactGrid';
@@ -17,6 +18,7 @@ import { LEVEL_ORDER, LEVEL_WORDS, LevelIcon, worst } from './Level';
 import { pageOf } from './nav';
 import { NoRows, PanelFrame } from './Panel';
 import { Problems } from './Problems';
+import { Shown } from './Shown';
 
 /** How a page shows one of the API's panels. */
 export interface PanelView {
@@ -103,12 +105,16 @@ function TargetFacts({ target, asOf, receivedAt }: { target: TargetRef; asOf: st
             onChange={(event) => change({ datname: event.currentTarget.value || undefined })}
           >
             {target.datnames.map((name) => (
-              <option key={name}>{name}</option>
+              <option key={name} value={name}>
+                {visible(name)}
+              </option>
             ))}
           </select>
         </label>
       ) : target.datname === null ? null : (
-        <span>database {target.datname}</span>
+        <span>
+          database <Shown text={target.datname} />
+        </span>
       )}
       {target.version === null ? null : <span>PostgreSQL {target.version.replace(/ \(.*/, '')}</span>}
       {target.role === 'unknown' ? null : <span>{target.role}</span>}
@@ -249,7 +255,7 @@ function useLoaded(sources: readonly string[]) {
 }
 
 /** Whoever comes for one panel sees it first, once it is there. */
-function useScrollTo(ready: boolean) {
+export function useScrollTo(ready: boolean) {
   const hash = useRouterState({ select: (state) => state.location.hash });
   useEffect(() => {
     if (ready && hash !== '') document.getElementById(hash)?.scrollIntoView();

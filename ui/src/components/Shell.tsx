@@ -7,6 +7,7 @@ import { useAddress, useEvery } from '../lib/address';
 import { watchHolds } from '../lib/hold';
 import { GO } from '../lib/keys';
 import { kept, RANGES, rangeOf } from '../lib/search';
+import { visible } from '../lib/visible';
 import { Nav, NavFoot } from './Navigation';
 import { NAV_ITEMS } from './nav';
 import type { Overlay } from './Overlays';
@@ -80,7 +81,9 @@ export function Shell() {
       path === '/'
         ? 'Overview'
         : (NAV_ITEMS.find((item) => item.to !== '/' && path.startsWith(item.to))?.label ?? 'pgmon');
-    document.title = [page, name, 'pgmon'].filter((part) => part !== undefined && part !== '').join(' · ');
+    document.title = [page, name && visible(name), 'pgmon']
+      .filter((part) => part !== undefined && part !== '')
+      .join(' · ');
   }, [path, name]);
 
   const refresh = () => void client.invalidateQueries();
@@ -144,7 +147,9 @@ export function Shell() {
             >
               <IconSearch size={16} aria-hidden />
               <span className="picker-name">
-                {name === undefined ? 'All databases' : `${cluster === undefined ? '' : `${cluster} / `}${name}`}
+                {name === undefined
+                  ? 'All databases'
+                  : visible(`${cluster === undefined ? '' : `${cluster} / `}${name}`)}
               </span>
               <IconChevronDown size={14} aria-hidden />
             </button>

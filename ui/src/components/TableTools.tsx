@@ -4,6 +4,7 @@ import type { Row } from '../api/types';
 import { useAddress } from '../lib/address';
 import type { Column } from '../lib/columns';
 import { download, toCsv } from '../lib/export';
+import { counted } from '../lib/words';
 
 /** What stands in the head of a table's panel: filter, columns, files. */
 export function TableTools({
@@ -84,14 +85,14 @@ export function TableTools({
               className="choice"
               onClick={() => download(`${name}.csv`, 'text/csv', toCsv(shown, fields))}
             >
-              {shown.length} rows as CSV
+              {counted(shown.length, 'row')} as CSV
             </button>
             <button
               type="button"
               className="choice"
               onClick={() => download(`${name}.json`, 'application/json', JSON.stringify(shown, undefined, 2))}
             >
-              {shown.length} rows as JSON
+              {counted(shown.length, 'row')} as JSON
             </button>
           </div>
         </Popover.Dropdown>

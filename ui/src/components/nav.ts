@@ -1,6 +1,7 @@
 import {
   IconActivityHeartbeat,
   IconArrowsSplit2,
+  IconBinaryTree2,
   IconClockHour4,
   IconDatabase,
   IconDeviceDesktopAnalytics,
@@ -8,6 +9,7 @@ import {
   IconLayoutGrid,
   IconListSearch,
   IconLock,
+  IconPlugConnected,
   IconServer2,
   IconSettings,
   IconStack2,
@@ -27,7 +29,7 @@ export interface NavItem {
 
 export const NAV: readonly { group: string; items: readonly NavItem[] }[] = [
   {
-    group: 'All databases',
+    group: 'Everything',
     items: [
       {
         to: '/fleet',
@@ -36,6 +38,22 @@ export const NAV: readonly { group: string; items: readonly NavItem[] }[] = [
         key: 'f',
         pages: ['targets'],
         question: 'Which of them needs me?',
+      },
+      {
+        to: '/clusters',
+        label: 'Clusters',
+        icon: IconBinaryTree2,
+        key: 'h',
+        pages: ['clusters'],
+        question: 'Who leads, who follows, and would a failover work?',
+      },
+      {
+        to: '/services',
+        label: 'Services',
+        icon: IconPlugConnected,
+        key: 'e',
+        pages: ['services'],
+        question: 'What around the databases does not work?',
       },
     ],
   },

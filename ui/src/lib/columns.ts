@@ -173,16 +173,24 @@ const NAMES = [
   'in_database',
 ];
 
-/** A name for each row that stays the same in the next answer. */
-export function rowIds(rows: readonly Row[]): string[] {
+/** The same names, those that are there before with a number. */
+export function unique(ids: readonly string[]): string[] {
   const seen = new Map<string, number>();
-  return rows.map((row) => {
-    const own = NAMES.map((name) => row[name])
-      .filter((value) => value !== null && value !== undefined)
-      .join('/');
-    const id = own === '' ? 'row' : own.slice(0, 200);
+  return ids.map((id) => {
     const before = seen.get(id) ?? 0;
     seen.set(id, before + 1);
     return before === 0 ? id : `${id}#${before + 1}`;
   });
+}
+
+/** A name for each row that stays the same in the next answer. */
+export function rowIds(rows: readonly Row[]): string[] {
+  return unique(
+    rows.map((row) => {
+      const own = NAMES.map((name) => row[name])
+        .filter((value) => value !== null && value !== undefined)
+        .join('/');
+      return own === '' ? 'row' : own.slice(0, 200);
+    }),
+  );
 }

@@ -1,6 +1,7 @@
 /** What the finder finds. */
 
-import type { Row } from '../api/types';
+import type { ClusterView, Level, Row, Service } from '../api/types';
+import { calledOf, keyOf, MANAGERS, ROLES } from './clusters';
 import { type Place, rowPlace } from './places';
 
 export interface Words {
@@ -42,6 +43,7 @@ export function rank<T extends Named>(choices: readonly T[], { all }: Words): T[
 
 interface Found extends Named {
   id: string;
+  level?: Level;
   place: Place;
 }
 
@@ -67,4 +69,34 @@ export function statementChoice(row: Row): Found | undefined {
     what: `statement ${queryid}`,
     place: { to: '/queries/$queryid', params: { queryid }, search: {} },
   };
+}
+
+export function serviceChoice({ name, type, level }: Service): Found {
+  const search = { 'q.services': name, open: `services:${name}` };
+  return {
+    id: `service ${name}`,
+    label: name,
+    what: `${type} service`,
+    level,
+    place: { to: '/services', search, hash: 'services' },
+  };
+}
+
+/** A cluster, and its members by their names and addresses. */
+export function clusterChoices(view: ClusterView): Found[] {
+  const key = keyOf(view);
+  const place: Place = { to: '/clusters', search: { one: key } };
+  const members = (view.cluster?.members ?? []).map((member): Found => {
+    const others = [member.id, member.address].filter((text) => text !== null && text !== calledOf(member));
+    return {
+      id: `member ${key} ${member.id}`,
+      label: calledOf(member),
+      what: [`${ROLES[member.role].toLowerCase()} of ${view.name}`, ...others].join(' '),
+      place,
+    };
+  });
+  return [
+    { id: `cluster ${key}`, label: view.name, what: `cluster ${MANAGERS[view.manager]}`, level: view.level, place },
+    ...members,
+  ];
 }

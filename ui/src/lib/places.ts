@@ -66,6 +66,6 @@ export function placeOf(problem: Problem): Place | undefined {
 
 /** The same page for another database. What is about one thing of one database is left for where such things are listed. */
 export function placeElsewhere(path: string): string {
-  if (path === '/fleet') return '/';
+  if (path === '/fleet' || path === '/clusters' || path === '/services') return '/';
   return path.startsWith('/queries/') ? '/queries' : path;
 }

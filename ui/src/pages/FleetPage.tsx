@@ -1,20 +1,21 @@
 import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { useFleet } from '../api/queries';
-import type { Level, Row, Schemas, Target } from '../api/types';
+import type { Row, Schemas, Target } from '../api/types';
 import { useDataTable } from '../components/DataTable';
 import { ErrorView } from '../components/Errors';
-import { LEVEL_WORDS, LevelIcon } from '../components/Level';
+import { LEVEL_WORDS } from '../components/Level';
+import { LevelBand, useLevel } from '../components/LevelBand';
 import { PageHead, VerdictBanner } from '../components/Page';
 import { Age, Failure } from '../components/Panel';
+import { Shown } from '../components/Shown';
 import { Sparkline } from '../components/Sparkline';
 import { Bar } from '../components/Value';
 import { useAddress } from '../lib/address';
 import { columns } from '../lib/columns';
 import { formatCount, formatRatio } from '../lib/format';
 import { forTarget } from '../lib/search';
-
-const LEVELS: readonly Level[] = ['crit', 'warn', 'unknown', 'ok'];
+import { visible } from '../lib/visible';
 
 const COLUMNS = columns<Schemas['Target']>(
   { key: 'db', label: 'Database', text: (row) => `${String(row.cluster)} / ${String(row.db)}` },
@@ -36,7 +37,7 @@ function Name({ row }: { row: Row }) {
   const [search] = useAddress();
   return (
     <Link to="/" search={forTarget(search, String(row.cluster), String(row.db))}>
-      {String(row.cluster)} / {String(row.db)}
+      <Shown text={`${String(row.cluster)} / ${String(row.db)}`} />
     </Link>
   );
 }
@@ -54,8 +55,8 @@ function FleetMap({ targets }: { targets: readonly Target[] }) {
             preload={false}
             search={forTarget(search, target.cluster, target.db)}
             className={`level-${target.level}`}
-            title={`${target.cluster} / ${target.db}: ${LEVEL_WORDS[target.level]}. ${target.sentence}`}
-            aria-label={`${target.cluster} / ${target.db}: ${LEVEL_WORDS[target.level]}`}
+            title={`${visible(`${target.cluster} / ${target.db}`)}: ${LEVEL_WORDS[target.level]}. ${target.sentence}`}
+            aria-label={`${visible(`${target.cluster} / ${target.db}`)}: ${LEVEL_WORDS[target.level]}`}
           />
         ))}
       </div>
@@ -85,9 +86,8 @@ const CELLS = {
 
 export default function FleetPage() {
   const fleet = useFleet(true);
-  const [search, change] = useAddress();
+  const level = useLevel();
   const data = fleet.data?.data;
-  const level = LEVELS.find((each) => each === search.level);
   const rows = useMemo<Row[]>(
     () =>
       (data?.targets ?? [])
@@ -110,24 +110,7 @@ export default function FleetPage() {
           {data.configuration_failure === null ? null : (
             <Failure title="A newer configuration is not in force" hint={data.configuration_failure} />
           )}
-          <fieldset className="band">
-            <legend className="visually-hidden">Show only those that are</legend>
-            {LEVELS.map((each) => (
-              <button
-                key={each}
-                type="button"
-                aria-pressed={level === each}
-                onClick={() => change({ level: level === each ? undefined : each })}
-              >
-                <span className={`level level-${each}`}>
-                  <LevelIcon level={each} />
-                  {LEVEL_WORDS[each]}
-                </span>
-                <b>{data.counts[each]}</b>
-              </button>
-            ))}
-            <span className="band-all muted">{data.counts.all} in all</span>
-          </fieldset>
+          <LevelBand counts={data.counts} />
           <FleetMap targets={data.targets} />
           <section className="panel" aria-labelledby="fleet-head">
             <div className="panel-head">
