@@ -3,7 +3,7 @@
 use super::{SOON, codes, until};
 use crate::reload::{Configured, FAST};
 use anyhow::Result;
-use pgmon_testkit::{Major, Server, Tier, on_each_major};
+use pgmon_testkit::{Server, Tier, on_each_major};
 use serde_json::Value;
 
 fn told(cluster: &Value) -> Vec<(&str, &str, Option<&str>)> {
@@ -47,7 +47,7 @@ on_each_major! { [pg12 12, pg18 18]
         // Each hop has a lag of its own.
         far.pause_replay().await?;
         primary.exec("postgres", "INSERT INTO t SELECT generate_series(1, 1000)").await?;
-        let behind = until(agent, "far is behind", |c| {
+        let behind = until(agent, "", "far is behind", |c| {
             let far = member(c, "c/far");
             far["lag_seconds"].as_f64() >= Some(2.0) && far["lag_bytes"].as_i64() > Some(0) && member(c, "c/near")["lag_bytes"] == 0
         });
@@ -56,11 +56,11 @@ on_each_major! { [pg12 12, pg18 18]
         let lag = page.value("pg_cluster_member_lag_seconds", &[("manager", "streaming"), ("role", "cascade")]);
         assert!(lag >= Some(2.0) && lag < Some(60.0), "{lag:?}");
         far.resume_replay().await?;
-        until(agent, "far has caught up", |c| member(c, "c/far")["lag_seconds"] == 0.0);
+        until(agent, "", "far has caught up", |c| member(c, "c/far")["lag_seconds"] == 0.0);
 
         // One that is promoted parts ways with the other.
         near.promote().await?;
-        let forked = until(agent, "a fork", |c| codes(c).contains(&"timeline_fork"));
+        let forked = until(agent, "", "a fork", |c| codes(c).contains(&"timeline_fork"));
         assert!(codes(&forked).contains(&"several_primaries"), "{forked:#}");
         assert_eq!((forked["level"].as_str(), member(&forked, "c/near")["timeline"].as_i64()), (Some("crit"), Some(2)));
         let page = agent.wait("two timelines", SOON, |p| p.value("pg_cluster_timelines", &[]) == Some(2.0));
@@ -68,7 +68,7 @@ on_each_major! { [pg12 12, pg18 18]
 
         // The old primary ends: what is left is one cluster with one leader again.
         primary.stop(pgmon_testkit::StopMode::Immediate).await?;
-        until(agent, "near leads", |c| c["cluster"]["leader"] == "c/near" && codes(c) == ["member_down"]);
+        until(agent, "", "near leads", |c| c["cluster"]["leader"] == "c/near" && codes(c) == ["member_down"]);
         Ok(())
     }
 }
