@@ -2,7 +2,10 @@ import type { Row } from '../api/types';
 import type { Column } from '../lib/columns';
 import { asText } from '../lib/text';
 import { Shown } from './Shown';
-import { Value } from './Value';
+import { Time, Value } from './Value';
+
+/** A time as the API writes it. */
+const ISO = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 
 /** What a page makes of a value, and the value itself where that is something else. */
 function Fact({ row, column }: { row: Row; column: Column }) {
@@ -13,10 +16,8 @@ function Fact({ row, column }: { row: Row; column: Column }) {
   return (
     <>
       <Shown text={text} />
-      {raw === text ? null : (
-        <span className="muted raw">
-          <Shown text={raw} />
-        </span>
+      {raw === text || column.kind === 'level' || typeof value === 'boolean' ? null : (
+        <span className="muted raw">{ISO.test(raw) ? <Time at={raw} /> : <Shown text={raw} />}</span>
       )}
     </>
   );

@@ -8,7 +8,12 @@ import { Shown } from './Shown';
 export function CopyButton({ text, label }: { text: string; label: string }) {
   const clipboard = useClipboard({ timeout: 1500 });
   return (
-    <button type="button" className="control small" aria-label={label} onClick={() => clipboard.copy(text)}>
+    <button
+      type="button"
+      className="control small"
+      aria-label={clipboard.copied ? `Copied. ${label}` : label}
+      onClick={() => clipboard.copy(text)}
+    >
       {clipboard.copied ? <IconCheck size={15} aria-hidden /> : <IconCopy size={15} aria-hidden />}
       <span aria-live="polite">{clipboard.copied ? 'Copied' : 'Copy'}</span>
     </button>

@@ -22,7 +22,7 @@ function timesOf(column: Column, rows: readonly Row[], zone: 'local' | 'utc'): s
 }
 
 function textsOf(column: Column, rows: readonly Row[], zone: 'local' | 'utc'): string[] {
-  if (column.kind === 'level') return ['Unknown', 'Warning', 'Critical'];
+  if (column.kind === 'level' && column.text === undefined) return ['Unknown', 'Warning', 'Critical'];
   if (column.kind === 'remedy') return ['SQL in the details'];
   if (column.kind === 'time') return timesOf(column, rows, zone);
   const step = Math.max(1, Math.floor(rows.length / MOST_ROWS));

@@ -127,7 +127,7 @@ export default function Clusters() {
       ) : (
         <>
           <VerdictBanner verdicts={[verdictOf(all)]} />
-          {all.length === 1 ? null : <All all={all} />}
+          {all.length === 1 || search.one !== undefined ? null : <All all={all} />}
           {search.one !== undefined && wanted.length === 0 ? (
             <Failure
               title={`There is no cluster ${visible(search.one)}`}

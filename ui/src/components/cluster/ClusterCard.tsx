@@ -248,7 +248,7 @@ export function ClusterCard({
               className="control small"
               to="."
               search={one === undefined ? { ...search, one: keyOf(view) } : rest}
-              aria-label={one === undefined ? `Only ${visible(view.name)}` : 'All clusters'}
+              aria-label={one === undefined ? `Only this: ${visible(view.name)}` : 'All clusters'}
               preload={false}
             >
               {one === undefined ? 'Only this' : 'All clusters'}
