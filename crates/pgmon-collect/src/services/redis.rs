@@ -125,12 +125,11 @@ impl Redis {
                 return Err(if loading { Fault::down(why) } else { Fault::Login(why) });
             }
         }
-        if let Some(db) = self.0.db {
-            if let Said::Error(error) = session.ask(&["SELECT", &db.to_string()]).await?
-                && !error.starts_with("LOADING")
-            {
-                return Err(Fault::down(format!("database {db} cannot be selected: {error}")));
-            }
+        if let Some(db) = self.0.db
+            && let Said::Error(error) = session.ask(&["SELECT", &db.to_string()]).await?
+            && !error.starts_with("LOADING")
+        {
+            return Err(Fault::down(format!("database {db} cannot be selected: {error}")));
         }
         Ok(session)
     }

@@ -43,7 +43,7 @@ pub fn run(loaded: Loaded, format: Format) -> anyhow::Result<Code> {
         }
         Format::Json => {
             let mut json = report.json();
-            json["services"] = services.iter().map(|s| service_json(s)).collect();
+            json["services"] = services.iter().map(service_json).collect();
             json["clusters"] = clusters::json(&managed);
             println!("{}", serde_json::to_string_pretty(&json)?);
         }
