@@ -2841,6 +2841,8 @@ export interface components {
             sender_host: string | null;
             /** @description The source's port. */
             sender_port: number | null;
+            /** @description The timeline that it receives. */
+            timeline: number | null;
             /** @description Whether the link is broken or silent; absent if there should be none (archive only). */
             link_down: boolean | null;
             /** @description How far the replay is behind, seconds; absent if nothing tells. */

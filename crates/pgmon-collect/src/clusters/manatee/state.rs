@@ -134,8 +134,7 @@ fn host_and_port(url: &str) -> Option<(String, u16)> {
 }
 
 fn text_of(object: &Map<String, Value>, key: &str) -> Option<String> {
-    let text = object.get(key)?.as_str()?;
-    (!text.is_empty()).then(|| cut(text))
+    Some(cut(object.get(key)?.as_str()?)).filter(|text| !text.is_empty())
 }
 
 fn cut(text: &str) -> String {
@@ -263,10 +262,14 @@ pub fn election<'n>(nodes: impl IntoIterator<Item = (&'n str, &'n [u8])>) -> Vec
     for (name, data) in nodes {
         let Some((id, sequence)) = name.rsplit_once('-') else { continue };
         let Ok(sequence) = sequence.parse() else { continue };
+        let (id, whole) = (cut(id), id);
+        if id.is_empty() {
+            continue;
+        }
         let of_data = parse(data).ok().and_then(|object| Peer::read(&Value::Object(object)));
-        let ip = id.rsplitn(3, ':').nth(2).unwrap_or(id);
+        let ip = whole.rsplitn(3, ':').nth(2).unwrap_or(whole);
         let mut peer = of_data.unwrap_or_else(|| Peer { ip: cut(ip), ..Peer::default() });
-        peer.id = cut(id);
+        peer.id = id;
         match found.iter_mut().find(|other| other.peer.id == peer.id) {
             Some(other) if other.sequence >= sequence => {}
             Some(other) => *other = Registered { peer, sequence },

@@ -99,7 +99,10 @@ fn a_cluster_is_frozen_by_what_javascript_takes_for_true() {
 #[test]
 fn who_is_alive_counts_once_and_by_its_newest_node() {
     let data = br#"{"zoneId":"z","ip":"10.0.0.1","pgUrl":"tcp://postgres@10.0.0.1:5432/postgres"}"#;
-    let nodes: [(&str, &[u8]); 5] = [
+    let nodes: [(&str, &[u8]); 7] = [
+        // Found by random inputs: nobody, in both.
+        ("-5", b"{}"),
+        ("\u{1}-6", b"{}"),
         ("10.0.0.1:5432:12345-0000000009", data),
         ("10.0.0.2:5432:12345-0000000004", b"{}"),
         ("10.0.0.1:5432:12345-0000000003", data),
