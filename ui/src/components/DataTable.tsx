@@ -105,7 +105,10 @@ export function useDataTable({ name, label, rows, columns, sort, cells, detail, 
     getColumnCanGlobalFilter: () => true,
     globalFilterFn: (row, id, wanted: string) => {
       const column = all.find((each) => each.key === id);
-      return column !== undefined && textOf(column, row.original.row).toLowerCase().includes(wanted.toLowerCase());
+      if (column === undefined) return false;
+      // Also by the value itself, where a page writes another text: links and the finder know no other.
+      const value = asText(row.original.row[column.key], column.kind, column.key);
+      return `${textOf(column, row.original.row)}\n${value}`.toLowerCase().includes(wanted.toLowerCase());
     },
   });
   const found = table.getRowModel().rows;
