@@ -106,9 +106,10 @@ export function useDataTable({ name, label, rows, columns, sort, cells, detail, 
     globalFilterFn: (row, id, wanted: string) => {
       const column = all.find((each) => each.key === id);
       if (column === undefined) return false;
-      // Also by the value itself, where a page writes another text: links and the finder know no other.
-      const value = asText(row.original.row[column.key], column.kind, column.key);
-      return `${textOf(column, row.original.row)}\n${value}`.toLowerCase().includes(wanted.toLowerCase());
+      // What a metric is labelled with, as well as what is shown.
+      const raw = row.original.row[column.key];
+      const texts = [textOf(column, row.original.row), typeof raw === 'string' ? raw : ''];
+      return texts.some((text) => text.toLowerCase().includes(wanted.toLowerCase()));
     },
   });
   const found = table.getRowModel().rows;
