@@ -1,5 +1,7 @@
 //! `pgmon doctor`: is each configured database watched as it should be, and what would help?
 
+mod clusters;
+
 use crate::cli::Format;
 use crate::exit::Code;
 use anyhow::Context as _;
@@ -24,26 +26,29 @@ const LIMIT: Duration = Duration::from_secs(15);
 
 /// Looks at one database after the other and prints what it found.
 pub fn run(loaded: Loaded, format: Format) -> anyhow::Result<Code> {
-    let (report, services) = tokio::runtime::Builder::new_current_thread()
+    let (report, services, managed) = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the async runtime could not be started")?
-        .block_on(async { (examine(&loaded).await, check_services(&loaded).await) });
+        .block_on(async {
+            (examine(&loaded).await, check_services(&loaded).await, clusters::check(&loaded).await)
+        });
     match format {
         Format::Text => {
             // Without a database there is no report of any.
             if !loaded.entries.is_empty() {
                 print!("{}", report.text());
             }
-            print!("{}", services_text(&services));
+            print!("{}{}", services_text(&services), clusters::text(&managed));
         }
         Format::Json => {
             let mut json = report.json();
             json["services"] = services.iter().map(service_json).collect();
+            json["clusters"] = clusters::json(&managed);
             println!("{}", serde_json::to_string_pretty(&json)?);
         }
     }
-    let failed = services.iter().any(|s| s.state.is_ok() == Some(false));
+    let failed = services.iter().any(|s| s.state.is_ok() == Some(false)) || clusters::failed(&managed);
     Ok(match report.exit_code() {
         0 if failed => Code::Failed,
         0 => Code::Ok,
