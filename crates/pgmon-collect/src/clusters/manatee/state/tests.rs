@@ -72,7 +72,7 @@ fn what_is_missing_or_of_another_shape_is_left_out() {
     for text in ["", "[]", "null", "{", "{} x", "\u{0}"] {
         assert!(matches!(read(text), Err(StateError::NoObject(_))), "{text}");
     }
-    let peers = vec![r#"{"ip":"h","id":"x"}"#; 3].join(",");
+    let peers = [r#"{"ip":"h","id":"x"}"#; 3].join(",");
     let twice = format!(r#"{{"primary":{{"ip":"a"}},"async":[{peers}]}}"#);
     assert_eq!(read(&twice).unwrap().peers().count(), 2, "each peer once");
     let many: Vec<_> = (0..=MOST_PEERS).map(|n| format!(r#"{{"ip":"h{n}"}}"#)).collect();
