@@ -164,6 +164,11 @@ impl<'a> Source<'a> {
         found.standing(self.now)
     }
 
+    /// Seconds since a collector's figures were taken: so much older is by now what is an age in them.
+    pub fn age(&self, collector: &str) -> f64 {
+        self.standing(collector).age_seconds.unwrap_or(0.0)
+    }
+
     /// What cannot be seen of a collector's figures.
     pub fn needs(&self, collector: &str) -> Vec<Need> {
         self.find(collector).map(|f| f.state.blind.iter().map(need).collect()).unwrap_or_default()

@@ -110,10 +110,10 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         if off && row.autovacuum_enabled == Some(false) && !is_off_for(row) {
             continue;
         }
-        if let Some(holder) = held(&holders, row) {
+        if let Some(holder) = held(s, &holders, row) {
             // One cause is one problem, however many tables it has got.
             let dead = words::count(row.dead_tuples.unwrap_or(0) as f64);
-            suffering.push((holder, format!("{name} has {dead} dead rows, {}", ago(row))));
+            suffering.push((holder, format!("{name} has {dead} dead rows, {}", ago(s, row))));
             continue;
         }
         let title = "Vacuum does not keep up";
@@ -134,7 +134,7 @@ fn stale(s: &Source<'_>) -> Option<crate::page::Problem> {
     let mut bad: Vec<(Level, &stale_statistics::Row)> = rows
         .filter(|r| r.ratio.is_some_and(|ratio| ratio >= 1.0) && r.live_rows.is_some_and(|n| n >= FEW_ROWS))
         .filter_map(|r| {
-            let age = r.analyzed_seconds?;
+            let age = r.analyzed_seconds? + s.age("stale_statistics");
             Some((level(age, warn, crit), r)).filter(|(level, _)| *level > Level::Ok)
         })
         .collect();
@@ -147,7 +147,7 @@ fn stale(s: &Source<'_>) -> Option<crate::page::Problem> {
     };
     let evidence = format!(
         "{name} was analyzed {} ago and has changed by {} of what brings an analyze{more}",
-        words::seconds(row.analyzed_seconds.unwrap_or_default()),
+        words::seconds(row.analyzed_seconds.unwrap_or_default() + s.age("stale_statistics")),
         words::percent(row.ratio.unwrap_or_default()),
     );
     Some(
@@ -174,21 +174,27 @@ fn stale_table(s: &Source<'_>, row: &stale_statistics::Row) -> StaleTable {
         None
     };
     let analyze = remedy::analyze(&row.schema_name, &row.table_name);
-    StaleTable { hint, remedy: Some(remedy::on_primary(s, analyze)), row: row.clone() }
+    let mut row = row.clone();
+    row.analyzed_seconds = row.analyzed_seconds.map(|ago| ago + s.age("stale_statistics"));
+    StaleTable { hint, remedy: Some(remedy::on_primary(s, analyze)), row }
 }
 
 /// Who keeps the dead rows of a table from being removed, if it was vacuumed lately and they are still there.
-fn held<'a>(holders: &Holders<'a>, row: &tables::Row) -> Option<&'a xmin_horizon::Row> {
+fn held<'a>(s: &Source<'_>, holders: &Holders<'a>, row: &tables::Row) -> Option<&'a xmin_horizon::Row> {
     let vacuumed = last(row.vacuumed_seconds_ago, row.autovacuumed_seconds_ago)?;
     let recent = vacuumed < RECENT_SECONDS;
     let behind = row.vacuum_pressure.is_some_and(|p| p >= BEHIND)
         && row.dead_tuples.is_some_and(|dead| dead >= FEW_ROWS);
-    (recent && behind && row.autovacuum_enabled != Some(false)).then(|| holders.since(vacuumed)).flatten()
+    (recent && behind && row.autovacuum_enabled != Some(false))
+        .then(|| holders.since(vacuumed + s.age("tables")))
+        .flatten()
 }
 
-fn ago(row: &tables::Row) -> String {
+fn ago(s: &Source<'_>, row: &tables::Row) -> String {
     let vacuumed = last(row.vacuumed_seconds_ago, row.autovacuumed_seconds_ago);
-    vacuumed.map_or("never vacuumed".to_owned(), |s| format!("vacuumed {} ago", words::seconds(s)))
+    vacuumed
+        .map(|ago| ago + s.age("tables"))
+        .map_or("never vacuumed".to_owned(), |s| format!("vacuumed {} ago", words::seconds(s)))
 }
 
 fn is_known(row: &tables::Row) -> bool {
@@ -226,12 +232,12 @@ fn look(holders: &Holders<'_>, s: &Source<'_>, row: &tables::Row) -> (Level, Opt
             format!("autovacuum is off for {which}, and it has {} dead rows", words::count(dead as f64));
         return (Level::Warn, Some(hint));
     }
-    let ago = ago(row);
+    let ago = ago(s, row);
     if behind {
         let times = row.vacuum_pressure.unwrap_or_default();
         let hint =
             format!("{} dead rows, {times:.1} times what brings a vacuum; {ago}", words::count(dead as f64));
-        if let Some(holder_row) = held(holders, row) {
+        if let Some(holder_row) = held(s, holders, row) {
             let (what, _) = holders.say(holder_row);
             let hint = format!(
                 "{hint}, but {what} keeps rows of the last {} transactions from being removed",
@@ -259,7 +265,7 @@ fn look(holders: &Holders<'_>, s: &Source<'_>, row: &tables::Row) -> (Level, Opt
 
 fn mend(holders: &Holders<'_>, s: &Source<'_>, row: &tables::Row) -> Option<Remedy> {
     // Another vacuum would remove nothing.
-    if let Some(row) = held(holders, row) {
+    if let Some(row) = held(s, holders, row) {
         return holders.say(row).1;
     }
     let mend = if is_off_for(row) {
@@ -346,6 +352,16 @@ fn oldest(s: &Source<'_>) -> Option<f64> {
 
 fn table(holders: &Holders<'_>, s: &Source<'_>, row: &tables::Row) -> VacuumTable {
     let (level, hint) = look(holders, s, row);
+    let mut now = row.clone();
+    let later = s.age("tables");
+    for ago in [
+        &mut now.vacuumed_seconds_ago,
+        &mut now.autovacuumed_seconds_ago,
+        &mut now.analyzed_seconds_ago,
+        &mut now.autoanalyzed_seconds_ago,
+    ] {
+        *ago = ago.map(|ago| ago + later);
+    }
     let age = s.rows::<Vec<table_age::Row>>("table_age").and_then(|rows| {
         rows.iter().find(|a| a.schema_name == row.schema && a.table_name == row.name).map(|a| a.ratio)
     });
@@ -361,12 +377,12 @@ fn table(holders: &Holders<'_>, s: &Source<'_>, row: &tables::Row) -> VacuumTabl
         pressure: pressure(row),
         dead_ratio: row.pct_dead.map(|p| p / 100.0),
         dead_bytes_estimate: width.zip(row.dead_tuples).map(|(width, dead)| width * dead as f64),
-        last_vacuum_seconds_ago: last(row.vacuumed_seconds_ago, row.autovacuumed_seconds_ago),
-        last_analyze_seconds_ago: last(row.analyzed_seconds_ago, row.autoanalyzed_seconds_ago),
+        last_vacuum_seconds_ago: last(now.vacuumed_seconds_ago, now.autovacuumed_seconds_ago),
+        last_analyze_seconds_ago: last(now.analyzed_seconds_ago, now.autoanalyzed_seconds_ago),
         freeze_ratio: age,
         overrides: row.options.iter().flatten().filter(own).cloned().collect(),
         hint,
         remedy: (level > Level::Ok).then(|| mend(holders, s, row)).flatten(),
-        row: row.clone(),
+        row: now,
     }
 }

@@ -36,14 +36,19 @@ impl<'a> Holders<'a> {
         self.rows.iter().copied()
     }
 
-    /// Who keeps the rows of tables of this database that a vacuum so many seconds ago left.
+    /// Who keeps the rows of tables of this database that a vacuum left which is so many seconds ago now.
     pub fn since(&self, vacuumed: f64) -> Option<&'a Row> {
         let database = self.source.database();
         // One of another database holds back only what belongs to all.
         let here = |r: &&Row| r.database.is_none() || r.database.as_deref() == database.as_deref();
         // What began after the vacuum was not in its way.
-        let before = |r: &&Row| r.xid_age > 0 && r.seconds.is_none_or(|age| age >= vacuumed);
+        let before = |r: &&Row| r.xid_age > 0 && self.seconds(r).is_none_or(|age| age >= vacuumed);
         self.rows().filter(here).filter(before).find(|r| r.holder != "slot_catalog")
+    }
+
+    /// How long ago a holder began, seconds.
+    fn seconds(&self, row: &Row) -> Option<f64> {
+        row.seconds.map(|seconds| seconds + self.source.age("xmin_horizon"))
     }
 
     /// A holder in words, and what ends it.
@@ -114,7 +119,7 @@ impl<'a> Holders<'a> {
         };
         problem(id, Level::Warn, PageName::Autovacuum, "Dead rows cannot be removed", evidence)
             .about(name)
-            .since(row.seconds.and_then(|seconds| self.source.now.seconds_ago(seconds)))
+            .since(self.seconds(row).and_then(|seconds| self.source.now.seconds_ago(seconds)))
             .remedy(mend)
     }
 }

@@ -157,9 +157,10 @@ pub fn statement(s: &Source<'_>, queryid: &str) -> Option<Page<StatementPanels>>
     let mut found = judge(s);
     found.problems.retain(|p| p.object.as_deref() == Some(queryid));
     let figures = one.map_or_else(Vec::new, |r| figures_of(s, r, &labels));
-    if let Some(share) = one.and_then(|r| r.time_share) {
-        found.good = format!("It takes {} of all time now.", words::percent(share));
-    }
+    found.good = match one.and_then(|r| r.time_share) {
+        Some(share) => format!("It takes {} of all time now.", words::percent(share)),
+        None => "It has not run since the figures were read before.".to_owned(),
+    };
     let panels = StatementPanels {
         statement: s
             .panel("Statement", &["statements"], "It is not among those that are kept.", || {

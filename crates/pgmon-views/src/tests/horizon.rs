@@ -65,7 +65,7 @@ fn of_those_that_hold_back_the_same_the_cause_is_named() {
         let (evidence, sql) = said(holders.clone(), &[11, 12]);
         assert_eq!(
             evidence,
-            "pid 10 (app-10) keeps rows of the last 42020 transactions from being removed: public.a has 60000 dead rows, vacuumed 7 s ago; public.b has 60000 dead rows, vacuumed 7 s ago; public.c has 60000 dead rows, vacuumed 7 s ago; and 2 other tables"
+            "pid 10 (app-10) keeps rows of the last 42020 transactions from being removed: public.a has 60000 dead rows, vacuumed 8 s ago; public.b has 60000 dead rows, vacuumed 8 s ago; public.c has 60000 dead rows, vacuumed 8 s ago; and 2 other tables"
         );
         assert_eq!(sql.unwrap(), "SELECT pg_catalog.pg_terminate_backend(10);");
         let (of, rules) = (server(holders, &[11, 12]), rules());

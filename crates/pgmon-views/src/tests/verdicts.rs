@@ -70,7 +70,7 @@ fn a_statement_that_nobody_feels_has_not_become_slower() {
 }
 
 #[test]
-fn a_hash_partition_that_is_missing_makes_inserts_fail() {
+fn where_a_partition_is_missing_inserts_fail() {
     let rules = rules();
     let mut row = super::remedies::events(0.0);
     (row.strategy, row.missing, row.horizon_seconds, row.gaps) = ("hash".into(), None, None, Some(1));
@@ -82,6 +82,11 @@ fn a_hash_partition_that_is_missing_makes_inserts_fail() {
         "public.events: 1 remainder has no partition: inserts of such rows fail now"
     );
     row.strategy = "range".into();
+    let empty = collectors::partitions::Parent { partitions: 0, gaps: None, ..row.clone() };
+    let of = Snapshot { collectors: vec![found("partitions", vec![empty])], ..snapshot() };
+    let problem = partitions::page(&source(&of, &rules, 101)).problems.remove(0);
+    assert_eq!((problem.level, &*problem.title), (Level::Warn, "Inserts fail"));
+    assert_eq!(problem.evidence, "public.events: it has no partition: every insert fails");
     let of = Snapshot { collectors: vec![found("partitions", vec![row])], ..snapshot() };
     let problem = partitions::page(&source(&of, &rules, 101)).problems.remove(0);
     assert_eq!((problem.level, &*problem.title), (Level::Warn, "Partitions are missing"));
@@ -180,4 +185,82 @@ fn what_is_hidden_is_not_said_to_be_good() {
     };
     assert_eq!(empty(CollectorState { blind: vec![blind], ..whole.clone() }), Some(crate::source::HIDDEN));
     assert_ne!(empty(whole), Some(crate::source::HIDDEN));
+}
+
+fn refused() -> Snapshot {
+    let up = Up::Refused { rights: vec!["is SUPERUSER".into()], remedy: "CREATE ROLE pgmon2 LOGIN;".into() };
+    Snapshot { up, alive_mono: None, ..snapshot() }
+}
+
+#[test]
+fn a_role_that_can_write_is_told_what_it_can_and_what_mends_it() {
+    let (of, rules) = (refused(), rules());
+    let source = source(&of, &rules, 101);
+    let page = overview::page(&source);
+    let sentence = "The role can write, so that nothing is read with it: is SUPERUSER.";
+    assert_eq!(page.verdict.sentence, sentence);
+    let said: Vec<_> = page.problems.iter().map(|p| (&*p.id, &*p.evidence)).collect();
+    assert_eq!(said, [("refused", "it is SUPERUSER")]);
+    assert_eq!(page.problems[0].remedy.as_ref().unwrap().sql, "CREATE ROLE pgmon2 LOGIN;");
+    assert_eq!((page.panels.pages.state, page.panels.pages.rows.is_none()), (State::Error, true));
+    assert_eq!(fleet::target(&source).crit, 1);
+    let process = crate::agent::Process {
+        version: "1",
+        configuration_read_at: None,
+        configuration_failure: None,
+        history: Default::default(),
+        history_trouble: None,
+        left_out: &[],
+    };
+    let page = crate::agent::page(&source, &process);
+    assert!(page.problems.iter().any(|p| p.id == "refused"));
+    for (state, known) in [
+        (page.panels.grants.state, page.panels.grants.rows.is_some()),
+        (page.panels.warnings.state, page.panels.warnings.rows.is_some()),
+    ] {
+        assert_eq!((state, known), (State::Error, false), "what was not read is not good");
+    }
+}
+
+#[test]
+fn a_statement_that_did_not_run_says_so() {
+    let row = collectors::statements::Row { queryid: "1".into(), ..Default::default() };
+    let (of, rules) = (Snapshot { collectors: vec![found("statements", vec![row])], ..snapshot() }, rules());
+    let page = statements::statement(&source(&of, &rules, 101), "1").unwrap();
+    assert_eq!(page.verdict.sentence, "It has not run since the figures were read before.");
+}
+
+#[test]
+fn ages_go_on_after_they_were_read() {
+    let rules = rules();
+    let table = collectors::tables::Row {
+        schema: "public".into(),
+        name: "orders".into(),
+        dead_tuples: Some(60_000),
+        vacuum_pressure: Some(5.0),
+        counts_known: true,
+        vacuumed_seconds_ago: Some(600.0),
+        ..Default::default()
+    };
+    let stale = collectors::stale_statistics::Row { analyzed_seconds: Some(35.0), ..Default::default() };
+    let all = vec![found("tables", vec![table]), found("stale_statistics", vec![stale])];
+    // Alive all the time; the figures are of second 100.
+    let of = Snapshot { collectors: all, alive_mono: Some(S(160)), ..snapshot() };
+    let page = autovacuum::page(&source(&of, &rules, 160));
+    assert!(page.problems[0].evidence.ends_with("vacuumed 11 min ago"), "{}", page.problems[0].evidence);
+    let row = &page.panels.tables.rows.unwrap()[0];
+    assert_eq!((row.last_vacuum_seconds_ago, row.row.vacuumed_seconds_ago), (Some(660.0), Some(660.0)));
+    assert_eq!(page.panels.stale_statistics.rows.unwrap()[0].row.analyzed_seconds, Some(95.0));
+}
+
+#[test]
+fn the_figure_is_as_bad_as_what_it_shows() {
+    let rules = rules();
+    let row = super::remedies::events(3000.0);
+    let of = Snapshot { collectors: vec![found("partitions", vec![row])], ..snapshot() };
+    let of = Snapshot { alive_mono: Some(S(160)), ..of };
+    let page = partitions::page(&source(&of, &rules, 160));
+    let runway = page.figures.iter().find(|f| f.id == "runway").unwrap();
+    assert_eq!((runway.level, runway.value), (Level::Crit, Some(2940.0)));
+    assert_eq!(page.panels.tables.rows.unwrap()[0].row.horizon_seconds, Some(2940.0), "the table agrees");
 }

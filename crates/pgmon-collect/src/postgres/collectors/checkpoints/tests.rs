@@ -36,7 +36,10 @@ fn one_family_over_all_versions() {
         assert!(redo(&after) < redo(&written));
         // What the probe has not seen does not count, as on a server that is new to pgmon.
         assert_eq!(before.data[0]["recent_requested"], serde_json::Value::Null);
-        assert_eq!((&after.data[0]["recent_requested"], &after.data[0]["recent_timed"]), (&1.into(), &0.into()));
+        assert_eq!(
+            (&after.data[0]["recent_requested"], &after.data[0]["recent_timed"]),
+            (&1.into(), &0.into())
+        );
         let truth: f64 = server
             .query(
                 "postgres",
