@@ -264,3 +264,19 @@ fn the_figure_is_as_bad_as_what_it_shows() {
     assert_eq!((runway.level, runway.value), (Level::Crit, Some(2940.0)));
     assert_eq!(page.panels.tables.rows.unwrap()[0].row.horizon_seconds, Some(2940.0), "the table agrees");
 }
+
+#[test]
+fn a_surge_of_temporary_files_is_told_while_it_lasts() {
+    const RATE: Desc = Desc::gauge("pg_temp_bytes_per_second", "", &[]);
+    let rules = rules();
+    let level = |rate: f64| {
+        let mut families = Families::new();
+        families.push(&RATE, &[], rate);
+        let rows = Vec::<collectors::temp::Row>::new();
+        let throughput = found("throughput", Vec::<collectors::throughput::Row>::new());
+        let temp = state("temp", Outcome::Ok, Some((Arc::new(rows), families)));
+        let of = Snapshot { collectors: vec![throughput, temp], ..snapshot() };
+        crate::pages::io::page(&source(&of, &rules, 101)).verdict.level
+    };
+    assert_eq!([0.0, 50e6, 60e6, 110e6].map(level), [Level::Ok, Level::Ok, Level::Warn, Level::Crit]);
+}
