@@ -169,6 +169,11 @@ impl<'a> Source<'a> {
         self.standing(collector).age_seconds.unwrap_or(0.0)
     }
 
+    /// The calendar time of what was so many seconds ago when a collector looked.
+    pub fn since(&self, collector: &str, seconds: f64) -> Option<Timestamp> {
+        self.now.seconds_ago(seconds + self.age(collector))
+    }
+
     /// What cannot be seen of a collector's figures.
     pub fn needs(&self, collector: &str) -> Vec<Need> {
         self.find(collector).map(|f| f.state.blind.iter().map(need).collect()).unwrap_or_default()

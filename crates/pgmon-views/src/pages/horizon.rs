@@ -119,7 +119,7 @@ impl<'a> Holders<'a> {
         };
         problem(id, Level::Warn, PageName::Autovacuum, "Dead rows cannot be removed", evidence)
             .about(name)
-            .since(self.seconds(row).and_then(|seconds| self.source.now.seconds_ago(seconds)))
+            .since(row.seconds.and_then(|seconds| self.source.since("xmin_horizon", seconds)))
             .remedy(mend)
     }
 }

@@ -100,7 +100,7 @@ pub fn archiver(s: &Source<'_>) -> Option<Problem> {
             since.map_or("never".to_owned(), |s| format!("{} ago", words::seconds(s)))
         );
         let problem = problem("archiver", Level::Crit, PageName::Wal, "Archiving fails", evidence);
-        return Some(problem.since(since.and_then(|seconds| s.now.seconds_ago(seconds))));
+        return Some(problem.since(since.and_then(|seconds| s.since("archiver", seconds))));
     }
     (backlog >= BACKLOG).then(|| {
         let evidence = format!("{backlog} WAL segments wait to be archived");

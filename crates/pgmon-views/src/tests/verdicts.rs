@@ -280,3 +280,23 @@ fn a_surge_of_temporary_files_is_told_while_it_lasts() {
     };
     assert_eq!([0.0, 50e6, 60e6, 110e6].map(level), [Level::Ok, Level::Ok, Level::Warn, Level::Crit]);
 }
+
+#[test]
+fn since_when_does_not_move_while_nothing_is_read() {
+    let rules = rules();
+    let session = collectors::connections::Session {
+        pid: 10,
+        state: Some("idle in transaction".into()),
+        transaction_seconds: 900.0,
+        ..Default::default()
+    };
+    let all = collectors::connections::Activity { groups: Vec::new(), sessions: vec![session] };
+    let of = Snapshot { collectors: vec![found("connections", all)], ..snapshot() };
+    let since = |seconds: u64| {
+        let mono = S(101 + seconds);
+        let wall = at().checked_add(jiff::SignedDuration::try_from(S(seconds)).unwrap()).unwrap();
+        let source = Source { now: Now { mono, wall }, ..source(&of, &rules, 101) };
+        activity::page(&source).problems.remove(0).since.unwrap()
+    };
+    assert_eq!(since(0), since(4));
+}
