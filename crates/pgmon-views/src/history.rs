@@ -47,6 +47,8 @@ pub struct Series {
     pub max: Vec<Option<f64>>,
     /// The mean.
     pub mean: Vec<Option<f64>>,
+    /// When the last of the values was read, Unix time in seconds: it is drawn on until the next one is.
+    pub last_unix_seconds: Option<f64>,
 }
 
 /// `history`: what series there are.
@@ -144,6 +146,7 @@ type Step = Option<(f64, f64, f64)>;
 
 fn series(curve: Curve, window: Window, rate: bool) -> Series {
     let labels = curve.labels.into_iter().collect();
+    let last_unix_seconds = curve.points.last().map(|point| point.at as f64 / 1000.0);
     let steps =
         if rate { rates(&curve.points, window) } else { values(&curve.points, window, curve.ends_in_gap) };
     Series {
@@ -151,6 +154,7 @@ fn series(curve: Curve, window: Window, rate: bool) -> Series {
         min: steps.iter().map(|s| s.map(|(min, ..)| min)).collect(),
         max: steps.iter().map(|s| s.map(|(_, max, _)| max)).collect(),
         mean: steps.iter().map(|s| s.map(|(.., mean)| mean)).collect(),
+        last_unix_seconds,
     }
 }
 
@@ -229,6 +233,19 @@ mod tests {
         assert_eq!(known, (false, vec![Some(9.0), Some(1.0), None, None, Some(2.0), Some(2.0)]));
         let ends = made(Kind::Gauge, vec![point(2500, 1.0, false)], true, None);
         assert_eq!(ends.1, [None, Some(1.0), None, None, None, None]);
+    }
+
+    #[test]
+    fn a_value_that_is_drawn_on_says_when_it_was_read() {
+        let curve = Curve {
+            kind: Kind::Gauge,
+            labels: Vec::new(),
+            points: vec![point(2500, 1.0, false)],
+            ends_in_gap: false,
+        };
+        let window = Window { from: 1000, to: 6999, step: 1000, points: 6 };
+        let history = History::new("pg_tps", window, Answer { curves: vec![curve], left_out: 0 }, None);
+        assert_eq!((history.series[0].mean[5], history.series[0].last_unix_seconds), (Some(1.0), Some(2.5)));
     }
 
     #[test]

@@ -93,11 +93,40 @@ pub fn unreachable_verdict(source: &Source<'_>) -> Option<Verdict> {
         Up::Up => return None,
         Up::Pending => (Level::Unknown, "pgmon has not connected yet.".to_owned()),
         Up::Down { reason } => (Level::Crit, format!("The database is down: {reason}")),
-        Up::Refused { .. } => {
-            (Level::Crit, "The role can write, so that nothing is read with it.".to_owned())
-        }
+        Up::Refused { rights, .. } => (Level::Crit, format!("{REFUSED}: {}.", refused_for(rights))),
     };
     Some(Verdict { level, sentence })
+}
+
+const REFUSED: &str = "The role can write, so that nothing is read with it";
+
+/// What a role can write, as far as a sentence has room for it.
+fn refused_for(rights: &[String]) -> String {
+    let first: Vec<&str> = rights.iter().take(RIGHTS).map(String::as_str).collect();
+    match rights.len().saturating_sub(RIGHTS) {
+        0 => first.join("; "),
+        more => format!("{}; and {more} more", first.join("; ")),
+    }
+}
+
+/// Rights that a sentence has room for.
+const RIGHTS: usize = 3;
+
+/// That the role can write, and what makes one that cannot.
+pub fn refused(source: &Source<'_>) -> Option<Problem> {
+    let Up::Refused { rights, remedy } = &source.own.up else { return None };
+    let evidence = format!("it {}", refused_for(rights));
+    let remedy = Remedy {
+        sql: remedy.clone(),
+        lock: "none that others wait for".to_owned(),
+        risk: "Rights that are taken away may be used by others who log in with the role; a new role harms nobody. Name it in the DSN of the entry then.".to_owned(),
+    };
+    let since = Some(source.now.wall_of(source.own.up_since_mono));
+    Some(
+        problem("refused", Level::Crit, PageName::Collectors, REFUSED, evidence)
+            .since(since)
+            .remedy(Some(remedy)),
+    )
 }
 
 /// The level of a value by two thresholds, from which on it is bad.

@@ -216,12 +216,18 @@ pub fn next_partition(schema: &str, name: &str, from: &str, to: &str) -> Remedy 
     )
 }
 
-/// Sets a setting.
-pub fn reload() -> Remedy {
+/// Sets a setting of the server that takes effect without a restart.
+pub fn set(name: &str, value: &str) -> Remedy {
+    let synced = match name {
+        "fsync" => " What was written before is safe only once the system has written it out (sync).",
+        _ => "",
+    };
     remedy(
-        "SELECT pg_catalog.pg_reload_conf();".into(),
+        format!("ALTER SYSTEM SET {name} = '{value}';\nSELECT pg_catalog.pg_reload_conf();"),
         "none",
-        "All settings of the files that changed take effect. Those that need a restart do not.",
+        &format!(
+            "Takes a superuser. It is written to postgresql.auto.conf, which wins over postgresql.conf; a managed service has its own place for settings. Other changes of the files take effect with it. Somebody may have had a reason.{synced}"
+        ),
     )
 }
 

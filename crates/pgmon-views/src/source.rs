@@ -75,6 +75,9 @@ pub struct Source<'a> {
     pub rules: &'a Rules,
 }
 
+/// What is said of a panel without rows if some of what it is about cannot be seen.
+pub const HIDDEN: &str = "None of what can be seen; others are hidden.";
+
 impl<'a> Source<'a> {
     /// A collector's state.
     pub fn find(&self, collector: &str) -> Option<Found<'a>> {
@@ -136,17 +139,6 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The greatest current value of a metric.
-    pub fn greatest(&self, collector: &str, name: &str) -> Option<f64> {
-        let families = &self.fresh(collector)?.families;
-        let samples = families.iter().filter(|f| f.desc.name() == name).flat_map(|f| &f.samples);
-        let values = samples.filter_map(|s| match s.value {
-            Value::Number(value) => Some(value),
-            Value::Histogram(_) | Value::Summary(_) => None,
-        });
-        values.reduce(f64::max)
-    }
-
     /// Why a collector's figures cannot be judged by, if they cannot. What is hidden in part may be bad.
     pub fn unknown(&self, collector: &str) -> Option<String> {
         let standing = self.standing(collector);
@@ -170,6 +162,16 @@ impl<'a> Source<'a> {
             return Standing { state, reason: Some(reason), age_seconds: None };
         };
         found.standing(self.now)
+    }
+
+    /// Seconds since a collector's figures were taken: so much older is by now what is an age in them.
+    pub fn age(&self, collector: &str) -> f64 {
+        self.standing(collector).age_seconds.unwrap_or(0.0)
+    }
+
+    /// The calendar time of what was so many seconds ago when a collector looked.
+    pub fn since(&self, collector: &str, seconds: f64) -> Option<Timestamp> {
+        self.now.seconds_ago(seconds + self.age(collector))
     }
 
     /// What cannot be seen of a collector's figures.
@@ -202,6 +204,8 @@ impl<'a> Source<'a> {
             });
         }
         let standing = standing.unwrap_or(Standing { state: State::Ok, reason: None, age_seconds: None });
+        // Good news is for what can be seen.
+        let hidden = on.first().is_some_and(|first| self.standing(first).state == State::Degraded);
         let rows = match (on.first(), standing.age_seconds) {
             (Some(_), None) => None,
             _ => rows(),
@@ -215,7 +219,7 @@ impl<'a> Source<'a> {
             collectors: on.to_vec(),
             stats_reset_age_seconds: None,
             note: None,
-            empty: Some(empty),
+            empty: Some(if hidden { HIDDEN } else { empty }),
             rows,
         }
     }

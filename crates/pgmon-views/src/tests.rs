@@ -1,8 +1,10 @@
 //! Pages from snapshots that are made here.
 
+mod horizon;
 mod known;
 mod meaning;
 mod remedies;
+mod verdicts;
 mod whole;
 
 use crate::pages::{activity, indexes, locks, overview};

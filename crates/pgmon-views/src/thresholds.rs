@@ -83,15 +83,21 @@ pub mod statements {
     pub const PART_OF_LOAD: f64 = 0.1;
     /// And called so often that the mean means something.
     pub const CALLS: f64 = 100.0;
+    /// And so much that somebody feels it: seconds of execution a second ...
+    pub const LOAD: f64 = 0.1;
+    /// ... or milliseconds more a call.
+    pub const FELT_MS: f64 = 1000.0;
 }
 
 /// WAL, checkpoints and the archiver.
 pub mod wal {
     /// Segments that wait for the archiver: a warning.
     pub const BACKLOG: i64 = 100;
-    /// Requested checkpoints from which on their share counts: a server that has just been set up asks for
-    /// a few by itself.
-    pub const REQUESTED: i64 = 20;
+    /// Requested checkpoints of an hour from which on their share counts: where checkpoints by time are rare, a
+    /// backup is a large share.
+    pub const REQUESTED: f64 = 10.0;
+    /// Requested checkpoints of an hour from which on the time between checkpoints counts.
+    pub const FEW_REQUESTED: f64 = 5.0;
 }
 
 /// The server's start.

@@ -44,6 +44,10 @@ pub fn bytes(bytes: f64) -> String {
 /// A share of 1: `83 %`, `0.4 %`.
 pub fn percent(ratio: f64) -> String {
     let percent = ratio * 100.0;
+    // Not all is not 100 %.
+    if (99.5..100.0).contains(&percent) {
+        return format!("{:.1} %", (percent * 10.0).floor() / 10.0);
+    }
     if percent != 0.0 && percent.abs() < 10.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
 }
 
@@ -120,6 +124,7 @@ mod tests {
         assert_eq!(all, ["250 ms", "45 s", "3 min 20 s", "1 h", "2 h 5 min", "4 d 3 h", "-1 min 30 s"]);
         assert_eq!([0.0, 1023.0, 4_194_304.0, -2048.0].map(bytes), ["0 B", "1023 B", "4.0 MiB", "-2.0 KiB"]);
         assert_eq!([0.0, 0.004, 0.834, 1.2].map(percent), ["0 %", "0.4 %", "83 %", "120 %"]);
+        assert_eq!([0.9975, 0.999_99, 1.0].map(percent), ["99.7 %", "99.9 %", "100 %"]);
         assert_eq!([0.5, 12.0, 3_210_000.0, 1.5e9].map(count), ["0.5", "12", "3.2 million", "1.5 billion"]);
     }
     #[test]

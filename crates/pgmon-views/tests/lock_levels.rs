@@ -149,7 +149,7 @@ fn cases(sleeper: i32) -> Vec<Case> {
         case("cancel a statement", InTransaction, remedy::end_session(sleeper, false), &[]),
         case("end a prepared transaction", Alone, remedy::end_prepared("left\u{202e}over"), &[]),
         case("drop a slot", InTransaction, remedy::drop_slot("old"), &[]),
-        case("reload", InTransaction, remedy::reload(), &[]),
+        case("set", Alone, remedy::set("autovacuum", "on"), &[]),
     ]
 }
 
@@ -204,7 +204,13 @@ async fn watch(server: &Server, case: &Case) -> Result<Seen> {
     };
     run(&mut holder, &holds).await?;
     let sql = case.remedy.sql.clone();
-    let mut work = tokio::spawn(async move { run(&mut worker, &sql).await });
+    let mut work = tokio::spawn(async move {
+        // One by one, as psql sends them: sent together they would be one transaction.
+        for statement in sql.split_inclusive(";\n") {
+            run(&mut worker, statement).await?;
+        }
+        anyhow::Ok(())
+    });
     // First the table can be read and written to and nothing more: what it asks for is seen, however short it
     // would hold it. Then the table is only written to, which those that wait for everybody (CONCURRENTLY) or for
     // the table (FULL) wait for.

@@ -3235,7 +3235,7 @@ export interface components {
         CheckpointsRow: {
             /** @description Checkpoints due by `checkpoint_timeout`; up to 16 on a standby: restartpoints. */
             timed: number;
-            /** @description Checkpoints asked for, mostly because `max_wal_size` was reached. */
+            /** @description Checkpoints asked for: `max_wal_size` was reached, or by `CHECKPOINT`, a backup, `CREATE DATABASE` and the like. */
             requested: number;
             /** @description Checkpoints done, without those skipped for want of activity (18+). */
             done: number | null;
@@ -3275,6 +3275,12 @@ export interface components {
             checkpointer_stats_reset: components["schemas"]["Time"] | null;
             /** @description When the background writer's counters began. */
             bgwriter_stats_reset: components["schemas"]["Time"] | null;
+            /** @description How far back the figures of the last time go, seconds: an hour at most, as far as pgmon has seen it. */
+            recent_seconds: number | null;
+            /** @description Checkpoints due by time in it. */
+            recent_timed: number | null;
+            /** @description Checkpoints asked for in it. */
+            recent_requested: number | null;
         };
         /** @description An answer of the API. */
         IoPageAnswer: {
@@ -4380,6 +4386,8 @@ export interface components {
             max: (number | null)[];
             /** @description The mean. */
             mean: (number | null)[];
+            /** @description When the last of the values was read, Unix time in seconds: it is drawn on until the next one is. */
+            last_unix_seconds: number | null;
         };
     };
     responses: never;

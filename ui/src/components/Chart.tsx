@@ -4,6 +4,7 @@ import { useHistory } from '../api/queries';
 import type { MetricRef, Series, Thresholds } from '../api/types';
 import { useRange, useZone } from '../lib/address';
 import { formatTime, formatValue, UNKNOWN } from '../lib/format';
+import { latestOf } from '../lib/points';
 import { visible } from '../lib/visible';
 import { ScrollBox } from './ScrollBox';
 
@@ -95,7 +96,7 @@ export function HistoryChart({
   const left = series.length - lines.length + (data?.left_out ?? 0);
   // What is latest may be old: its time says so.
   const latest = times.findLastIndex((_, i) => lines.some((line) => (line.mean[i] ?? null) !== null));
-  const time = times[at ?? latest];
+  const time = at === null ? (latestOf(lines) ?? times[latest]) : times[at];
   return (
     <section className="chart" aria-label={`Chart: ${title}`} data-hold>
       <div className="chart-head">

@@ -140,8 +140,9 @@ export function Footer({
 /** Says why there are no rows: that it is good, or what is missing. */
 export function NoRows({ panel }: { panel: PanelData }) {
   if (panel.rows !== null && panel.state !== 'error') {
-    return panel.empty === null ? (
-      <p className="empty">No rows.</p>
+    // Only of figures that are whole and current it is good that there is none.
+    return panel.empty === null || panel.state !== 'ok' ? (
+      <p className="empty">{panel.empty ?? 'No rows.'}</p>
     ) : (
       <p className="empty good">
         <IconCircleCheck size={18} aria-hidden />

@@ -4,6 +4,7 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { Series, Thresholds } from '../api/types';
 import { formatTime, formatValue } from '../lib/format';
+import { lonely } from '../lib/points';
 import { COLOURS, seriesName } from './Chart';
 import { rootSize } from './measure';
 
@@ -97,7 +98,16 @@ function options(props: Props, width: number, height: number, onCursor: (i: numb
       series.push(hidden, hidden);
       bands.push({ series: [series.length - 2, series.length - 1], fill: `${stroke}2e` });
     }
-    series.push({ stroke, width: 1.5, spanGaps: false, points: { show: false } });
+    const points = {
+      show: false,
+      size: 5,
+      fill: stroke,
+      filter: (u: uPlot, place: number) => {
+        const places = lonely(u.data[place] ?? []);
+        return places.length === 0 ? null : places;
+      },
+    };
+    series.push({ stroke, width: 1.5, spanGaps: false, points });
   });
   return {
     width,

@@ -147,6 +147,7 @@ describe('columns by their names', () => {
   it('labels leave out the unit and keep the abbreviations', () => {
     expect(labelOf('last_vacuum_seconds_ago')).toBe('Last vacuum');
     expect(labelOf('xid_age')).toBe('XID age');
+    expect(labelOf('blk_read_seconds')).toBe('Time of reading blocks');
     expect(labelOf('calls_per_second')).toBe('Calls/s');
     expect(labelOf('growth_bytes_per_day')).toBe('Growth/day');
   });

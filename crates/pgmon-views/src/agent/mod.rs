@@ -6,7 +6,7 @@ mod rows;
 pub use rows::{Agent, CollectorRow, Grant, LeftOutFamily, LoopRow, PublicRight};
 
 use crate::answer::State;
-use crate::judge::{Judgement, problem};
+use crate::judge::{Judgement, problem, refused, unreachable_verdict};
 use crate::page::{Figure, Level, Page, PageName, Panel, Remedy, Unit};
 use crate::source::{Found, Source};
 use crate::words;
@@ -62,8 +62,9 @@ pub fn page(s: &Source<'_>, process: &Process<'_>) -> Page<Panels> {
         agent: known("pgmon", "", vec![agent(s, process)]),
         loops: known("Loops", "", loops),
         collectors: known("Collectors", "None runs here yet.", collectors),
-        grants: known("Grants", "Nothing is needed.", grants),
-        warnings: known(
+        grants: known_of_role(s, "Grants", "Nothing is needed.", grants),
+        warnings: known_of_role(
+            s,
             "Rights of PUBLIC",
             "PUBLIC has no right that it should not have.",
             s.own.warnings.iter().map(public_right).collect(),
@@ -93,6 +94,22 @@ fn known<R>(title: &'static str, empty: &'static str, rows: Vec<R>) -> Panel<R> 
     }
 }
 
+/// The same, of what can only be known once the role could read.
+fn known_of_role<R>(s: &Source<'_>, title: &'static str, empty: &'static str, rows: Vec<R>) -> Panel<R> {
+    let panel = known(title, empty, rows);
+    let nothing = panel.rows.as_ref().is_none_or(Vec::is_empty);
+    match unreachable_verdict(s).filter(|_| nothing) {
+        None => panel,
+        Some(verdict) => Panel {
+            state: if verdict.level == Level::Unknown { State::Pending } else { State::Error },
+            reason: Some(verdict.sentence),
+            age_seconds: None,
+            rows: None,
+            ..panel
+        },
+    }
+}
+
 /// The collectors' states here, each with the snapshot that it is from.
 fn states<'a>(s: &Source<'a>) -> impl Iterator<Item = (&'a CollectorState, &'a Snapshot)> + use<'a> {
     let own = s.own;
@@ -115,6 +132,7 @@ fn judge(
         loops.len()
     ));
     let page = PageName::Collectors;
+    found.extend(refused(s));
     if let Some(failure) = &process.configuration_failure {
         let title = "The new configuration is not in force";
         found.push(problem("configuration", Level::Warn, page, title, failure.clone()));

@@ -94,7 +94,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         let pid = session.pid;
         let id = format!("{LONG_TRANSACTION}{pid}");
         let who = who(pid, session.application_name.as_deref(), session.usename.as_deref());
-        let since = s.now.seconds_ago(seconds);
+        let since = s.since("connections", seconds);
         let open = format!("{who} has a transaction open for {}", words::seconds(seconds));
         // Who waits for another one is not to be ended: the one that holds the lock is on the page of locks.
         if session.blocked {

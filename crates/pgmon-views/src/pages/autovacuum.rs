@@ -1,9 +1,10 @@
 //! Is vacuum keeping up, and if not, why?
 
+use super::horizon::Holders;
 use crate::judge::{Judgement, level, problem};
 use crate::page::{Figure, Level, Page, PageName, Panel, Remedy, Unit};
 use crate::source::Source;
-use crate::thresholds::vacuum::{BEHIND, DEAD_RATIO, DEAD_ROWS, FEW_ROWS, HORIZON, RECENT_SECONDS};
+use crate::thresholds::vacuum::{BEHIND, DEAD_RATIO, DEAD_ROWS, FEW_ROWS, RECENT_SECONDS};
 use crate::{remedy, words};
 use pgmon_collect::postgres::collectors::{
     progress, settings, stale_statistics, table_age, tables, xmin_horizon,
@@ -69,8 +70,16 @@ pub struct StaleTable {
 }
 
 /// The collectors behind it.
-pub const ON: &[&str] =
-    &["tables", "progress", "xmin_horizon", "table_age", "stale_statistics", "settings", "connections"];
+pub const ON: &[&str] = &[
+    "tables",
+    "progress",
+    "xmin_horizon",
+    "table_age",
+    "stale_statistics",
+    "settings",
+    "connections",
+    "locks",
+];
 
 /// What is wrong with vacuum.
 pub fn judge(s: &Source<'_>) -> Judgement {
@@ -86,25 +95,33 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     }
     if setting(s, "autovacuum").is_some_and(|v| v == "off") {
         let evidence = "the setting autovacuum is off: dead rows pile up in all tables, until wraparound";
-        found.push(problem(
-            "autovacuum_off",
-            Level::Crit,
-            PageName::Autovacuum,
-            "Autovacuum is off",
-            evidence,
-        ));
+        found.push(
+            problem("autovacuum_off", Level::Crit, PageName::Autovacuum, "Autovacuum is off", evidence)
+                .remedy(super::settings::mend(s, "autovacuum")),
+        );
     }
-    found.extend(rows.iter().filter_map(|row| {
-        let (level, hint) = look(s, row);
-        let hint = hint.filter(|_| level > Level::Ok)?;
+    let off = !found.problems.is_empty();
+    let holders = Holders::new(s);
+    let mut suffering = Vec::new();
+    for row in rows {
+        let (level, hint) = look(&holders, s, row);
+        let Some(hint) = hint.filter(|_| level > Level::Ok) else { continue };
         let name = remedy::shown(&row.schema, &row.name);
-        let held = held(s, row).is_some();
-        let title = if held { "Dead rows cannot be removed" } else { "Vacuum does not keep up" };
+        if off && row.autovacuum_enabled == Some(false) && !is_off_for(row) {
+            continue;
+        }
+        if let Some(holder) = held(s, &holders, row) {
+            // One cause is one problem, however many tables it has got.
+            let dead = words::count(row.dead_tuples.unwrap_or(0) as f64);
+            suffering.push((holder, format!("{name} has {dead} dead rows, {}", ago(s, row))));
+            continue;
+        }
+        let title = "Vacuum does not keep up";
         let problem =
             problem(format!("vacuum:{name}"), level, PageName::Autovacuum, title, format!("{name}: {hint}"));
-        Some(problem.about(name).remedy(mend(s, row)))
-    }));
-    found.extend(horizon(s));
+        found.push(problem.about(name).remedy(mend(&holders, s, row)));
+    }
+    found.extend(holders.problems(&suffering));
     found.extend(stale(s));
     found
 }
@@ -117,7 +134,7 @@ fn stale(s: &Source<'_>) -> Option<crate::page::Problem> {
     let mut bad: Vec<(Level, &stale_statistics::Row)> = rows
         .filter(|r| r.ratio.is_some_and(|ratio| ratio >= 1.0) && r.live_rows.is_some_and(|n| n >= FEW_ROWS))
         .filter_map(|r| {
-            let age = r.analyzed_seconds?;
+            let age = r.analyzed_seconds? + s.age("stale_statistics");
             Some((level(age, warn, crit), r)).filter(|(level, _)| *level > Level::Ok)
         })
         .collect();
@@ -130,7 +147,7 @@ fn stale(s: &Source<'_>) -> Option<crate::page::Problem> {
     };
     let evidence = format!(
         "{name} was analyzed {} ago and has changed by {} of what brings an analyze{more}",
-        words::seconds(row.analyzed_seconds.unwrap_or_default()),
+        words::seconds(row.analyzed_seconds.unwrap_or_default() + s.age("stale_statistics")),
         words::percent(row.ratio.unwrap_or_default()),
     );
     Some(
@@ -157,62 +174,27 @@ fn stale_table(s: &Source<'_>, row: &stale_statistics::Row) -> StaleTable {
         None
     };
     let analyze = remedy::analyze(&row.schema_name, &row.table_name);
-    StaleTable { hint, remedy: Some(remedy::on_primary(s, analyze)), row: row.clone() }
-}
-
-/// Who holds the horizon back, if far enough to say so.
-pub fn horizon(s: &Source<'_>) -> Option<crate::page::Problem> {
-    let rows = s.list::<xmin_horizon::Row>("xmin_horizon");
-    let worst = rows.iter().max_by_key(|r| r.xid_age).filter(|r| r.xid_age >= HORIZON)?;
-    let (what, mend) = holder(s, worst);
-    let name = worst.name.as_deref().unwrap_or("");
-    let evidence = format!(
-        "{what} keeps rows of the last {} transactions from being removed",
-        words::count(worst.xid_age as f64)
-    );
-    let object = if name.is_empty() { worst.holder.clone() } else { name.to_owned() };
-    Some(
-        problem("xmin_horizon", Level::Warn, PageName::Autovacuum, "Dead rows cannot be removed", evidence)
-            .about(object)
-            .since(worst.seconds.and_then(|seconds| s.now.seconds_ago(seconds)))
-            .remedy(mend),
-    )
-}
-
-/// A holder of the horizon in words, and what ends it.
-fn holder(s: &Source<'_>, row: &xmin_horizon::Row) -> (String, Option<Remedy>) {
-    let named = row.name.as_deref().unwrap_or("");
-    let name = words::inert(named);
-    match (row.holder.as_str(), row.pid) {
-        ("backend", Some(pid)) => (
-            format!("pid {pid} ({name})"),
-            Some(remedy::end_session(pid, row.state.as_deref().is_some_and(|s| s.starts_with("idle")))),
-        ),
-        ("standby", _) => (format!("the standby {name} (hot_standby_feedback)"), None),
-        ("prepared", _) => (
-            format!("the prepared transaction {name}"),
-            Some(remedy::on_primary(s, remedy::end_prepared(named))),
-        ),
-        ("slot" | "slot_catalog", _) => (format!("the slot {name}"), Some(remedy::drop_slot(named))),
-        (other, _) => (format!("{other} {name}"), None),
-    }
+    let mut row = row.clone();
+    row.analyzed_seconds = row.analyzed_seconds.map(|ago| ago + s.age("stale_statistics"));
+    StaleTable { hint, remedy: Some(remedy::on_primary(s, analyze)), row }
 }
 
 /// Who keeps the dead rows of a table from being removed, if it was vacuumed lately and they are still there.
-fn held<'a>(s: &Source<'a>, row: &tables::Row) -> Option<&'a xmin_horizon::Row> {
+fn held<'a>(s: &Source<'_>, holders: &Holders<'a>, row: &tables::Row) -> Option<&'a xmin_horizon::Row> {
     let vacuumed = last(row.vacuumed_seconds_ago, row.autovacuumed_seconds_ago)?;
     let recent = vacuumed < RECENT_SECONDS;
-    let behind = row.vacuum_pressure.is_some_and(|p| p >= BEHIND);
-    if !recent || !behind || row.autovacuum_enabled == Some(false) {
-        return None;
-    }
-    let database = s.database();
-    // One of another database holds back only what belongs to all.
-    let here = |r: &&xmin_horizon::Row| r.database.is_none() || r.database.as_deref() == database.as_deref();
-    let rows = s.list::<xmin_horizon::Row>("xmin_horizon").iter();
-    // What began after the vacuum was not in its way.
-    let before = |r: &&xmin_horizon::Row| r.xid_age > 0 && r.seconds.is_none_or(|age| age >= vacuumed);
-    rows.filter(here).filter(before).filter(|r| r.holder != "slot_catalog").max_by_key(|r| r.xid_age)
+    let behind = row.vacuum_pressure.is_some_and(|p| p >= BEHIND)
+        && row.dead_tuples.is_some_and(|dead| dead >= FEW_ROWS);
+    (recent && behind && row.autovacuum_enabled != Some(false))
+        .then(|| holders.since(vacuumed + s.age("tables")))
+        .flatten()
+}
+
+fn ago(s: &Source<'_>, row: &tables::Row) -> String {
+    let vacuumed = last(row.vacuumed_seconds_ago, row.autovacuumed_seconds_ago);
+    vacuumed
+        .map(|ago| ago + s.age("tables"))
+        .map_or("never vacuumed".to_owned(), |s| format!("vacuumed {} ago", words::seconds(s)))
 }
 
 fn is_known(row: &tables::Row) -> bool {
@@ -224,6 +206,11 @@ fn setting<'a>(s: &Source<'a>, name: &str) -> Option<&'a str> {
     rows.iter().find(|r| r.name == name)?.setting.as_deref()
 }
 
+/// Whether autovacuum is off for just this table, and not for all.
+fn is_off_for(row: &tables::Row) -> bool {
+    row.options.iter().flatten().any(|option| tables::turns_autovacuum_off(option))
+}
+
 fn pressure(row: &tables::Row) -> Option<f64> {
     [row.vacuum_pressure, row.insert_pressure, row.analyze_pressure].into_iter().flatten().reduce(f64::max)
 }
@@ -233,23 +220,25 @@ fn last(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 }
 
 /// How bad a table is, and why.
-fn look(s: &Source<'_>, row: &tables::Row) -> (Level, Option<String>) {
+fn look(holders: &Holders<'_>, s: &Source<'_>, row: &tables::Row) -> (Level, Option<String>) {
     let alerts = &s.rules.alerts;
     let dead = row.dead_tuples.unwrap_or(0);
     let ratio = row.pct_dead.map(|p| p / 100.0).unwrap_or(0.0);
     let vacuumed = last(row.vacuumed_seconds_ago, row.autovacuumed_seconds_ago);
     let behind = row.vacuum_pressure.is_some_and(|p| p >= BEHIND) && dead >= FEW_ROWS;
     if row.autovacuum_enabled == Some(false) && dead >= FEW_ROWS {
-        let hint = format!("autovacuum is off for it, and it has {} dead rows", words::count(dead as f64));
+        let which = if is_off_for(row) { "it" } else { "the whole server" };
+        let hint =
+            format!("autovacuum is off for {which}, and it has {} dead rows", words::count(dead as f64));
         return (Level::Warn, Some(hint));
     }
-    let ago = vacuumed.map_or("never vacuumed".to_owned(), |s| format!("vacuumed {} ago", words::seconds(s)));
+    let ago = ago(s, row);
     if behind {
         let times = row.vacuum_pressure.unwrap_or_default();
         let hint =
             format!("{} dead rows, {times:.1} times what brings a vacuum; {ago}", words::count(dead as f64));
-        if let Some(holder_row) = held(s, row) {
-            let (what, _) = holder(s, holder_row);
+        if let Some(holder_row) = held(s, holders, row) {
+            let (what, _) = holders.say(holder_row);
             let hint = format!(
                 "{hint}, but {what} keeps rows of the last {} transactions from being removed",
                 words::count(holder_row.xid_age as f64)
@@ -274,12 +263,12 @@ fn look(s: &Source<'_>, row: &tables::Row) -> (Level, Option<String>) {
     (level, due)
 }
 
-fn mend(s: &Source<'_>, row: &tables::Row) -> Option<Remedy> {
+fn mend(holders: &Holders<'_>, s: &Source<'_>, row: &tables::Row) -> Option<Remedy> {
     // Another vacuum would remove nothing.
-    if let Some(row) = held(s, row) {
-        return holder(s, row).1;
+    if let Some(row) = held(s, holders, row) {
+        return holders.say(row).1;
     }
-    let mend = if row.autovacuum_enabled == Some(false) {
+    let mend = if is_off_for(row) {
         remedy::enable_autovacuum(&row.schema, &row.name)
     } else {
         remedy::vacuum(&row.schema, &row.name)
@@ -293,8 +282,9 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
     let panels = Panels {
         tables: s
             .panel("Tables", &["tables"], "There is no table.", || {
-                let mut rows: Vec<VacuumTable> =
-                    s.rows::<Vec<tables::Row>>("tables")?.iter().map(|row| table(s, row)).collect();
+                let holders = Holders::new(s);
+                let rows = s.rows::<Vec<tables::Row>>("tables")?.iter();
+                let mut rows: Vec<VacuumTable> = rows.map(|row| table(&holders, s, row)).collect();
                 let key = |t: &VacuumTable| (t.level, t.pressure.unwrap_or(-1.0));
                 rows.sort_by(|a, b| key(b).partial_cmp(&key(a)).unwrap_or(std::cmp::Ordering::Equal));
                 Some(rows)
@@ -307,7 +297,10 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
             "Who keeps dead rows from being removed",
             &["xmin_horizon"],
             "Nobody does.",
-            || Some(super::holders(s.rows::<Vec<xmin_horizon::Row>>("xmin_horizon")?)),
+            || {
+                let rows = s.rows::<Vec<xmin_horizon::Row>>("xmin_horizon")?;
+                Some(Holders::of(s, rows).rows().cloned().collect())
+            },
         ),
         stale_statistics: s.panel(
             "Old statistics",
@@ -345,17 +338,30 @@ fn figures(s: &Source<'_>) -> Vec<Figure> {
         Figure::new("due", "Tables due for a vacuum", Unit::Count, due),
         Figure::new("pressure", "Greatest pressure (1 = due)", Unit::Count, worst),
         Figure::new("dead_rows", "Dead rows in the tables that are listed", Unit::Count, dead),
-        Figure::new(
-            "xmin_age",
-            "Oldest transaction that is still needed",
-            Unit::Transactions,
-            s.greatest("xmin_horizon", "pg_xmin_age"),
-        ),
+        Figure::new("xmin_age", "Oldest transaction that is still needed", Unit::Transactions, oldest(s))
+            .note(s.unknown("xmin_horizon")),
     ]
 }
 
-fn table(s: &Source<'_>, row: &tables::Row) -> VacuumTable {
-    let (level, hint) = look(s, row);
+/// The age of the oldest holder of the horizon. Where some are hidden, none that can be seen is not 0.
+fn oldest(s: &Source<'_>) -> Option<f64> {
+    let rows: &Vec<xmin_horizon::Row> = s.current("xmin_horizon")?;
+    let none = s.unknown("xmin_horizon").is_none().then_some(0);
+    rows.iter().map(|row| row.xid_age).max().or(none).map(|age| age as f64)
+}
+
+fn table(holders: &Holders<'_>, s: &Source<'_>, row: &tables::Row) -> VacuumTable {
+    let (level, hint) = look(holders, s, row);
+    let mut now = row.clone();
+    let later = s.age("tables");
+    for ago in [
+        &mut now.vacuumed_seconds_ago,
+        &mut now.autovacuumed_seconds_ago,
+        &mut now.analyzed_seconds_ago,
+        &mut now.autoanalyzed_seconds_ago,
+    ] {
+        *ago = ago.map(|ago| ago + later);
+    }
     let age = s.rows::<Vec<table_age::Row>>("table_age").and_then(|rows| {
         rows.iter().find(|a| a.schema_name == row.schema && a.table_name == row.name).map(|a| a.ratio)
     });
@@ -371,12 +377,12 @@ fn table(s: &Source<'_>, row: &tables::Row) -> VacuumTable {
         pressure: pressure(row),
         dead_ratio: row.pct_dead.map(|p| p / 100.0),
         dead_bytes_estimate: width.zip(row.dead_tuples).map(|(width, dead)| width * dead as f64),
-        last_vacuum_seconds_ago: last(row.vacuumed_seconds_ago, row.autovacuumed_seconds_ago),
-        last_analyze_seconds_ago: last(row.analyzed_seconds_ago, row.autoanalyzed_seconds_ago),
+        last_vacuum_seconds_ago: last(now.vacuumed_seconds_ago, now.autovacuumed_seconds_ago),
+        last_analyze_seconds_ago: last(now.analyzed_seconds_ago, now.autoanalyzed_seconds_ago),
         freeze_ratio: age,
         overrides: row.options.iter().flatten().filter(own).cloned().collect(),
         hint,
-        remedy: (level > Level::Ok).then(|| mend(s, row)).flatten(),
-        row: row.clone(),
+        remedy: (level > Level::Ok).then(|| mend(holders, s, row)).flatten(),
+        row: now,
     }
 }

@@ -1,7 +1,7 @@
 //! Who reads and writes, and does the cache hold?
 
-use crate::judge::{Judgement, problem};
-use crate::page::{Figure, Level, Page, PageName, Panel, Unit};
+use crate::judge::{Judgement, level, problem};
+use crate::page::{Figure, Level, Page, PageName, Panel, Problem, Unit};
 use crate::source::Source;
 use crate::words;
 use pgmon_collect::postgres::collectors::{database, io, slru, temp, throughput};
@@ -35,6 +35,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         None => "Nothing was read lately.".to_owned(),
     };
     let mut found = Judgement::new(good).rests_on(s, &["throughput"]);
+    found.extend(temp_surge(s));
     for row in s.list::<database::Row>("database") {
         let Some(failures) = row.checksum_failures.filter(|n| *n > 0) else { continue };
         let name = row.datname.clone().unwrap_or_else(|| "the shared catalogs".to_owned());
@@ -50,6 +51,19 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     }
     found
 }
+
+/// Whether much is spilled to temporary files now.
+fn temp_surge(s: &Source<'_>) -> Option<Problem> {
+    let alerts = &s.rules.alerts;
+    let rate = s.metric("temp", TEMP_RATE, &[])?;
+    let (warn, crit) = (alerts.temp_surge_warn_bytes_per_sec, alerts.temp_surge_crit_bytes_per_sec);
+    let level = level(rate, warn as f64, crit as f64);
+    let evidence = format!("{} is written to temporary files a second", words::bytes(rate));
+    let title = "Queries spill to temporary files";
+    (level > Level::Ok).then(|| problem("temp_surge", level, PageName::Io, title, evidence))
+}
+
+const TEMP_RATE: &str = "pg_temp_bytes_per_second";
 
 /// The page.
 pub fn page(s: &Source<'_>) -> Page<Panels> {
@@ -78,6 +92,7 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
     let counter = |id, label, unit, collector, metric| {
         Figure::new(id, label, unit, s.metric(collector, metric, &[])).counter(metric, &[]).since_reset(reset)
     };
+    let alerts = &s.rules.alerts;
     let figures = vec![
         Figure::new(
             "cache_hit_ratio",
@@ -86,6 +101,14 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
             s.metric("throughput", "pg_cache_hit_ratio", &[]),
         )
         .gauge("pg_cache_hit_ratio", &[]),
+        Figure::new(
+            "temp_rate",
+            "Temporary files written",
+            Unit::BytesPerSecond,
+            s.metric("temp", TEMP_RATE, &[]),
+        )
+        .gauge(TEMP_RATE, &[])
+        .judged(alerts.temp_surge_warn_bytes_per_sec as f64, alerts.temp_surge_crit_bytes_per_sec as f64),
         counter("temp_bytes", "Temporary files", Unit::Bytes, "temp", "pg_temp_bytes_total"),
         counter("temp_files", "Number of temporary files", Unit::Count, "temp", "pg_temp_files_total"),
     ];

@@ -116,7 +116,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
                 format!("{who} blocks {blocked}{since}{state}"),
             )
             .about(root.id.clone())
-            .since(longest.and_then(|l| s.now.seconds_ago(l)))
+            .since(longest.and_then(|l| s.since("locks", l)))
             .remedy(root.remedy.clone()),
         );
     }

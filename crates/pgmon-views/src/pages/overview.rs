@@ -1,6 +1,7 @@
 //! Is it healthy, and if not, what first?
 
-use crate::judge::Judgement;
+use crate::answer::State;
+use crate::judge::{Judgement, refused, unreachable_verdict};
 use crate::page::{Figure, Level, Page, PageName, Panel, Problem, Unit};
 use crate::pages::statements::StatementRow;
 use crate::pages::{activity, locks};
@@ -102,6 +103,7 @@ fn judge_all(s: &Source<'_>) -> (Judgement, Vec<PageVerdict>) {
     }
     say_once(s, &mut all.problems);
     all.extend(start::crashed(s));
+    all.extend(refused(s));
     all.sort();
     let row = s.list::<throughput::Row>("throughput").first();
     let tps = row.and_then(|r| r.transactions_per_second);
@@ -143,7 +145,15 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
     let (all, mut pages) = judge_all(s);
     pages.sort_by_key(|page| std::cmp::Reverse(page.level));
     let panels = Panels {
-        pages: s.panel("Pages", &[], "There is none.", || Some(pages)),
+        pages: match unreachable_verdict(s) {
+            None => s.panel("Pages", &[], "There is none.", || Some(pages)),
+            // All would say the same.
+            Some(verdict) => Panel {
+                state: if verdict.level == Level::Unknown { State::Pending } else { State::Error },
+                reason: Some(verdict.sentence),
+                ..s.panel("Pages", &[], "There is none.", || None)
+            },
+        },
         throughput: s
             .plain("Transactions", "throughput", "There was none.")
             .since_reset(super::stats_reset_age(s)),

@@ -62,7 +62,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         let (level, hint) = look(s, row);
         let hint = hint.filter(|_| level > Level::Unknown)?;
         let name = remedy::shown(&row.schema, &row.name);
-        let title = if level == Level::Crit && left(s, row).is_none_or(|left| left <= 0.0) {
+        let title = if is_empty(row) || level == Level::Crit && left(s, row).is_none_or(|left| left <= 0.0) {
             "Inserts fail"
         } else {
             "Partitions are missing"
@@ -76,8 +76,12 @@ pub fn judge(s: &Source<'_>) -> Judgement {
 
 /// Seconds until its last partition ends: what was read, less the time since then.
 fn left(s: &Source<'_>, row: &partitions::Parent) -> Option<f64> {
-    let age = s.standing("partitions").age_seconds.unwrap_or(0.0);
-    row.horizon_seconds.map(|left| left - age)
+    row.horizon_seconds.map(|left| left - s.age("partitions"))
+}
+
+/// Whether no row has a place in it.
+fn is_empty(row: &partitions::Parent) -> bool {
+    row.partitions == 0 && row.default_partition.is_none()
 }
 
 /// How bad a partitioned table is, and why.
@@ -85,6 +89,10 @@ fn look(s: &Source<'_>, row: &partitions::Parent) -> (Level, Option<String>) {
     let left = left(s, row);
     let default = row.default_partition.is_some();
     let what = if default { "rows fall into the DEFAULT partition" } else { "inserts fail" };
+    // Who uses it would know: it may just be made.
+    if is_empty(row) {
+        return (Level::Warn, Some("it has no partition: every insert fails".to_owned()));
+    }
     if row.missing == Some(true) {
         return match left {
             Some(left) if left <= 0.0 => {
@@ -103,7 +111,13 @@ fn look(s: &Source<'_>, row: &partitions::Parent) -> (Level, Option<String>) {
         return (Level::Warn, Some(hint));
     }
     if let Some(gaps) = row.gaps.filter(|gaps| *gaps > 0) {
-        let gaps = words::counted(usize::try_from(gaps).unwrap_or(usize::MAX), "gap", "gaps");
+        let gaps = usize::try_from(gaps).unwrap_or(usize::MAX);
+        // Rows go by the hash of their key: nobody can mean to leave some out, and there is no DEFAULT.
+        if row.strategy == "hash" {
+            let gaps = words::counted(gaps, "remainder has", "remainders have");
+            return (Level::Crit, Some(format!("{gaps} no partition: inserts of such rows fail now")));
+        }
+        let gaps = words::counted(gaps, "gap", "gaps");
         return (Level::Warn, Some(format!("{gaps} between the partitions: there {what}")));
     }
     if row.unreadable_bounds > 0 {
@@ -134,7 +148,8 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
                 .iter()
                 .map(|row| {
                     let (level, hint) = look(s, row);
-                    PartitionedTable { level, hint, remedy: mend(s, row), row: row.clone() }
+                    let row_now = partitions::Parent { horizon_seconds: left(s, row), ..row.clone() };
+                    PartitionedTable { level, hint, remedy: mend(s, row), row: row_now }
                 })
                 .collect();
             let left_of = |t: &PartitionedTable| t.row.horizon_seconds.unwrap_or(f64::INFINITY);
@@ -145,10 +160,11 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
     let rows: Option<&Vec<partitions::Parent>> = s.current("partitions");
     // What has run out is no time to go: it is said in words.
     let all_left = || rows.into_iter().flatten().filter_map(|r| Some((left(s, r)?, r)));
-    let least = all_left().map(|(left, _)| left).filter(|left| *left > 0.0).reduce(f64::min);
+    let first = all_left().filter(|(left, _)| *left > 0.0).min_by(|a, b| a.0.total_cmp(&b.0));
+    let least = first.map(|(left, _)| left);
     let over = all_left().filter(|(left, _)| *left <= 0.0).min_by(|a, b| a.0.total_cmp(&b.0));
-    let runway = over.map_or(Level::Ok, |(_, row)| look(s, row).0).max(match least {
-        Some(_) => Level::Ok,
+    let runway = over.map_or(Level::Ok, |(_, row)| look(s, row).0).max(match first {
+        Some((_, row)) => look(s, row).0,
         None => Level::Unknown,
     });
     let over = over.map(|(left, row)| {

@@ -1,9 +1,9 @@
 //! How is the server set up, and what changed?
 
 use crate::judge::{Judgement, problem};
-use crate::page::{Figure, Level, Page, PageName, Panel, Unit};
+use crate::page::{Figure, Level, Page, PageName, Panel, Remedy, Unit};
 use crate::source::Source;
-use crate::words;
+use crate::{remedy, words};
 use pgmon_collect::postgres::collectors::settings;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -50,7 +50,9 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         if let Some((name, value, level, effect)) = dangerous {
             let title = format!("{name} is {value}");
             found.push(
-                problem(format!("setting:{name}"), *level, PageName::Settings, title, *effect).about(*name),
+                problem(format!("setting:{name}"), *level, PageName::Settings, title, *effect)
+                    .about(*name)
+                    .remedy(mend(s, name)),
             );
         }
     }
@@ -65,6 +67,14 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         found.push(problem("pending_restart", Level::Warn, PageName::Settings, title, evidence));
     }
     found
+}
+
+/// What sets one of [`DANGEROUS`] right, if the value is from where `ALTER SYSTEM` can replace it.
+pub(super) fn mend(s: &Source<'_>, name: &str) -> Option<Remedy> {
+    let row = s.list::<settings::Row>("settings").iter().find(|row| row.name == name)?;
+    let (name, bad, ..) = DANGEROUS.iter().find(|dangerous| dangerous.0 == name)?;
+    let good = if *bad == "off" { "on" } else { "off" };
+    matches!(row.source.as_str(), "default" | "configuration file").then(|| remedy::set(name, good))
 }
 
 /// Whether somebody has set it, in a file, for a role or a database; what pgmon sets for its own session says

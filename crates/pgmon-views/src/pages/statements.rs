@@ -3,7 +3,7 @@
 use crate::judge::{Judgement, problem};
 use crate::page::{Figure, Level, Page, PageName, Panel, Unit};
 use crate::source::Source;
-use crate::thresholds::statements::{CALLS, PART_OF_LOAD, SLOWER};
+use crate::thresholds::statements::{CALLS, FELT_MS, LOAD, PART_OF_LOAD, SLOWER};
 use crate::words;
 use pgmon_collect::postgres::collectors::{connections, statements};
 use schemars::JsonSchema;
@@ -69,7 +69,9 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     let mut found = Judgement::new(good).rests_on(s, &["statements"]);
     for row in s.list::<statements::Row>("statements") {
         let (Some(change), Some(share)) = (change(row), row.time_share) else { continue };
-        if change < SLOWER || share < PART_OF_LOAD || row.calls < CALLS {
+        // A share of next to nothing is nothing.
+        let felt = load(row).is_some_and(|load| load >= LOAD) || more_ms(row).is_some_and(|ms| ms >= FELT_MS);
+        if change < SLOWER || share < PART_OF_LOAD || row.calls < CALLS || !felt {
             continue;
         }
         let evidence = format!(
@@ -155,9 +157,10 @@ pub fn statement(s: &Source<'_>, queryid: &str) -> Option<Page<StatementPanels>>
     let mut found = judge(s);
     found.problems.retain(|p| p.object.as_deref() == Some(queryid));
     let figures = one.map_or_else(Vec::new, |r| figures_of(s, r, &labels));
-    if let Some(share) = one.and_then(|r| r.time_share) {
-        found.good = format!("It takes {} of all time now.", words::percent(share));
-    }
+    found.good = match one.and_then(|r| r.time_share) {
+        Some(share) => format!("It takes {} of all time now.", words::percent(share)),
+        None => "It has not run since the figures were read before.".to_owned(),
+    };
     let panels = StatementPanels {
         statement: s
             .panel("Statement", &["statements"], "It is not among those that are kept.", || {
@@ -211,10 +214,20 @@ fn change(row: &statements::Row) -> Option<f64> {
     (before > 0.0).then(|| now / before)
 }
 
+/// How much longer a call takes now, milliseconds.
+fn more_ms(row: &statements::Row) -> Option<f64> {
+    Some(row.mean_ms? - mean(row)?)
+}
+
+/// Execution time a second, seconds.
+fn load(row: &statements::Row) -> Option<f64> {
+    row.calls_per_second.zip(row.mean_ms).map(|(calls, mean)| calls * mean / 1000.0)
+}
+
 fn row(s: &Source<'_>, row: &statements::Row, all_seconds: f64) -> StatementRow {
     let block = s.block_size();
     StatementRow {
-        load: row.calls_per_second.zip(row.mean_ms).map(|(calls, mean)| calls * mean / 1000.0),
+        load: load(row),
         rows_per_call: (row.calls > 0.0).then(|| row.rows / row.calls),
         mean_ms_since_reset: mean(row),
         mean_change_ratio: change(row),

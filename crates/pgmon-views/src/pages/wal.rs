@@ -1,10 +1,10 @@
 //! How much WAL is written, and is it taken care of?
 
 use crate::judge::{Judgement, level, problem};
-use crate::page::{Figure, Level, Page, PageName, Panel, Unit};
+use crate::page::{Figure, Level, Page, PageName, Panel, Problem, Unit};
 use crate::pages::replication::slots::Slot;
 use crate::source::Source;
-use crate::thresholds::wal::{BACKLOG, REQUESTED};
+use crate::thresholds::wal::{BACKLOG, FEW_REQUESTED, REQUESTED};
 use crate::words;
 use pgmon_collect::postgres::collectors::{archiver, checkpoints, wal, wal_files};
 use schemars::JsonSchema;
@@ -49,27 +49,47 @@ pub fn judge(s: &Source<'_>) -> Judgement {
             found.push(problem("wal_surge", level, PageName::Wal, "Much WAL is written", evidence));
         }
     }
-    if let Some(row) = s.list::<checkpoints::Row>("checkpoints").first() {
-        let all = row.timed + row.requested;
-        let ratio = if all > 0 { row.requested as f64 / all as f64 } else { 0.0 };
-        let level = level(ratio, alerts.checkpoint_ratio_warn, alerts.checkpoint_ratio_crit);
-        if level > Level::Ok && row.requested >= REQUESTED {
-            let evidence = format!(
-                "{} of {} checkpoints were asked for, mostly because max_wal_size was reached",
-                words::count(row.requested as f64),
-                words::count(all as f64)
-            );
-            let title = "Checkpoints come too often";
-            found.push(problem("checkpoints", Level::Warn, PageName::Wal, title, evidence));
-        }
-    }
+    found.extend(checkpoints_too_often(s));
     found.extend(archiver(s));
     found.extend(super::replication::slots::problems(s));
     found
 }
 
+/// Whether checkpoints come too often, by those of the last hour.
+fn checkpoints_too_often(s: &Source<'_>) -> Option<Problem> {
+    let alerts = &s.rules.alerts;
+    let row = s.list::<checkpoints::Row>("checkpoints").first()?;
+    let (timed, requested) = (row.recent_timed? as f64, row.recent_requested? as f64);
+    let (seconds, all) = (row.recent_seconds?, timed + requested);
+    let by_share = match requested >= REQUESTED {
+        true => level(requested / all, alerts.checkpoint_ratio_warn, alerts.checkpoint_ratio_crit),
+        false => Level::Ok,
+    };
+    // So far apart at most: the time before the first and after the last may be cut. Those that come by time
+    // come as often as checkpoint_timeout says.
+    let apart = (requested > timed && all >= 2.0).then(|| seconds / (all - 1.0));
+    let by_time = match apart {
+        Some(apart) if apart < alerts.checkpoint_interval_crit_seconds as f64 => Level::Crit,
+        Some(apart) if apart < alerts.checkpoint_interval_warn_seconds as f64 => Level::Warn,
+        _ => Level::Ok,
+    };
+    // A few at once say nothing yet: a restore or a new database asks for some.
+    let by_time = if requested >= FEW_REQUESTED { by_time } else { Level::Ok };
+    let level = by_share.max(by_time);
+    (level > Level::Ok).then(|| {
+        let evidence = format!(
+            "{} of {} checkpoints of the last {} were asked for (max_wal_size was reached, or by CHECKPOINT, a backup or the like), one came every {}",
+            words::count(requested),
+            words::count(all),
+            words::seconds(seconds),
+            words::seconds(seconds / all),
+        );
+        problem("checkpoints", level, PageName::Wal, "Checkpoints come too often", evidence)
+    })
+}
+
 /// What is wrong with the archiver.
-pub fn archiver(s: &Source<'_>) -> Option<crate::page::Problem> {
+pub fn archiver(s: &Source<'_>) -> Option<Problem> {
     let row = s.list::<archiver::Row>("archiver").first().filter(|r| r.active)?;
     let backlog = row.backlog_segments.unwrap_or(0);
     if row.failing {
@@ -80,7 +100,7 @@ pub fn archiver(s: &Source<'_>) -> Option<crate::page::Problem> {
             since.map_or("never".to_owned(), |s| format!("{} ago", words::seconds(s)))
         );
         let problem = problem("archiver", Level::Crit, PageName::Wal, "Archiving fails", evidence);
-        return Some(problem.since(since.and_then(|seconds| s.now.seconds_ago(seconds))));
+        return Some(problem.since(since.and_then(|seconds| s.since("archiver", seconds))));
     }
     (backlog >= BACKLOG).then(|| {
         let evidence = format!("{backlog} WAL segments wait to be archived");

@@ -1,5 +1,6 @@
 //! How far is the server from stopping to take writes?
 
+use super::horizon::Holders;
 use crate::judge::{Judgement, level, problem};
 use crate::page::{Figure, Level, Page, PageName, Panel, Remedy, Unit};
 use crate::source::Source;
@@ -184,7 +185,8 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
             Some(rows.iter().map(one).collect())
         }),
         xmin_holders: s.panel("Who keeps ids from being frozen", &["xmin_horizon"], "Nobody does.", || {
-            Some(super::holders(s.rows::<Vec<xmin_horizon::Row>>("xmin_horizon")?))
+            let rows = s.rows::<Vec<xmin_horizon::Row>>("xmin_horizon")?;
+            Some(Holders::of(s, rows).rows().cloned().collect())
         }),
     };
     judge(s).page(s, figures(s), panels)

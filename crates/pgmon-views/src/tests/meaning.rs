@@ -184,6 +184,7 @@ fn a_statement_is_named_by_how_it_begins() {
         queryid: "4053683739835296247".into(),
         text: text.map(Into::into),
         mean_ms: Some(50.0),
+        calls_per_second: Some(20.0),
         time_share: Some(0.5),
         calls: 1000.0,
         time_seconds: 10.0,

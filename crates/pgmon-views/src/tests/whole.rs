@@ -182,7 +182,14 @@ fn server(bad: bool) -> Snapshot {
         bytes_per_second: Some(1000.0),
         ..Default::default()
     };
-    let checkpoints = checkpoints::Row { timed: 100, requested: count(1, 900), ..Default::default() };
+    let checkpoints = checkpoints::Row {
+        timed: 100,
+        requested: count(1, 900),
+        recent_seconds: Some(3600.0),
+        recent_timed: Some(12),
+        recent_requested: Some(count(0, 40)),
+        ..Default::default()
+    };
     let archiver = archiver::Row {
         mode: "on".into(),
         active: true,

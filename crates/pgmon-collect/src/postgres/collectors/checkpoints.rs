@@ -3,8 +3,12 @@
 
 use crate::postgres::collector::{Collector, Cx, Scope, Settings, Spec, pg};
 use crate::postgres::decode::Time;
+use crate::postgres::origin::Origin;
 use pgmon_core::metric::{Desc, Families};
 use pgmon_core::snapshot::{Blind, Loop};
+
+mod recent;
+use recent::Recent;
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +19,7 @@ mod tests;
 pub struct Row {
     /// Checkpoints due by `checkpoint_timeout`; up to 16 on a standby: restartpoints.
     pub timed: i64,
-    /// Checkpoints asked for, mostly because `max_wal_size` was reached.
+    /// Checkpoints asked for: `max_wal_size` was reached, or by `CHECKPOINT`, a backup, `CREATE DATABASE` and the like.
     pub requested: i64,
     /// Checkpoints done, without those skipped for want of activity (18+).
     pub done: Option<i64>,
@@ -55,6 +59,15 @@ pub struct Row {
     pub checkpointer_stats_reset: Option<Time>,
     /// When the background writer's counters began.
     pub bgwriter_stats_reset: Option<Time>,
+    /// How far back the figures of the last time go, seconds: an hour at most, as far as pgmon has seen it.
+    #[sqlx(skip)]
+    pub recent_seconds: Option<f64>,
+    /// Checkpoints due by time in it.
+    #[sqlx(skip)]
+    pub recent_timed: Option<i64>,
+    /// Checkpoints asked for in it.
+    #[sqlx(skip)]
+    pub recent_requested: Option<i64>,
 }
 
 const TIMED: Desc = Desc::counter(
@@ -64,7 +77,7 @@ const TIMED: Desc = Desc::counter(
 );
 const REQUESTED: Desc = Desc::counter(
     "pg_checkpoints_requested_total",
-    "Checkpoints requested, mostly because max_wal_size was reached.",
+    "Checkpoints requested: max_wal_size was reached, or by CHECKPOINT, a backup, CREATE DATABASE and the like.",
     &[],
 );
 const DONE: Desc = Desc::counter("pg_checkpoints_done_total", "Checkpoints done (PostgreSQL 18+).", &[]);
@@ -135,7 +148,11 @@ const TIMELINE: Desc =
 
 /// See the module's head.
 #[derive(Debug)]
-pub struct Checkpoints;
+pub struct Checkpoints {
+    /// Where the counters are from that `recent` compares.
+    from: Option<(Origin, Option<Time>)>,
+    recent: Recent,
+}
 
 impl Collector for Checkpoints {
     type Row = Row;
@@ -177,7 +194,19 @@ impl Collector for Checkpoints {
     };
 
     fn new(_settings: &Settings) -> Self {
-        Self
+        Self { from: None, recent: Recent::default() }
+    }
+
+    fn complete(&mut self, rows: &mut [Row], cx: &Cx) {
+        let Some(row) = rows.first_mut() else { return };
+        let from = Some((Origin::of(&cx.facts), row.checkpointer_stats_reset));
+        if self.from != from {
+            (self.from, self.recent) = (from, Recent::default());
+        }
+        if let Some((over, timed, requested)) = self.recent.add(cx.mono, row.timed, row.requested) {
+            row.recent_seconds = Some(over.as_secs_f64());
+            (row.recent_timed, row.recent_requested) = (Some(timed), Some(requested));
+        }
     }
 
     fn samples(&mut self, rows: &[Row], _cx: &Cx, out: &mut Families) -> Vec<Blind> {

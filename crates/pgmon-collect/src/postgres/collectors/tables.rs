@@ -15,6 +15,7 @@ use trigger::{Triggers, pressure};
 #[cfg(test)]
 mod tests;
 mod trigger;
+pub use trigger::turns_autovacuum_off;
 
 /// A table, with what happened to it since its statistics were reset.
 ///

@@ -116,7 +116,7 @@ fn late(s: &Source<'_>, row: &replication::Row, level: Level) -> Problem {
     };
     problem(format!("lag:{}", row.replica), level, PageName::Replication, title, evidence)
         .about(row.replica.clone())
-        .since(lag.and_then(|lag| s.now.seconds_ago(lag)))
+        .since(lag.and_then(|lag| s.since("replication", lag)))
 }
 
 fn of_standby(s: &Source<'_>, row: &standby::Row) -> Vec<Problem> {

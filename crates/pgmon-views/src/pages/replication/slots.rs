@@ -35,7 +35,7 @@ pub fn problems(s: &Source<'_>) -> Vec<Problem> {
                 format!("slot:{}", row.slot_name),
                 level,
                 PageName::Replication,
-                "A slot keeps WAL",
+                title(row),
                 format!("{}: {hint}", row.slot_name),
             )
             .about(row.slot_name.clone())
@@ -47,7 +47,7 @@ pub fn problems(s: &Source<'_>) -> Vec<Problem> {
 
 /// How bad a slot is, and why.
 fn look(row: &slots::Row) -> (Level, Option<String>) {
-    if row.invalid == Some(true) || row.wal_status.as_deref() == Some("lost") {
+    if is_invalid(row) {
         let why = row.invalidation_reason.as_deref().unwrap_or("WAL that it needs is gone");
         return (Level::Crit, Some(format!("invalid ({why}): its consumer cannot go on")));
     }
@@ -70,8 +70,28 @@ fn look(row: &slots::Row) -> (Level, Option<String>) {
     (Level::Ok, None)
 }
 
+fn is_invalid(row: &slots::Row) -> bool {
+    row.invalid == Some(true) || row.wal_status.as_deref() == Some("lost")
+}
+
+fn keeps_much(row: &slots::Row) -> bool {
+    row.retained_bytes.is_some_and(|bytes| bytes >= RETAINED_WARN)
+}
+
+fn title(row: &slots::Row) -> &'static str {
+    if is_invalid(row) {
+        "A slot is invalid"
+    } else if row.active || keeps_much(row) || row.wal_status.as_deref() == Some("unreserved") {
+        "A slot keeps WAL"
+    } else {
+        "Nobody uses a slot"
+    }
+}
+
 fn mend(row: &slots::Row) -> Option<Remedy> {
-    (!row.active && row.synced != Some(true)).then(|| remedy::drop_slot(&row.slot_name))
+    // As long as it costs little, it is kept: a standby that restarts goes on from it.
+    let costs = is_invalid(row) || keeps_much(row);
+    (costs && !row.active && row.synced != Some(true)).then(|| remedy::drop_slot(&row.slot_name))
 }
 
 /// Their panel.

@@ -34,6 +34,12 @@ fn one_family_over_all_versions() {
         let after = probe.round().await;
         assert_eq!(after.value("pg_checkpoints_requested_total", &[]), Some(requested as f64 + 1.0));
         assert!(redo(&after) < redo(&written));
+        // What the probe has not seen does not count, as on a server that is new to pgmon.
+        assert_eq!(before.data[0]["recent_requested"], serde_json::Value::Null);
+        assert_eq!(
+            (&after.data[0]["recent_requested"], &after.data[0]["recent_timed"]),
+            (&1.into(), &0.into())
+        );
         let truth: f64 = server
             .query(
                 "postgres",
@@ -73,6 +79,7 @@ fn one_family_over_all_versions() {
         server.wait_until("postgres", &low).await.unwrap();
         let reset = probe.round().await;
         assert_eq!(reset.value("pg_checkpoints_requested_total", &[]), Some(0.0));
+        assert_eq!(reset.data[0]["recent_requested"], serde_json::Value::Null);
         assert_ne!(reset.data[0]["checkpointer_stats_reset"], after.data[0]["checkpointer_stats_reset"]);
     });
 }

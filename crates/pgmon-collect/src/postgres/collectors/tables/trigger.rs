@@ -88,6 +88,11 @@ pub fn pressure(count: i64, trigger: f64) -> f64 {
     count as f64 / trigger.max(1.0)
 }
 
+/// Whether an option of a table, `name=value`, turns autovacuum off for it.
+pub fn turns_autovacuum_off(option: &str) -> bool {
+    option.strip_prefix("autovacuum_enabled=").is_some_and(|value| truth(value) == Some(false))
+}
+
 /// A boolean option as the server reads it: any unique beginning of a word, in any case.
 fn truth(value: &str) -> Option<bool> {
     let value = value.trim().to_ascii_lowercase();
