@@ -16,6 +16,6 @@ await scenario(async (page) => {
   await go(page, 'activity?every=5');
   await until(page, 'it is up again', 60, async () => {
     const said = await text(page);
-    return /\bup for\b/.test(said) && !/\bStale\b/.test(said);
+    return /\bwatched for\b/.test(said) && !/\bStale\b/.test(said);
   });
 });

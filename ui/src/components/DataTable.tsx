@@ -105,7 +105,11 @@ export function useDataTable({ name, label, rows, columns, sort, cells, detail, 
     getColumnCanGlobalFilter: () => true,
     globalFilterFn: (row, id, wanted: string) => {
       const column = all.find((each) => each.key === id);
-      return column !== undefined && textOf(column, row.original.row).toLowerCase().includes(wanted.toLowerCase());
+      if (column === undefined) return false;
+      // What a metric is labelled with, as well as what is shown.
+      const raw = row.original.row[column.key];
+      const texts = [textOf(column, row.original.row), typeof raw === 'string' ? raw : ''];
+      return texts.some((text) => text.toLowerCase().includes(wanted.toLowerCase()));
     },
   });
   const found = table.getRowModel().rows;

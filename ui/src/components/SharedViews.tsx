@@ -4,7 +4,8 @@ import type { Row, Schemas } from '../api/types';
 import { columns, qualified } from '../lib/columns';
 import { formatCount, formatRatio } from '../lib/format';
 import { settingText } from '../lib/text';
-import { Bar } from './Value';
+import { Shown } from './Shown';
+import { Bar, QueryLink } from './Value';
 
 function share(done: unknown, total: unknown): number | undefined {
   return typeof done === 'number' && typeof total === 'number' && total > 0 ? Math.min(1, done / total) : undefined;
@@ -87,7 +88,10 @@ export const STATEMENTS = columns<Schemas['StatementRow']>(
 );
 
 export const STATEMENT_CELLS = {
-  text: (row: Row) => (row.text === null ? <span className="muted">text not known</span> : undefined),
+  text: (row: Row) => {
+    const text = typeof row.text === 'string' ? <Shown text={row.text} /> : 'text not known';
+    return typeof row.queryid === 'string' ? <QueryLink id={row.queryid}>{text}</QueryLink> : text;
+  },
   time_share: (row: Row) =>
     typeof row.time_share === 'number' ? (
       <>

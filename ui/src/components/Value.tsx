@@ -30,11 +30,12 @@ export function Time({ at, withDate = true }: { at: string | number; withDate?: 
   );
 }
 
-function QueryLink({ id }: { id: string }) {
+/** Leads to the page of a statement; says its id, or what it is given. */
+export function QueryLink({ id, children = id }: { id: string; children?: ReactNode }) {
   const [search] = useAddress();
   return (
     <Link to="/queries/$queryid" params={{ queryid: id }} search={kept(search)} className="mono">
-      {id}
+      {children}
     </Link>
   );
 }

@@ -189,7 +189,7 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
                 "No transaction is older than 10 seconds.",
                 || Some(activity?.sessions.clone()),
             )
-            .note("The 20 oldest of those that have been open for 10 seconds and more.".into()),
+            .note("The 20 oldest, open for 10 s or more.".into()),
         progress: s.plain("Long commands", "progress", "No vacuum, index build or other long command runs."),
         groups: s
             .panel("All processes", &["connections"], "None can be seen.", || Some(activity?.groups.clone())),
