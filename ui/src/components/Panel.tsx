@@ -10,6 +10,7 @@ import {
 } from '@tabler/icons-react';
 import { type ReactNode, useId, useState } from 'react';
 import type { Executed, Need, Panel as PanelData, State } from '../api/types';
+import { noRowsText } from '../lib/empty';
 import { formatAge, formatDuration } from '../lib/format';
 import { useNow } from '../lib/now';
 import { sentence } from '../lib/visible';
@@ -139,25 +140,13 @@ export function Footer({
 
 /** Says why there are no rows: that it is good, or what is missing. */
 export function NoRows({ panel }: { panel: PanelData }) {
-  if (panel.rows !== null && panel.state !== 'error') {
-    return panel.empty === null ? (
-      <p className="empty">No rows.</p>
-    ) : (
-      <p className="empty good">
-        <IconCircleCheck size={18} aria-hidden />
-        {panel.empty}
-      </p>
-    );
-  }
-  const words: Record<State, string> = {
-    ok: 'No rows.',
-    pending: 'Nothing was collected yet.',
-    stale: 'There are no figures that are new enough.',
-    degraded: 'This cannot be seen with the present rights.',
-    unsupported: 'This version of PostgreSQL has no such figures.',
-    error: 'There are no figures.',
-  };
-  return <p className="empty">{words[panel.state]}</p>;
+  const { text, good } = noRowsText(panel);
+  return (
+    <p className={good ? 'empty good' : 'empty'}>
+      {good ? <IconCircleCheck size={18} aria-hidden /> : null}
+      {text}
+    </p>
+  );
 }
 
 /** A panel: title, state, body, and the SQL behind it. */
