@@ -149,5 +149,9 @@ describe('columns by their names', () => {
     expect(labelOf('xid_age')).toBe('XID age');
     expect(labelOf('calls_per_second')).toBe('Calls/s');
     expect(labelOf('growth_bytes_per_day')).toBe('Growth/day');
+    // A time is not called what a count is.
+    expect(labelOf('shared_blks_read')).toBe('Shared blocks read');
+    expect(labelOf('blk_read_seconds')).toBe('Time reading blocks');
+    expect(labelOf('blk_write_time_seconds')).toBe('Time writing blocks');
   });
 });
