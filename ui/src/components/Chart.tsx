@@ -3,7 +3,8 @@ import { lazy, Suspense, useState } from 'react';
 import { useHistory } from '../api/queries';
 import type { MetricRef, Series, Thresholds } from '../api/types';
 import { useRange, useZone } from '../lib/address';
-import { formatTime, formatValue, UNKNOWN } from '../lib/format';
+import { formatAge, formatTime, formatValue, UNKNOWN } from '../lib/format';
+import { latestOf } from '../lib/series';
 import { visible } from '../lib/visible';
 import { ScrollBox } from './ScrollBox';
 
@@ -93,9 +94,13 @@ export function HistoryChart({
   const times = data?.unix_seconds ?? [];
   const known = series.some((each) => each.mean.some((value) => value !== null));
   const left = series.length - lines.length + (data?.left_out ?? 0);
-  // What is latest may be old: its time says so.
-  const latest = times.findLastIndex((_, i) => lines.some((line) => (line.mean[i] ?? null) !== null));
-  const time = times[at ?? latest];
+  const latest = latestOf(
+    lines.map((line) => line.mean),
+    times,
+    data === undefined ? 0 : Date.parse(data.to) / 1000,
+    data?.step_seconds ?? 0,
+  );
+  const time = times[at ?? latest.place];
   return (
     <section className="chart" aria-label={`Chart: ${title}`} data-hold>
       <div className="chart-head">
@@ -140,6 +145,9 @@ export function HistoryChart({
           <span>
             {at === null ? 'Latest, ' : ''}
             {formatTime(time * 1000, zone, at !== null)}
+            {at === null && latest.behind !== undefined ? (
+              <b className="level-warn">, {formatAge(latest.behind)} old</b>
+            ) : null}
           </span>
         )}
         {known
@@ -160,6 +168,13 @@ export function HistoryChart({
               );
             })
           : null}
+        {at !== null || latest.same === undefined ? null : (
+          <span className="muted" title="What is read seldom is drawn on until it is read again">
+            {latest.same === 'start'
+              ? 'no other value in this time'
+              : `no other value since ${formatTime(latest.same * 1000, zone, false)}`}
+          </span>
+        )}
         {left > 0 ? <span>{left} more not drawn</span> : null}
       </div>
     </section>

@@ -4,6 +4,7 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { Series, Thresholds } from '../api/types';
 import { formatTime, formatValue } from '../lib/format';
+import { lonePlaces } from '../lib/series';
 import { COLOURS, seriesName } from './Chart';
 import { rootSize } from './measure';
 
@@ -97,7 +98,13 @@ function options(props: Props, width: number, height: number, onCursor: (i: numb
       series.push(hidden, hidden);
       bands.push({ series: [series.length - 2, series.length - 1], fill: `${stroke}2e` });
     }
-    series.push({ stroke, width: 1.5, spanGaps: false, points: { show: false } });
+    series.push({
+      stroke,
+      width: 1.5,
+      spanGaps: false,
+      // A value between two gaps has no line: without a dot it would be a gap, too.
+      points: { show: false, size: 5, fill: stroke, filter: (u, s) => lonePlaces(Array.from(u.data[s] ?? [])) },
+    });
   });
   return {
     width,
