@@ -205,3 +205,23 @@ describe('what a row is listed for', () => {
     }
   });
 });
+
+describe('what many say', () => {
+  it('is said once, with the names of all', async () => {
+    await page.goto(local.base);
+    await settled(page);
+    const list = page.locator('#overview-pages .page-list');
+    await list.waitFor();
+    const said = await list.locator('li').count();
+    assert.ok(said < (await list.getByRole('link').count()), 'no sentence stands for several pages');
+    await list.getByRole('link', { name: 'Settings' }).click();
+    await page.waitForURL(/\/settings/);
+  });
+
+  it('figures of long ago say so', async () => {
+    await page.goto(`${local.base}storage`);
+    await settled(page);
+    assert.match(await page.locator('#indexes-findings .panel-head').textContent(), /read 1[67]m \d+s ago/);
+    assert.doesNotMatch(await page.locator('#storage-tables .panel-head').textContent(), /read .* ago/);
+  });
+});

@@ -149,6 +149,9 @@ export function NoRows({ panel }: { panel: PanelData }) {
   );
 }
 
+/** Rows that are older than that, in seconds, say so in the head: ages among them are those of then. */
+const READ_LONG_AGO = 120;
+
 /** A panel: title, state, body, and the SQL behind it. */
 export function PanelFrame({
   id,
@@ -176,6 +179,11 @@ export function PanelFrame({
         <StateTag state={panel.state} />
         {panel.stats_reset_age_seconds === null ? null : (
           <span className="muted">counted for {formatAge(panel.stats_reset_age_seconds)} (since stats_reset)</span>
+        )}
+        {panel.age_seconds === null || panel.age_seconds < READ_LONG_AGO ? null : (
+          <span className="muted">
+            read <Age seconds={panel.age_seconds} receivedAt={receivedAt} />
+          </span>
         )}
         {tools === undefined ? null : <div className="panel-tools">{tools}</div>}
       </div>
