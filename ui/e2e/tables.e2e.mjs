@@ -152,6 +152,22 @@ describe('a chart', () => {
     }
   });
 
+  it('draws a value between two gaps as a dot', async () => {
+    const { columns, width } = await coloured('--s1');
+    const runs = [];
+    for (const at of columns) {
+      const run = runs.at(-1);
+      if (run !== undefined && run.at(-1) === at - 1) run.push(at);
+      else runs.push([at]);
+    }
+    const alone = runs.filter((run, i) => {
+      const before = runs[i - 1]?.at(-1) ?? Number.NEGATIVE_INFINITY;
+      const after = runs[i + 1]?.[0] ?? Number.POSITIVE_INFINITY;
+      return Math.min(run[0] - before, after - run.at(-1)) > width * 0.008 && run.length < width * 0.02;
+    });
+    assert.ok(alone.length > 0, `there is no dot among ${runs.map((run) => `${run[0]}-${run.at(-1)}`)} of ${width}`);
+  });
+
   it('tells what is under the pointer, and that there is nothing in a gap', async () => {
     const plot = page.locator('.chart .u-over').first();
     const legend = page.locator('.chart-legend').first();
@@ -172,5 +188,42 @@ describe('a chart', () => {
     assert.ok(cells.length > 300);
     assert.ok(cells.filter((text) => text === '–').length > 20);
     assert.ok(!cells.includes('0'));
+  });
+});
+
+describe('what a row is listed for', () => {
+  it('stands beside its name at 1400', async () => {
+    await page.setViewportSize({ width: 1400, height: 900 });
+    for (const [path, panel] of [
+      ['storage', 'indexes-findings'],
+      ['partitions', 'partitions-tables'],
+    ]) {
+      await page.goto(`${local.base}${path}`);
+      await settled(page);
+      const heads = await page.locator(`#${panel} thead th`).allTextContents();
+      assert.ok(heads.includes('What of it'), `${panel}: ${heads}`);
+    }
+  });
+});
+
+describe('what many say', () => {
+  it('is said once, with the names of all', async () => {
+    await page.goto(local.base);
+    await settled(page);
+    const list = page.locator('#overview-pages .page-list');
+    await list.waitFor();
+    const said = await list.locator('li').count();
+    assert.ok(said < (await list.getByRole('link').count()), 'no sentence stands for several pages');
+    const link = list.locator('.page-names').getByRole('link').last();
+    const path = new URL(await link.getAttribute('href'), local.base).pathname;
+    await link.click();
+    await page.waitForURL((url) => url.pathname === path);
+  });
+
+  it('figures of long ago say so', async () => {
+    await page.goto(`${local.base}storage`);
+    await settled(page);
+    assert.match(await page.locator('#indexes-findings .panel-head').textContent(), /read 1[67]m \d+s ago/);
+    assert.doesNotMatch(await page.locator('#storage-tables .panel-head').textContent(), /read .* ago/);
   });
 });

@@ -1,4 +1,4 @@
-import { IconRotate } from '@tabler/icons-react';
+import { IconInfoCircle, IconRotate } from '@tabler/icons-react';
 import { useRouterState } from '@tanstack/react-router';
 import { lazy, type ReactNode, Suspense, startTransition, useEffect, useMemo, useState } from 'react';
 import { useChosen, usePage } from '../api/queries';
@@ -8,8 +8,10 @@ import type { ColumnSpec } from '../lib/columns';
 import { columnsOf } from '../lib/columns';
 import { formatTime, rateOf } from '../lib/format';
 import { useNow } from '../lib/now';
+import { reasonsOnce } from '../lib/once';
 import { restartSeen, serverFacts } from '../lib/server';
 import { visible } from '../lib/visible';
+import { counted } from '../lib/words';
 import { HistoryChart } from './Chart';
 import { ChooseTarget, ErrorView } from './Errors';
 import { FactGrid } from './FactGrid';
@@ -181,11 +183,15 @@ const NO_ROWS: readonly Row[] = [];
 const importTablePanel = () => import('./TablePanel');
 const TablePanel = lazy(importTablePanel);
 
-function PanelOf({ view, loaded }: { view: PanelView; loaded: Loaded }) {
+function PanelOf({ view, loaded, said }: { view: PanelView; loaded: Loaded; said: ReadonlySet<string> }) {
   const name = view.name.slice(view.name.indexOf('.') + 1);
   const found = loaded.answer.data.panels[name];
   if (found === undefined) return null;
-  const panel = { ...found, title: prefixed(loaded.source, found.title) };
+  const panel = {
+    ...found,
+    title: prefixed(loaded.source, found.title),
+    reason: found.reason !== null && said.has(found.reason) ? null : found.reason,
+  };
   const rows = panel.rows ?? NO_ROWS;
   if (view.optional === true && rows.length === 0 && panel.state === 'ok') return null;
   const frame = {
@@ -307,6 +313,10 @@ export function Page({
     .flatMap(({ answer }) => answer.data.problems)
     .filter((each, i, all) => all.findIndex((other) => other.id === each.id) === i)
     .sort((a, b) => LEVEL_ORDER[b.level] - LEVEL_ORDER[a.level]);
+  const once = reasonsOnce(
+    loaded.flatMap(({ answer }) => Object.values(answer.data.panels).map(({ reason }) => reason)),
+    loaded.map(({ answer }) => answer.data.verdict.sentence),
+  );
   const named = new Set(view.panels.map((panel) => panel.name));
   // Panels that this page does not know yet are shown all the same.
   const others = loaded.flatMap(({ source, answer }) =>
@@ -336,10 +346,22 @@ export function Page({
           {above?.(loaded)}
           {below ? null : <div aria-busy="true" className="skeleton wait-panel" />}
           {below ? <Charts figures={figures} shown={charts.shown} /> : null}
+          {below
+            ? once.above.map(({ reason, count }) => (
+                <div key={reason} className="state-line panel">
+                  <IconInfoCircle size={16} aria-hidden />
+                  <div>
+                    {counted(count, 'panel')} of this page: {reason}
+                  </div>
+                </div>
+              ))
+            : null}
           <div className="panels">
             {(below ? [...view.panels, ...others.map((name): PanelView => ({ name }))] : []).map((panel) => {
               const from = loaded.find(({ source }) => panel.name.startsWith(`${source}.`));
-              return from === undefined ? null : <PanelOf key={panel.name} view={panel} loaded={from} />;
+              return from === undefined ? null : (
+                <PanelOf key={panel.name} view={panel} loaded={from} said={once.said} />
+              );
             })}
           </div>
         </>

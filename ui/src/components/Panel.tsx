@@ -10,6 +10,7 @@ import {
 } from '@tabler/icons-react';
 import { type ReactNode, useId, useState } from 'react';
 import type { Executed, Need, Panel as PanelData, State } from '../api/types';
+import { noRowsText } from '../lib/empty';
 import { formatAge, formatDuration } from '../lib/format';
 import { useNow } from '../lib/now';
 import { sentence } from '../lib/visible';
@@ -139,27 +140,17 @@ export function Footer({
 
 /** Says why there are no rows: that it is good, or what is missing. */
 export function NoRows({ panel }: { panel: PanelData }) {
-  if (panel.rows !== null && panel.state !== 'error') {
-    // Only of figures that are whole and current it is good that there is none.
-    return panel.empty === null || panel.state !== 'ok' ? (
-      <p className="empty">{panel.empty ?? 'No rows.'}</p>
-    ) : (
-      <p className="empty good">
-        <IconCircleCheck size={18} aria-hidden />
-        {panel.empty}
-      </p>
-    );
-  }
-  const words: Record<State, string> = {
-    ok: 'No rows.',
-    pending: 'Nothing was collected yet.',
-    stale: 'There are no figures that are new enough.',
-    degraded: 'This cannot be seen with the present rights.',
-    unsupported: 'This version of PostgreSQL has no such figures.',
-    error: 'There are no figures.',
-  };
-  return <p className="empty">{words[panel.state]}</p>;
+  const { text, good } = noRowsText(panel);
+  return (
+    <p className={good ? 'empty good' : 'empty'}>
+      {good ? <IconCircleCheck size={18} aria-hidden /> : null}
+      {text}
+    </p>
+  );
 }
+
+/** Rows that are older than that, in seconds, say so in the head: ages among them are those of then. */
+const READ_LONG_AGO = 120;
 
 /** A panel: title, state, body, and the SQL behind it. */
 export function PanelFrame({
@@ -188,6 +179,11 @@ export function PanelFrame({
         <StateTag state={panel.state} />
         {panel.stats_reset_age_seconds === null ? null : (
           <span className="muted">counted for {formatAge(panel.stats_reset_age_seconds)} (since stats_reset)</span>
+        )}
+        {panel.age_seconds === null || panel.age_seconds < READ_LONG_AGO ? null : (
+          <span className="muted">
+            read <Age seconds={panel.age_seconds} receivedAt={receivedAt} />
+          </span>
         )}
         {tools === undefined ? null : <div className="panel-tools">{tools}</div>}
       </div>

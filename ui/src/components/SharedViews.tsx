@@ -69,7 +69,12 @@ function changed(row: Row): string | undefined {
 
 export const STATEMENTS = columns<Schemas['StatementRow']>(
   { key: 'text', label: 'Statement' },
-  { key: 'time_share', drawn: true, label: 'Share of time', help: 'Share of the execution time of the last interval' },
+  {
+    key: 'time_share',
+    drawn: true,
+    label: 'Share of time',
+    help: 'Share of the execution time of all statements in the last interval; not of the machine',
+  },
   { key: 'calls_per_second', label: 'Calls' },
   { key: 'mean_ms', label: 'Mean' },
   { key: 'p95_ms', label: 'p95' },

@@ -84,7 +84,7 @@ export function needOf(
   const full = Math.max(head, Math.ceil(inside + aroundOf(column, first, rem, isNarrow(room, rem))));
   const cut = (most: number) => (mayBeCut(column) ? Math.max(head, Math.min(full, Math.round(most * rem))) : full);
   // A column that says nothing makes room first.
-  const silent = mayBeCut(column) && texts.every((text) => text === UNKNOWN || text === 'none');
+  const silent = texts.length > 0 && texts.every((text) => text === UNKNOWN || text === 'none');
   return {
     key: column.key,
     least: cut(leastOf(column, first, room < 50 * rem)),

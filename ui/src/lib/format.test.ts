@@ -147,8 +147,12 @@ describe('columns by their names', () => {
   it('labels leave out the unit and keep the abbreviations', () => {
     expect(labelOf('last_vacuum_seconds_ago')).toBe('Last vacuum');
     expect(labelOf('xid_age')).toBe('XID age');
-    expect(labelOf('blk_read_seconds')).toBe('Time of reading blocks');
+    expect(labelOf('blk_read_seconds')).toBe('Time reading blocks');
     expect(labelOf('calls_per_second')).toBe('Calls/s');
     expect(labelOf('growth_bytes_per_day')).toBe('Growth/day');
+    // A time is not called what a count is.
+    expect(labelOf('shared_blks_read')).toBe('Shared blocks read');
+    expect(labelOf('blk_read_seconds')).toBe('Time reading blocks');
+    expect(labelOf('blk_write_time_seconds')).toBe('Time writing blocks');
   });
 });

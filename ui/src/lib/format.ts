@@ -212,11 +212,13 @@ export function kindOf(name: string, sample?: unknown): Kind {
   return typeof sample === 'number' ? 'count' : 'text';
 }
 
+/** Times whose names without the unit are those of counts: `blocks read`. */
+const TIMES = /^blk_(read|write)(_time)?_(seconds|ms)$/;
+
 /** `last_vacuum_seconds_ago` to `Last vacuum`: the unit stands with the value. */
 export function labelOf(name: string): string {
-  // Without its unit it would be called what another one counts.
-  const time = /^blk_(read|write)(_time)?_seconds$/.exec(name);
-  if (time !== null) return time[1] === 'read' ? 'Time of reading blocks' : 'Time of writing blocks';
+  const time = TIMES.exec(name);
+  if (time !== null) return time[1] === 'read' ? 'Time reading blocks' : 'Time writing blocks';
   const bare = name
     .replace(/_(bytes_per_second|bytes_estimate|bytes|seconds_ago|seconds|ms|ratio)$/, (end) =>
       end === '_bytes_per_second' ? ' rate' : '',

@@ -20,7 +20,7 @@ import { visible } from '../lib/visible';
 const COLUMNS = columns<Schemas['Target']>(
   { key: 'db', label: 'Database', text: (row) => `${String(row.cluster)} / ${String(row.db)}` },
   'level',
-  { key: 'sentence', label: 'What first', rank: 1.5, least: 17 },
+  { key: 'sentence', label: 'What first', rank: 1.5, least: 26 },
   { key: 'transactions_per_second', drawn: true, label: 'TPS' },
   { key: 'connections_ratio', drawn: true, label: 'Connections' },
   { key: 'longest_transaction_seconds', label: 'Oldest transaction' },

@@ -8,27 +8,35 @@ import { Page, type PageView, viewOf } from '../components/Page';
 import { STATEMENT_CELLS, STATEMENTS } from '../components/SharedViews';
 import { useAddress } from '../lib/address';
 import { columns } from '../lib/columns';
+import { foldSame } from '../lib/once';
 import { kept } from '../lib/search';
 import { sentence } from '../lib/visible';
+import { counted } from '../lib/words';
 
 function Pages({ panel }: { panel: Panel }) {
   const [search] = useAddress();
+  const link = (row: Row) => {
+    const page = pageOf(String(row.page));
+    return page === undefined ? (
+      <b key={String(row.page)}>{String(row.page)}</b>
+    ) : (
+      <Link key={String(row.page)} to={page.to} search={kept(search)}>
+        {page.pages.length > 1 ? `${page.label}: ${String(row.page)}` : page.label}
+      </Link>
+    );
+  };
   return (
     <ul className="page-list">
-      {(panel.rows ?? []).map((row: Row) => {
-        const page = pageOf(String(row.page));
-        const level = isLevel(row.level) ? row.level : 'unknown';
+      {foldSame(panel.rows ?? [], (row) => `${String(row.level)} ${String(row.sentence)}`).map((rows) => {
+        const [row] = rows;
+        if (row === undefined) return null;
+        const many = rows.length > 1;
         return (
           <li key={String(row.page)}>
-            <LevelTag level={level} />
-            {page === undefined ? (
-              <b>{String(row.page)}</b>
-            ) : (
-              <Link to={page.to} search={kept(search)}>
-                {page.pages.length > 1 ? `${page.label}: ${String(row.page)}` : page.label}
-              </Link>
-            )}
+            <LevelTag level={isLevel(row.level) ? row.level : 'unknown'} />
+            {many ? <b>{counted(rows.length, 'page')}</b> : link(row)}
             <span className="page-says">{sentence(String(row.sentence))}</span>
+            {many ? <span className="page-says page-names">{rows.map(link)}</span> : null}
           </li>
         );
       })}

@@ -10,7 +10,7 @@ const VIEW: PageView = viewOf('partitions', {
       columns: columns<Schemas['PartitionedTableRow']>(
         { key: 'relation', label: 'Table', text: qualified },
         'level',
-        { key: 'hint', label: 'What of it', rank: 1 },
+        { key: 'hint', label: 'What of it', rank: 1.5, least: 20 },
         { key: 'horizon_seconds', label: 'Runway' },
         { key: 'newest_upper', label: 'Last bound', kind: 'text' },
         { key: 'partitions', label: 'Partitions' },

@@ -6,7 +6,7 @@ import { columns } from '../lib/columns';
 export const SLOTS = columns<Schemas['Slot']>(
   { key: 'slot_name', label: 'Slot' },
   'level',
-  { key: 'hint', label: 'What of it' },
+  { key: 'hint', label: 'What of it', rank: 1.5, least: 20 },
   { key: 'retained_bytes', label: 'Retained WAL' },
   { key: 'wal_status', label: 'WAL status' },
   { key: 'safe_wal_bytes', label: 'Safe WAL left' },

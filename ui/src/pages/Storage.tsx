@@ -6,8 +6,8 @@ import { formatBytes } from '../lib/format';
 const INDEX = columns<Schemas['IndexRow']>(
   { key: 'index', label: 'Index', text: qualified },
   'level',
-  // Why it is listed: that is what the row is for.
-  { key: 'hint', label: 'What of it', rank: 1 },
+  // Why it is listed: figures without it say nothing.
+  { key: 'hint', label: 'What of it', rank: 1.5, least: 20 },
   { key: 'bytes', label: 'Size' },
   'scans',
   { key: 'stats_age_seconds', label: 'Counted for' },
