@@ -232,6 +232,8 @@ describe('clusters', () => {
     await page.waitForURL(/clusters\?.*one=patroni%2Forders/);
     await settled(page);
     assert.equal(await page.locator('section.cluster').count(), 1);
+    // The finder closes slower than the page comes.
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
     await page.keyboard.press('/');
     await page.getByRole('combobox').fill('old-certificate');
     await page.getByRole('option', { name: /old-certificate/ }).waitFor();
