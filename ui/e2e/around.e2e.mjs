@@ -222,7 +222,8 @@ describe('clusters', () => {
 
   it('are chosen, filtered and found', async () => {
     // The address changes before the page does.
-    const drawn = (n) => page.waitForFunction((many) => document.querySelectorAll('section.cluster').length === many, n);
+    const drawn = (n) =>
+      page.waitForFunction((many) => document.querySelectorAll('section.cluster').length === many, n);
     await go('clusters');
     await page.getByRole('button', { name: /^OK/ }).click();
     await page.waitForURL(/level=ok/);
