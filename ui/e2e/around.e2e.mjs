@@ -243,6 +243,7 @@ describe('clusters', () => {
     await page.keyboard.press('Enter');
     await page.waitForURL(/services\?.*open=services%3Aold-certificate/);
     await page.locator('.detail-in').waitFor();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
     for (const [key, place] of [
       ['h', /\/clusters/],
       ['e', /\/services/],
@@ -250,6 +251,7 @@ describe('clusters', () => {
       await page.keyboard.press('g');
       await page.keyboard.press(key);
       await page.waitForURL(place);
+      await settled(page);
     }
     await go('clusters?one=manatee%2Fgone');
     await page.getByText('There is no cluster manatee/gone').waitFor();
