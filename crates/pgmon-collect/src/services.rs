@@ -1,6 +1,6 @@
 //! Services: what is checked besides databases, at intervals, without telling anybody but readers.
 //!
-//! One light task per service ([`watch`]) runs its [`probe`]; [`registry`] holds what the last checks found,
+//! One light task per service (`watch`) runs its `probe`; `registry` holds what the last checks found,
 //! and has the tasks begin and end as the configuration says. A probe has one file per type; what takes an answer
 //! apart is pure and beside it.
 
