@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { findings } from './axe.mjs';
-import { open, overflow, scheme, settled, watched } from './browser.mjs';
+import { open, overflow, scheme, scrolled, settled, watched } from './browser.mjs';
 import { clipped } from './clipped.mjs';
 import { serve } from './serve.mjs';
 
@@ -64,22 +64,7 @@ describe('services', () => {
 
   it('of 500 only those are drawn that are seen, and they scroll', async () => {
     await go('services');
-    const frames = await page.evaluate(async () => {
-      const scroller = document.querySelector('.scroller');
-      const times = [];
-      let last = performance.now();
-      for (let i = 0; i < 60; i += 1) {
-        scroller.scrollTop += 250;
-        await new Promise(requestAnimationFrame);
-        times.push(performance.now() - last);
-        last = performance.now();
-      }
-      return {
-        median: times.sort((a, b) => a - b)[30],
-        rows: document.querySelectorAll('tr.row').length,
-        end: scroller.scrollTop,
-      };
-    });
+    const frames = await scrolled(page);
     assert.ok(frames.rows > 10 && frames.rows < 90, `${frames.rows} rows are drawn`);
     assert.ok(frames.end > 10_000, `scrolled to ${frames.end}`);
     assert.ok(frames.median < 50, `a frame takes ${frames.median} ms`);

@@ -96,3 +96,23 @@ export async function pagesOf(base, query) {
 export function overflow(page) {
   return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 }
+
+/** Scrolls a long list: what a frame takes (median, ms), how many rows are drawn at the end, how far it came. */
+export function scrolled(page) {
+  return page.evaluate(async () => {
+    const scroller = document.querySelector('.scroller');
+    const times = [];
+    let last = performance.now();
+    for (let i = 0; i < 60; i += 1) {
+      scroller.scrollTop += 250;
+      await new Promise(requestAnimationFrame);
+      times.push(performance.now() - last);
+      last = performance.now();
+    }
+    return {
+      median: times.sort((a, b) => a - b)[30],
+      rows: document.querySelectorAll('tr.row').length,
+      end: scroller.scrollTop,
+    };
+  });
+}

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { findings } from './axe.mjs';
-import { open, overflow, PAGES, pagesOf, SIZES, scheme, settled, watched } from './browser.mjs';
+import { open, overflow, PAGES, pagesOf, SIZES, scheme, scrolled, settled, watched } from './browser.mjs';
 
 const query = process.env.PGMON_QUERY ?? '';
 let local;
@@ -172,22 +172,7 @@ describe('500 databases', () => {
   });
 
   it('scroll without drawing them all, and without a pause that is felt', async () => {
-    const frames = await page.evaluate(async () => {
-      const scroller = document.querySelector('.scroller');
-      const times = [];
-      let before = performance.now();
-      for (let i = 0; i < 60; i += 1) {
-        scroller.scrollTop += 250;
-        await new Promise(requestAnimationFrame);
-        times.push(performance.now() - before);
-        before = performance.now();
-      }
-      return {
-        median: times.sort((a, b) => a - b)[30],
-        rows: document.querySelectorAll('tr.row').length,
-        end: scroller.scrollTop,
-      };
-    });
+    const frames = await scrolled(page);
     assert.ok(frames.rows > 10 && frames.rows < 90, `${frames.rows} rows are drawn`);
     assert.ok(frames.end > 10_000, `scrolled to ${frames.end}`);
     assert.ok(frames.median < 50, `a frame takes ${frames.median} ms`);
