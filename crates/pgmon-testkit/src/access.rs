@@ -66,12 +66,16 @@ impl Server {
         Ok(value)
     }
 
-    /// Waits until a query answers true, for 20 seconds at most.
+    /// Waits until a query answers true, for 20 seconds at most. A standby may cancel the query itself to
+    /// replay what it waits for: that is "not yet".
     pub async fn wait_until(&self, database: &str, condition: &str) -> Result<()> {
         let mut connection = self.connect(database).await?;
         for _ in 0..800 {
-            if query::<Option<bool>>(&mut connection, condition).await? == Some(true) {
-                return Ok(());
+            match query::<Option<bool>>(&mut connection, condition).await {
+                Ok(Some(true)) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if is_conflict_with_recovery(&error) => {}
+                Err(error) => return Err(error),
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
@@ -165,6 +169,12 @@ where
 {
     let run = sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(connection);
     run.await.with_context(|| format!("query failed: {}", beginning(sql)))
+}
+
+/// Whether a standby cancelled a statement because replay was waiting for it.
+fn is_conflict_with_recovery(error: &anyhow::Error) -> bool {
+    let database = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    database.and_then(|error| error.code()).is_some_and(|code| code == "40001")
 }
 
 fn beginning(sql: &str) -> String {

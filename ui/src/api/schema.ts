@@ -3784,7 +3784,7 @@ export interface components {
             /** @description What is wrong, in the manager's own words where it has some. */
             text: string;
         };
-        /** @description How bad an [`Issue`] is. */
+        /** @description How bad an issue of a cluster is. */
         ClusterSeverity: "error" | "warning";
         /** @description What a cluster was like at some time before. */
         ClusterHistoryEntry: {

@@ -115,7 +115,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// How bad an [`Issue`](super::Issue) is.
+/// How bad an issue of a cluster is.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema,
 )]

@@ -183,7 +183,9 @@ fn a_query_cancelled_on_a_standby_is_counted_by_its_cause() {
         let dsn = replica.dsn_as("pgmon", &password, "postgres");
         let round = Probe::new(&dsn, single::<Database>()).await.round().await;
         let family = "pg_database_conflicts_total";
-        assert_eq!(round.value(family, &["postgres", "snapshot"]), Some(1.0), "{major}");
+        // What the test asks while it waits may be cancelled as well, and is counted then.
+        let snapshot = round.value(family, &["postgres", "snapshot"]);
+        assert!(snapshot.is_some_and(|n| n >= 1.0), "{snapshot:?} on {major}");
         assert_eq!(round.value(family, &["postgres", "lock"]), Some(0.0));
         assert_eq!(round.value(family, &["(shared)", "lock"]), None);
         assert_eq!(round.value(family, &["postgres", "logicalslot"]).is_some(), major >= Major(16));
