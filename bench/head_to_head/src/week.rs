@@ -48,6 +48,8 @@ struct Series {
     seen: Vec<f64>,
     whole: bool,
     now: f64,
+    /// When it had a value for the last time.
+    last: i64,
 }
 
 /// How a week goes by.
@@ -204,7 +206,7 @@ fn of_loop(spacing: f64) -> (i64, f64) {
 
 /// Rounds' spacing in milliseconds, and all series.
 fn names(history: &History, id: &Id, of_another: bool) -> (f64, Vec<(&'static Desc, Vec<Series>)>) {
-    let (mut names, mut spacing) = (Vec::new(), f64::MAX);
+    let (mut names, mut spacing, mut end) = (Vec::new(), f64::MAX, i64::MIN);
     for name in history.names(id, &[]) {
         let query = Query {
             name: &name.name,
@@ -225,6 +227,8 @@ fn names(history: &History, id: &Id, of_another: bool) -> (f64, Vec<(&'static De
                 let (name, kind) = (leak(&name.name), curve.kind);
                 &*Box::leak(Box::new(Desc { name, kind, help: "", labels }))
             });
+            let last = curve.points.last().map_or(i64::MIN, |p| p.at);
+            end = end.max(last);
             let values: Vec<f64> = curve.points.iter().map(|p| p.mean).collect();
             if let (Some(first), Some(last)) = (curve.points.first(), curve.points.last())
                 && values.len() > 1
@@ -241,10 +245,13 @@ fn names(history: &History, id: &Id, of_another: bool) -> (f64, Vec<(&'static De
             } else {
                 values
             };
-            series.push(Series { labels: labels().map(|(_, value)| value.clone()).collect(), seen, whole, now });
+            let labels = labels().map(|(_, value)| value.clone()).collect();
+            series.push(Series { labels, seen, whole, now, last });
         }
         names.extend(desc.map(|desc| (desc, series)));
     }
+    // What had left the page by then is not there.
+    names.iter_mut().for_each(|(_, series): &mut (_, Vec<Series>)| series.retain(|s| s.last == end));
     (spacing, names)
 }
 

@@ -24,6 +24,9 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::sleep;
 
+/// What each database adds to `history.max_bytes`: 0.3 MiB.
+const OF_A_DATABASE: usize = 3 * 1024 * 1024 / 10;
+
 const LOOPS: [&str; 4] = ["hot_path", "workload", "storage", "hourly"];
 
 /// pgmon's resident memory beside one database, with an empty history, after a week, and when it is full.
@@ -99,6 +102,12 @@ struct Agents<'a> {
 }
 
 impl Agents<'_> {
+    /// What the history of one database may take.
+    fn limit(&self) -> Result<usize> {
+        let default = pgmon_config::History::default().max_bytes.bytes();
+        Ok(self.args.max_bytes.map_or(usize::try_from(default), Ok)? + OF_A_DATABASE)
+    }
+
     async fn start(&self, history: &Path, intervals: Option<[u64; 4]>) -> Result<(Running, Client)> {
         let dir = tempfile::tempdir()?;
         let port = free_port()?;
@@ -169,10 +178,10 @@ async fn measure(
     writeln!(notes, "Scenario *{}*: {series} series were recorded, of which {changing} changed.\n", scenario.name())?;
 
     let empty = tempfile::tempdir()?;
-    // As large as its own default, which is told by what it takes of too much.
-    let limit = agents.args.max_bytes.map_or(64 << 20, |bytes| bytes + (3 << 20) / 10);
+    let limit = agents.limit()?;
     let week = written(recorded.path(), Course { max_bytes: limit, days: 7, lifetime_hours: 168.0 })?;
-    let full = written(recorded.path(), Course { max_bytes: limit.min(12 << 20), days: 7, lifetime_hours: 0.25 })?;
+    // More than may be: pgmon takes as much as it may.
+    let full = written(recorded.path(), Course { max_bytes: limit * 5 / 4, days: 1, lifetime_hours: 0.25 })?;
     eprintln!("memory: {}: three agents at once", scenario.name());
     let (empty, week, full) = tokio::join!(agents.memory(&empty), agents.memory(&week), agents.memory(&full));
     let mut rows = Vec::new();
