@@ -183,27 +183,23 @@ async fn dawdle(load: &Load, kind: Kind, counts: &Counts) -> Result<()> {
     let stream = socket.connect(load.to).await;
     counts.connected.fetch_add(1, Ordering::Relaxed);
     let mut stream = stream?;
-    let key = &load.key;
-    let (begin, every) = match kind {
-        Kind::Head => ("GET /metrics HTTP/1.1\r\nHost: pgmon\r\nX-Slow: ".to_owned(), 1000),
-        Kind::Body => {
-            let head = "POST /login HTTP/1.1\r\nHost: pgmon\r\nContent-Type: application/x-www-form-urlencoded\r\n";
-            (format!("{head}Content-Length: 1000\r\n\r\nkey="), 1000)
-        }
+    let begin = match kind {
+        Kind::Head => "GET /metrics HTTP/1.1\r\nHost: pgmon\r\nX-Slow: ".to_owned(),
+        Kind::Body => "POST /login HTTP/1.1\r\nHost: pgmon\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+                       Content-Length: 1000\r\n\r\nkey="
+            .to_owned(),
         Kind::Reader => {
-            (format!("GET /metrics HTTP/1.1\r\nHost: pgmon\r\nAuthorization: Bearer {key}\r\n\r\n"), 1000)
+            format!("GET /metrics HTTP/1.1\r\nHost: pgmon\r\nAuthorization: Bearer {}\r\n\r\n", load.key)
         }
-        _ => (String::new(), 1000),
+        Kind::Silent | Kind::Kept | Kind::New => String::new(),
     };
     stream.write_all(begin.as_bytes()).await?;
-    let mut byte = [0; 1];
     loop {
-        sleep(Duration::from_millis(every)).await;
+        sleep(Duration::from_secs(1)).await;
         match kind {
             Kind::Head | Kind::Body => stream.write_all(b"x").await?,
-            Kind::Reader => drop(stream.read_exact(&mut byte).await?),
-            // It notices when it is closed.
-            _ => drop(stream.read_exact(&mut byte).await?),
+            // Who says nothing is sent nothing, and notices that it is closed.
+            _ => drop(stream.read_exact(&mut [0; 1]).await?),
         }
     }
 }

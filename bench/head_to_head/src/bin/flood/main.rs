@@ -34,7 +34,7 @@ struct Args {
     /// Scrapes of each kind in a phase.
     #[arg(long, default_value_t = 250)]
     scrapes: usize,
-    /// Clients that flood, and those that dawdle.
+    /// Clients that flood.
     #[arg(long, default_value_t = 64)]
     floods: usize,
     /// Clients that dawdle.
