@@ -121,10 +121,10 @@ pub async fn run(load: Load) -> Result<()> {
             }
             _ => drop(tokio::spawn(async move {
                 loop {
-                    // Those that are closed come back, though not at once.
+                    // Those that are closed come back, though not at once, and not all together.
                     let _ = dawdle(&load, kind, &counts).await;
                     counts.closed.fetch_add(1, Ordering::Relaxed);
-                    sleep(Duration::from_secs(1)).await;
+                    sleep(Duration::from_millis(fastrand::u64(500..1500))).await;
                 }
             })),
         }
@@ -195,7 +195,7 @@ async fn dawdle(load: &Load, kind: Kind, counts: &Counts) -> Result<()> {
     };
     stream.write_all(begin.as_bytes()).await?;
     loop {
-        sleep(Duration::from_secs(1)).await;
+        sleep(Duration::from_millis(fastrand::u64(500..1500))).await;
         match kind {
             Kind::Head | Kind::Body => stream.write_all(b"x").await?,
             // Who says nothing is sent nothing, and notices that it is closed.

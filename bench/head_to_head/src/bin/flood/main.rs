@@ -190,7 +190,8 @@ async fn measure(case: &Case, args: &Args, port: u16) -> Result<Outcome> {
         scrapes(&mut kept, args, port, &mut outcome, false)?;
         let loads = Loads::start(&load, case.processes).await?;
         let began = Instant::now();
-        sleep(Duration::from_millis(500)).await;
+        // Until those that came together have been closed and are back one by one.
+        sleep(Duration::from_secs(2)).await;
         scrapes(&mut kept, args, port, &mut outcome, true)?;
         outcome.seconds += began.elapsed().as_secs_f64();
         let done = loads.stop().await?;
