@@ -1,0 +1,65 @@
+//! What should be there and is not.
+
+use super::*;
+use crate::pages::autovacuum;
+
+const WORKERS: Desc = Desc::gauge("pg_autovacuum_workers", "", &[]);
+const MAX_WORKERS: Desc = Desc::gauge("pg_autovacuum_max_workers", "", &[]);
+
+fn waiting(seconds: Option<f64>, due: f64) -> collectors::tables::Row {
+    collectors::tables::Row {
+        oid: 77,
+        schema: "public".into(),
+        name: "orders".into(),
+        counts_known: true,
+        dead_tuples: Some(60),
+        autovacuum_enabled: Some(true),
+        vacuum_pressure: Some(1.2),
+        autovacuumed_seconds_ago: seconds,
+        vacuum_due_seconds: Some(due),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_table_that_autovacuum_does_not_come_to() {
+    let rules = rules();
+    let page = |row: collectors::tables::Row, running: Option<i64>| {
+        let running = running.map(|oid| collectors::progress::Row {
+            command: "vacuum".into(),
+            relation_oid: Some(oid),
+            datname: Some("shop".into()),
+            ..Default::default()
+        });
+        let running: Vec<_> = running.into_iter().collect();
+        let of = Snapshot {
+            collectors: vec![found("tables", vec![row]), found("progress", running)],
+            ..snapshot()
+        };
+        let page = autovacuum::page(&source(&of, &rules, 101));
+        let figure = page.figures.iter().find(|f| f.id == "starved").unwrap().clone();
+        let evidence = page.problems.first().map(|p| p.evidence.clone());
+        let row = page.panels.tables.rows.unwrap().remove(0);
+        assert_eq!((row.level, figure.level), (page.verdict.level, page.verdict.level));
+        assert_eq!(row.remedy.is_some(), page.problems.first().is_some_and(|p| p.remedy.is_some()));
+        (page.verdict.level, figure.value, evidence)
+    };
+    let hours = |n: f64| n * 3600.0;
+    let (level, value, evidence) = page(waiting(Some(hours(7.0)), 1000.0), None);
+    assert_eq!((level, value), (Level::Warn, Some(hours(7.0) + 1.0)));
+    assert_eq!(
+        evidence.unwrap(),
+        "public.orders: not vacuumed for 7 h, at 1.2 times what brings a vacuum; the server's log may say why autovacuum does not come"
+    );
+    assert_eq!(page(waiting(Some(hours(5.9)), 1000.0), None).0, Level::Ok);
+    assert_eq!(page(waiting(Some(hours(12.0)), 1000.0), None).0, Level::Crit);
+    assert_eq!(page(waiting(Some(hours(200.0)), 60.0), None).0, Level::Ok, "it has become due just now");
+    assert_eq!(page(waiting(Some(hours(7.0)), 1000.0), Some(77)).0, Level::Ok, "it is vacuumed now");
+    assert_eq!(page(waiting(Some(hours(7.0)), 1000.0), Some(78)).0, Level::Warn);
+    // Of one that was never vacuumed it is known for how long pgmon has seen it wait.
+    assert_eq!(page(waiting(None, hours(1.0)), None).0, Level::Ok);
+    assert_eq!(page(waiting(None, hours(6.0)), None).0, Level::Warn);
+    let off =
+        collectors::tables::Row { autovacuum_enabled: Some(false), ..waiting(Some(hours(13.0)), 1000.0) };
+    assert_eq!(page(off, None).0, Level::Ok, "it is not to come");
+}
