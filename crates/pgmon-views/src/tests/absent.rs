@@ -1,7 +1,7 @@
-//! What should be there and is not.
+//! What should be there and is not: vacuums, standbys, grants.
 
 use super::*;
-use crate::pages::autovacuum;
+use crate::pages::{autovacuum, replication};
 
 const WORKERS: Desc = Desc::gauge("pg_autovacuum_workers", "", &[]);
 const MAX_WORKERS: Desc = Desc::gauge("pg_autovacuum_max_workers", "", &[]);
@@ -62,4 +62,31 @@ fn a_table_that_autovacuum_does_not_come_to() {
     let off =
         collectors::tables::Row { autovacuum_enabled: Some(false), ..waiting(Some(hours(13.0)), 1000.0) };
     assert_eq!(page(off, None).0, Level::Ok, "it is not to come");
+}
+
+#[test]
+fn a_standby_that_streamed_and_is_gone() {
+    let rules = rules();
+    let row = collectors::replication::Row {
+        pid: 7,
+        state: Some("streaming".into()),
+        replica: "rep1".into(),
+        client_addr: Some("10.0.0.7".into()),
+        slot_name: Some("rep1".into()),
+        gone_seconds: Some(299.0),
+        ..Default::default()
+    };
+    let page = |slot: &str| {
+        let slot = collectors::slots::Row { slot_name: slot.into(), active: true, ..Default::default() };
+        let all = vec![found("replication", vec![row.clone()]), found("slots", vec![slot])];
+        let of = Snapshot { collectors: all, ..snapshot() };
+        let page = replication::page(&source(&of, &rules, 101), &[]);
+        assert_eq!(page.panels.replicas.rows.unwrap().len(), 0);
+        assert_eq!(page.panels.topology.rows.unwrap().len(), 1, "the server itself");
+        let problems = page.problems.into_iter().map(|p| (p.level, p.evidence)).collect::<Vec<_>>();
+        (problems, page.verdict.sentence)
+    };
+    let evidence = "rep1 (10.0.0.7) streamed from this server until 02:59 UTC and has not come back; it has no slot, so that the WAL that it needs may be removed";
+    assert_eq!(page("other").0, [(Level::Warn, evidence.to_owned())]);
+    assert_eq!(page("rep1"), (Vec::new(), "Nobody streams from this server.".to_owned()), "its slot says so");
 }

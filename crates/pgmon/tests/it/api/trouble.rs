@@ -138,6 +138,27 @@ on_each_major! { [pg12 12, pg18 18]
     }
 }
 
+on_each_major! { [pg12 12, pg18 18]
+    async fn a_standby_without_a_slot_that_goes_away_is_named_until_it_is_back(major: Major) -> Result<()> {
+        let (server, dsn) = watched(major).await?;
+        let standby = server.replica("standby1").await?;
+        standby.wait_caught_up().await?;
+        let agent = Agent::watch(&dsn);
+        agent.wait_for_all_loops();
+        let id = "gone:standby1";
+        agent.wait_api("it streams", "/api/v1/replication", |a| rows(a, "replicas").len() == 1 && level(a) == "ok");
+        standby.stop(StopMode::Fast).await?;
+        let found = agent.wait_api("it is gone", "/api/v1/replication", |a| problem(a, id).is_some());
+        let evidence = problem(&found, id).unwrap()["evidence"].as_str().unwrap();
+        assert!(evidence.starts_with("standby1 (127.0.0.1) streamed from this server until "), "{evidence}");
+        assert_eq!((level(&found), rows(&found, "replicas").len()), ("warn", 0));
+        assert_eq!(found["data"]["figures"][0]["value"], json!(0.0), "it is not counted");
+        standby.start_again().await?;
+        agent.wait_api("it is back", "/api/v1/replication", |a| problem(a, id).is_none() && rows(a, "replicas").len() == 1);
+        Ok(())
+    }
+}
+
 on_each_major! { [pg12 12, pg14 14, pg18 18]
     async fn no_literal_of_a_statement_leaves_the_process(major: Major) -> Result<()> {
         let (server, dsn) = watched(major).await?;
