@@ -90,3 +90,37 @@ fn a_standby_that_streamed_and_is_gone() {
     assert_eq!(page("other").0, [(Level::Warn, evidence.to_owned())]);
     assert_eq!(page("rep1"), (Vec::new(), "Nobody streams from this server.".to_owned()), "its slot says so");
 }
+
+#[test]
+fn of_grants_that_contain_each_other_one_is_listed() {
+    let rules = rules();
+    let blind = |collector: &'static str, needs: &str| {
+        let blind = Blind {
+            collector: collector.into(),
+            needs: needs.into(),
+            effect: format!("what {needs} shows"),
+            remedy: Some(format!("GRANT {needs} TO pgmon;")),
+        };
+        CollectorState { blind: vec![blind], ..found(collector, Vec::<u8>::new()) }
+    };
+    let grants = |all: Vec<CollectorState>| {
+        let of = Snapshot { collectors: all, ..snapshot() };
+        let grants = crate::agent::grants::grants(&source(&of, &rules, 101)).into_iter();
+        grants.map(|g| (g.needs, g.met, g.effects.len(), g.collectors)).collect::<Vec<_>>()
+    };
+    let (stats, settings) = ("database_size", "settings");
+    let all = grants(vec![
+        blind("replication", "pg_monitor"),
+        blind(stats, "pg_read_all_stats"),
+        blind(settings, "pg_read_all_settings"),
+    ]);
+    let names = |all: &[&str]| all.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let collectors = names(&["replication", settings, stats]);
+    assert_eq!(all, [("pg_monitor".to_owned(), Some(false), 3, collectors)]);
+    // Where the whole is there, or not asked for, the part is what is missing.
+    let all = grants(vec![found("replication", Vec::<u8>::new()), blind(settings, "pg_read_all_settings")]);
+    let listed: Vec<_> = all.iter().map(|g| (&*g.0, g.1)).collect();
+    assert_eq!(listed, [("pg_read_all_settings", Some(false)), ("pg_monitor", Some(true))]);
+    let all = grants(vec![blind(settings, "pg_read_all_settings")]);
+    assert_eq!(all.len(), 1);
+}
