@@ -59,6 +59,24 @@ fn a_table_that_autovacuum_does_not_come_to() {
     // Of one that was never vacuumed it is known for how long pgmon has seen it wait.
     assert_eq!(page(waiting(None, hours(1.0)), None).0, Level::Ok);
     assert_eq!(page(waiting(None, hours(6.0)), None).0, Level::Warn);
+    // The reason, where it can be told; of several tables it is one problem.
+    let reason = |busy: f64| {
+        let mut workers = Families::new();
+        workers.push(&WORKERS, &[], busy);
+        workers.push(&MAX_WORKERS, &[], 3.0);
+        let none = collectors::connections::Activity::default();
+        let workers = state("connections", Outcome::Ok, Some((Arc::new(none), workers)));
+        let other = collectors::tables::Row { name: "lines".into(), ..waiting(Some(hours(8.0)), 1000.0) };
+        let rows = vec![waiting(Some(hours(7.0)), 1000.0), other];
+        let of = Snapshot { collectors: vec![found("tables", rows), workers], ..snapshot() };
+        let mut problems = autovacuum::page(&source(&of, &rules, 101)).problems;
+        assert_eq!(problems.len(), 1);
+        problems.remove(0).evidence
+    };
+    let busy = reason(3.0);
+    assert!(busy.starts_with("public.lines: "), "the worst: {busy}");
+    assert!(busy.ends_with("; all 3 workers of autovacuum are busy; 1 other table waits as well"), "{busy}");
+    assert!(reason(2.0).contains("; a worker of autovacuum is free"));
     let off =
         collectors::tables::Row { autovacuum_enabled: Some(false), ..waiting(Some(hours(13.0)), 1000.0) };
     assert_eq!(page(off, None).0, Level::Ok, "it is not to come");
