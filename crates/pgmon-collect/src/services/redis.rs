@@ -15,6 +15,7 @@ mod tests;
 use super::families::Tally;
 use super::net::{self, Steps, Stream};
 use super::probe::{Fault, Found, Probing};
+use super::redact::cut;
 use info::Info;
 use pgmon_config::{Address, RedisCheck, Secret};
 use pgmon_core::metric::Families;
@@ -185,7 +186,7 @@ enum Said {
 impl Said {
     fn shown(&self) -> String {
         match self {
-            Self::Text(text) => format!("{:?}", text.chars().take(100).collect::<String>()),
+            Self::Text(text) => format!("{:?}", cut(text, 100)),
             Self::Error(text) => text.clone(),
         }
     }

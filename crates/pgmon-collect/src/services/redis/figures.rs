@@ -6,6 +6,7 @@ use super::families::{
 };
 use super::info::Info;
 use crate::services::probe::{Fault, Found};
+use crate::services::redact::cut;
 use pgmon_core::metric::Families;
 use pgmon_core::service::Evidence;
 use std::time::Duration;
@@ -228,9 +229,12 @@ fn role(text: &str, mode: &str) -> &'static str {
     ["master", "slave"].into_iter().find(|known| *known == text).unwrap_or("")
 }
 
+/// Characters of a label, with the mark of a cut 64 at most.
+const LABEL: usize = 61;
+
 /// A text of the server's as a label's value.
 fn label(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(64).collect()
+    cut(&text.replace(char::is_control, ""), LABEL)
 }
 
 /// What the figures were read from.
