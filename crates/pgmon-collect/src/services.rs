@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod echoes;
 pub mod families;
+#[cfg(test)]
+pub(crate) mod fixture;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod http;
