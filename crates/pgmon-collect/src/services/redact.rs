@@ -70,6 +70,14 @@ impl Redactor {
         Self { configured: known, learned: Arc::default() }
     }
 
+    /// For one password.
+    #[cfg(any(test, fuzzing))]
+    pub fn knowing(password: &str) -> Self {
+        let mut known = Known::default();
+        known.credential(password);
+        Self { configured: known, learned: Arc::default() }
+    }
+
     /// The same logins; their passwords become known as they are used.
     pub fn listening(&self, logins: Arc<dyn Logins>) -> Arc<dyn Logins> {
         Arc::new(Listening { logins, learned: self.learned.clone() })
