@@ -253,6 +253,7 @@ impl Probe {
                 at: Some(seconds(at)),
                 last_success: last_success.map(seconds),
                 seconds: duration.as_secs_f64(),
+                interval: spec.interval.as_secs_f64(),
             },
             &mut families,
         );
