@@ -130,7 +130,13 @@ impl Redis {
             && let Said::Error(error) = session.ask(&["SELECT", &db.to_string()]).await?
             && !error.starts_with("LOADING")
         {
-            return Err(Fault::down(format!("database {db} cannot be selected: {error}")));
+            if !error.starts_with("NOPERM") {
+                return Err(Fault::down(format!("database {db} cannot be selected: {error}")));
+            }
+            // What INFO says is of all databases.
+            let warning =
+                format!("its user may not select database {db}, which is left unchecked (ACL: +select)");
+            found.warnings.push(warning);
         }
         Ok(session)
     }
