@@ -40,7 +40,12 @@ impl Client {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
-        Ok(Self { stream: BufReader::with_capacity(1 << 18, stream), body: Vec::new(), line: String::new(), authorization: String::new() })
+        Ok(Self {
+            stream: BufReader::with_capacity(1 << 18, stream),
+            body: Vec::new(),
+            line: String::new(),
+            authorization: String::new(),
+        })
     }
 
     /// Shows this key with each request.

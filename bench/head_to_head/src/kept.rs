@@ -37,7 +37,10 @@ impl Piece {
         let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
         let mut rest = bytes.as_slice();
         if take(&mut rest, 8)? != MARK || number(&mut rest)? != FORMAT {
-            bail!("{} is no history of format {FORMAT}: bring bench/head_to_head/src/kept.rs up to date", file.display());
+            bail!(
+                "{} is no history of format {FORMAT}: bring bench/head_to_head/src/kept.rs up to date",
+                file.display()
+            );
         }
         let mut pieces = Vec::new();
         loop {

@@ -86,7 +86,8 @@ impl Recording {
 
     /// How many series there are, and how many of them changed while they were recorded.
     pub fn series(&self) -> (usize, usize) {
-        let all = || self.sources.iter().flat_map(|s| &s.names).flat_map(|(desc, s)| s.iter().map(|s| (*desc, s)));
+        let all =
+            || self.sources.iter().flat_map(|s| &s.names).flat_map(|(desc, s)| s.iter().map(|s| (*desc, s)));
         (all().count(), all().filter(|(desc, s)| s.changes(desc.kind)).count())
     }
 

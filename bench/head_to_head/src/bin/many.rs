@@ -7,10 +7,10 @@
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 use head_to_head::http::Client;
+use head_to_head::kept::Piece;
 use head_to_head::latency::{self, Latency, scrape};
 use head_to_head::process::{self, Memory, Spent};
 use head_to_head::running::{Running, free_port};
-use head_to_head::kept::Piece;
 use head_to_head::week::{Course, RECORDED, Recording};
 use head_to_head::{marks, page};
 use pgmon_core::history::Id;
@@ -196,7 +196,8 @@ async fn measure(program: &Path, args: &Args, entries: Vec<serde_json::Value>) -
     let text = &client.text(&answer)?;
     let series = page::samples(text);
     running.stop().await?;
-    let limit_mib = pgmon_config::History::default().max_bytes.bytes() as f64 / MIB + HISTORY_OF_A_DATABASE * wanted;
+    let limit_mib =
+        pgmon_config::History::default().max_bytes.bytes() as f64 / MIB + HISTORY_OF_A_DATABASE * wanted;
     let (memory_full, full_mib) = of_a_week(program, args, &entries, limit_mib).await?;
     let page = of_a_page(program, args, &entries, series).await?;
     let measured = Measured {
@@ -299,7 +300,8 @@ async fn of_a_week(
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
     let (pieces, stats) = Recording::read(recorded.path())?.live(course, now)?;
     eprintln!("many: a week of one database: {stats:?}");
-    let ids: Vec<Id> = entries.iter().filter_map(|e| Some(Id::new("bench", e.get("name")?.as_str()?))).collect();
+    let ids: Vec<Id> =
+        entries.iter().filter_map(|e| Some(Id::new("bench", e.get("name")?.as_str()?))).collect();
     Piece::write(history.path(), ids.iter().flat_map(|id| pieces.iter().map(move |piece| (id, piece))))?;
     let began = Instant::now();
     let (running, mut client) = start_pgmon(program, entries, Some(history.path()), None).await?;
@@ -326,7 +328,8 @@ async fn of_a_page(
 ) -> Result<OfAPage> {
     let databases = (PAGE * entries.len()).div_ceil(series.max(1)).clamp(1, entries.len());
     let began = Instant::now();
-    let (running, mut client) = start_pgmon(program, entries.get(..databases).unwrap_or(entries), None, None).await?;
+    let (running, mut client) =
+        start_pgmon(program, entries.get(..databases).unwrap_or(entries), None, None).await?;
     wait_until_complete(&mut client, &running, databases, began).await?;
     // A rate takes two rounds.
     sleep(Duration::from_secs(75)).await;
@@ -377,7 +380,12 @@ fn report(m: &Measured, args: &Args) -> Result<(String, bool)> {
     row("At most", mib(m.memory.peak), "MiB", None)?;
     row("History at the end", m.history_mib, "MiB", Some(m.history_limit_mib))?;
     row("Series in the history", m.history_series, "", None)?;
-    row("Of an agent that begins with a week of all databases: history", m.full_mib, "MiB", Some(m.history_limit_mib))?;
+    row(
+        "Of an agent that begins with a week of all databases: history",
+        m.full_mib,
+        "MiB",
+        Some(m.history_limit_mib),
+    )?;
     row("Its resident memory", mib(m.memory_full.rss), "MiB", Some(150.0))?;
     row("Of it: heap and stacks", mib(m.memory_full.anonymous), "MiB", None)?;
     row("At most", mib(m.memory_full.peak), "MiB", None)?;

@@ -121,7 +121,8 @@ impl Agents<'_> {
             config["history"]["max_bytes"] = json!(bytes);
         }
         if let Some(intervals) = intervals {
-            let of = LOOPS.into_iter().zip(intervals).map(|(name, s)| (name.to_owned(), json!(format!("{s}s"))));
+            let of =
+                LOOPS.into_iter().zip(intervals).map(|(name, s)| (name.to_owned(), json!(format!("{s}s"))));
             config["sample_intervals"] = serde_json::Value::Object(of.collect());
         }
         let file = dir.path().join("pgmon.yaml");
@@ -175,7 +176,11 @@ async fn measure(
     live(server, Duration::from_secs(agents.args.record_seconds)).await?;
     running.terminate().await?;
     let (series, changing) = Recording::read(recorded.path())?.series();
-    writeln!(notes, "Scenario *{}*: {series} series were recorded, of which {changing} changed.\n", scenario.name())?;
+    writeln!(
+        notes,
+        "Scenario *{}*: {series} series were recorded, of which {changing} changed.\n",
+        scenario.name()
+    )?;
 
     let empty = tempfile::tempdir()?;
     let limit = agents.limit()?;
@@ -232,7 +237,10 @@ fn report(rows: &[Measured], notes: &str, args: &Args) -> Result<(String, bool)>
         "PostgreSQL {}, {} s at the default intervals with a scrape of each kind every 15 s.\n",
         args.pg, args.run_seconds
     )?;
-    writeln!(text, "| scenario, history | series | history, MB | values that went early | heap and stacks, MB | program, MB | resident, MB | at most, MB | promised |")?;
+    writeln!(
+        text,
+        "| scenario, history | series | history, MB | values that went early | heap and stacks, MB | program, MB | resident, MB | at most, MB | promised |"
+    )?;
     writeln!(text, "|---|---|---|---|---|---|---|---|---|")?;
     let mut pass = true;
     for m in rows {

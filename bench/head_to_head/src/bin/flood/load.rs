@@ -71,7 +71,8 @@ impl Loads {
             command.args(["-n", "19"]).arg(std::env::current_exe()?);
             command.args(["--load", kind.get_name(), "--to", &load.to.to_string(), "--key", &load.key]);
             command.args(["--clients", &load.clients.to_string()]);
-            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+            let mut child =
+                command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
             let stdin = child.stdin.take().context("no stdin")?;
             let stdout = BufReader::new(child.stdout.take().context("no stdout")?);
             all.push((child, stdin, stdout));
@@ -144,7 +145,8 @@ pub async fn run(load: Load) -> Result<()> {
 
 /// One wrong key after the other, as fast as they are answered.
 fn flood(load: &Load, keeps: bool, counts: &Counts) {
-    let request = b"GET /metrics HTTP/1.1\r\nHost: pgmon\r\nAuthorization: Bearer wrong-key-of-the-flood\r\n\r\n";
+    let request =
+        b"GET /metrics HTTP/1.1\r\nHost: pgmon\r\nAuthorization: Bearer wrong-key-of-the-flood\r\n\r\n";
     let mut answer = [0; 4096];
     let mut first = true;
     while !counts.stop.load(Ordering::Relaxed) {
@@ -185,9 +187,11 @@ async fn dawdle(load: &Load, kind: Kind, counts: &Counts) -> Result<()> {
     let mut stream = stream?;
     let begin = match kind {
         Kind::Head => "GET /metrics HTTP/1.1\r\nHost: pgmon\r\nX-Slow: ".to_owned(),
-        Kind::Body => "POST /login HTTP/1.1\r\nHost: pgmon\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+        Kind::Body => {
+            "POST /login HTTP/1.1\r\nHost: pgmon\r\nContent-Type: application/x-www-form-urlencoded\r\n\
                        Content-Length: 1000\r\n\r\nkey="
-            .to_owned(),
+                .to_owned()
+        }
         Kind::Reader => {
             format!("GET /metrics HTTP/1.1\r\nHost: pgmon\r\nAuthorization: Bearer {}\r\n\r\n", load.key)
         }

@@ -47,7 +47,10 @@ pub fn markdown(outcomes: &[Outcome], args: &Args) -> Result<(String, bool)> {
         }
     }
     let reconnected: usize = outcomes.iter().map(|o| o.reconnected).sum();
-    writeln!(text, "\nThe kept connection was closed by pgmon {reconnected} times; the scrape then took a new one, in the same time.")?;
+    writeln!(
+        text,
+        "\nThe kept connection was closed by pgmon {reconnected} times; the scrape then took a new one, in the same time."
+    )?;
     Ok((text, pass))
 }
 
