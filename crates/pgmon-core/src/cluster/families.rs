@@ -332,8 +332,12 @@ fn manatee(cluster: &Cluster, shard: &str, out: &mut Families) {
     out.push_opt(&M_GENERATION, of_shard, cluster.generation.map(|g| g as f64));
     out.push(&M_FROZEN, of_shard, flag(cluster.paused.is_some()));
     out.push(&M_SINGLETON, of_shard, flag(cluster.singleton));
-    out.push(&M_ERRORS, of_shard, cluster.count(Severity::Error) as f64);
-    out.push(&M_WARNINGS, of_shard, cluster.count(Severity::Warning) as f64);
+    // What pgmon finds beyond that has no place here: these two are compared with what manatee-adm says.
+    let of_manatee = |severity| {
+        cluster.issues.iter().filter(|issue| issue.severity == severity && !issue.is_own()).count() as f64
+    };
+    out.push(&M_ERRORS, of_shard, of_manatee(Severity::Error));
+    out.push(&M_WARNINGS, of_shard, of_manatee(Severity::Warning));
     for (m, id) in names(cluster) {
         let labels = &[shard, id.as_str(), m.role.as_str()];
         out.push_opt(&M_UP, labels, m.reachable.map(flag));

@@ -149,3 +149,16 @@ proptest! {
         prop_assert_eq!(labels.len(), ids.len());
     }
 }
+
+#[test]
+fn what_pgmon_finds_beyond_the_manager_is_no_error_of_manatee() {
+    let mut cluster = pair();
+    let issue = Issue { code: "primary_down", severity: Severity::Error, peer: None, text: "x".into() };
+    cluster.issues = vec![issue];
+    cluster.members[1].in_recovery = Some(false);
+    cluster.note_contradictions();
+    let found = families(&[snapshot(cluster)], Duration::ZERO);
+    assert_eq!(value(&found, "manatee_cluster_errors_total", &["1.moray"]), Some(1.0));
+    // The two that take writes, and the sync that does.
+    assert_eq!(value(&found, "pg_cluster_issues", &["manatee", "1.moray", "error"]), Some(3.0));
+}
