@@ -191,7 +191,7 @@ impl<'s> Watcher<'s> {
         let mut followed = Vec::new();
         if self.patroni.follow_members {
             let known = |api: &HttpUrl| self.patroni.urls.iter().any(|url| url.has_origin_of(api));
-            let named = state.cluster.members.iter().filter_map(|m| m.api_url.as_deref()?.parse().ok());
+            let named = state.cluster.members.iter().filter_map(|m| m.api_url.as_deref()?.parse::<HttpUrl>().ok());
             followed = named.filter(|api| !known(api)).take(MOST_FOLLOWED).collect();
             let asked = |api: &&HttpUrl| self.followed.iter().any(|other| other.has_origin_of(api));
             let getter = self.getter(timer.mono() + timeout);

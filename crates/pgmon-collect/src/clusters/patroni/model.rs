@@ -107,6 +107,7 @@ impl View<'_> {
         cluster.members.extend(silent);
         cluster.history = self.history(cluster.timeline);
         cluster.issues = issues(&cluster, self.unread);
+        cluster.note_contradictions();
         cluster
     }
 
@@ -261,9 +262,6 @@ fn issues(cluster: &Cluster, unread: Option<&str>) -> Vec<Issue> {
         1 => {}
         n => push("several_leaders", Severity::Error, None, format!("the cluster has {n} leaders")),
     }
-    if let Some(primaries) = cluster.primaries().filter(|n| *n > 1) {
-        push("several_primaries", Severity::Error, None, format!("{primaries} members take writes"));
-    }
     if cluster.locked == Some(false) {
         push("unlocked", Severity::Error, None, "nobody holds the lock of the leader".to_owned());
     }
@@ -290,10 +288,6 @@ fn issues(cluster: &Cluster, unread: Option<&str>) -> Vec<Issue> {
             push("member_unreachable", severity, Some(member), format!("{name} does not answer: {why}"));
         } else if !matches!(state, "running" | "streaming" | "in archive recovery" | "unknown") {
             push("member_state", severity, Some(member), format!("{name} is {state}"));
-        }
-        if member.role_mismatch() == Some(true) {
-            let text = format!("{name} is {} for Patroni, and PostgreSQL there says otherwise", member.role);
-            push("role_mismatch", Severity::Error, Some(member), text);
         }
         if !member.role.leads() && member.is_streaming() == Some(false) && state != "in archive recovery" {
             push("not_streaming", Severity::Warning, Some(member), format!("{name} does not stream"));

@@ -30,11 +30,11 @@ pub(super) async fn read(
             let (body, history) = futures::join!(of.0, of.1);
             let body = body.map_err(|error| format!("{}: {error}", at(&url, "")))?;
             let cluster = rest::cluster(&body).map_err(|error| format!("{}: {error}", at(&url, "")))?;
-            Ok(Found { url, cluster, body, history })
+            Ok::<Found, String>(Found { url, cluster, body, history })
         }
     };
-    let mut others = urls.iter();
-    let mut asking: FuturesUnordered<_> = others.next().into_iter().map(|url| one(url)).collect();
+    let mut others = urls.iter().copied();
+    let mut asking: FuturesUnordered<_> = others.next().into_iter().map(&one).collect();
     let patience = getter.timer.sleep_until(getter.until.saturating_sub(getter.timeout / 2));
     let mut patience = std::pin::pin!(patience);
     let mut failures: Vec<String> = Vec::new();
@@ -50,7 +50,7 @@ pub(super) async fn read(
             () = &mut patience, if waits => waits = false,
         }
         if !waits || !failures.is_empty() {
-            asking.extend(others.by_ref().map(|url| one(url)));
+            asking.extend(others.by_ref().map(&one));
         }
     }
 }
