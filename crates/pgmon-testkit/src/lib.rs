@@ -30,6 +30,7 @@
 
 mod access;
 mod builder;
+mod etcd;
 mod guard;
 mod major;
 mod patroni;
@@ -49,6 +50,7 @@ mod zookeeper;
 pub use access::{Tier, quote_ident, quote_literal};
 pub use builder::ServerBuilder;
 pub use major::Major;
+pub use etcd::Etcd;
 pub use patroni::Patroni;
 pub use pgbouncer::{PgBouncer, PgBouncerBuilder};
 pub use place::program;
