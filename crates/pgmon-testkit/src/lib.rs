@@ -49,8 +49,8 @@ mod zookeeper;
 
 pub use access::{Tier, quote_ident, quote_literal};
 pub use builder::ServerBuilder;
-pub use major::Major;
 pub use etcd::Etcd;
+pub use major::Major;
 pub use patroni::Patroni;
 pub use pgbouncer::{PgBouncer, PgBouncerBuilder};
 pub use place::program;

@@ -12,11 +12,11 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::{Etcd, ZooKeeper};
 use crate::guard::Guard;
 use crate::place::{self, RunAs};
 use crate::process::signal;
 use crate::server::{free_port, random_password};
+use crate::{Etcd, ZooKeeper};
 
 /// A cluster of Patroni's; it and its data are gone when this is dropped.
 #[derive(Debug)]

@@ -173,8 +173,7 @@ impl<'s> Watcher<'s> {
         // Credentials are for those that are configured alone.
         let configured = self.patroni.urls.iter().map(|url| (url, true));
         let asking = configured.chain(self.followed.iter().map(|url| (url, false)));
-        let mut members: Vec<Asked> =
-            join_all(asking.map(|(url, ours)| self.ask(&getter, url, ours))).await;
+        let mut members: Vec<Asked> = join_all(asking.map(|(url, ours)| self.ask(&getter, url, ours))).await;
         // Who has reached the store of the state last knows best; of equals, who stands first. Who does not answer
         // has had its time.
         let seen = |m: &&Asked| m.status.as_ref().ok().and_then(|status| status.store_seen);
@@ -191,7 +190,8 @@ impl<'s> Watcher<'s> {
         let mut followed = Vec::new();
         if self.patroni.follow_members {
             let known = |api: &HttpUrl| self.patroni.urls.iter().any(|url| url.has_origin_of(api));
-            let named = state.cluster.members.iter().filter_map(|m| m.api_url.as_deref()?.parse::<HttpUrl>().ok());
+            let named =
+                state.cluster.members.iter().filter_map(|m| m.api_url.as_deref()?.parse::<HttpUrl>().ok());
             followed = named.filter(|api| !known(api)).take(MOST_FOLLOWED).collect();
             let asked = |api: &&HttpUrl| self.followed.iter().any(|other| other.has_origin_of(api));
             let getter = self.getter(timer.mono() + timeout);

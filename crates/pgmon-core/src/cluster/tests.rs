@@ -69,7 +69,11 @@ fn what_is_out_of_date_is_not_shown_as_the_present_state() {
     assert_eq!(names_of(&found), left);
     assert_eq!(value(&found, "pg_cluster_up", &["manatee", "1.moray"]), Some(0.0));
     let hangs = families(&[before], KEEPS + Duration::from_millis(1));
-    assert_eq!(value(&hangs, "pg_cluster_up", &["manatee", "1.moray"]), Some(0.0), "nobody said that it failed");
+    assert_eq!(
+        value(&hangs, "pg_cluster_up", &["manatee", "1.moray"]),
+        Some(0.0),
+        "nobody said that it failed"
+    );
     let pending = ClusterSnapshot::pending(Manager::Patroni, "p", "u", KEEPS);
     assert_eq!(names_of(&families(&[Arc::new(pending)], KEEPS)), ["pg_cluster_read_errors_total"]);
 }

@@ -88,8 +88,9 @@ impl View<'_> {
         let failsafe: Vec<bool> = self.statuses().filter_map(|status| status.failsafe).collect();
         cluster.failsafe = (!failsafe.is_empty()).then(|| failsafe.contains(&true));
         let of_leader = leader.and_then(|leader| self.own(leader)).and_then(|a| a.status.as_ref().ok());
-        cluster.timeline =
-            leader.and_then(|leader| leader.timeline).or_else(|| of_leader.and_then(|status| status.timeline));
+        cluster.timeline = leader
+            .and_then(|leader| leader.timeline)
+            .or_else(|| of_leader.and_then(|status| status.timeline));
         let written = of_leader.and_then(|status| status.written_bytes.or(status.replayed_bytes));
         if lags.leader != cluster.leader {
             *lags = Lags { leader: cluster.leader.clone(), positions: Positions::default() };
@@ -115,7 +116,8 @@ impl View<'_> {
     /// too old, Patroni does not know of it any more.
     fn lost(&self, asked: &Asked) -> Option<Member> {
         let error = asked.status.as_ref().err()?;
-        let is_own = |member: &&MemberAnswer| self.own(member).is_some_and(|own| own.url.has_origin_of(&asked.url));
+        let is_own =
+            |member: &&MemberAnswer| self.own(member).is_some_and(|own| own.url.has_origin_of(&asked.url));
         if self.cluster.members.iter().any(|member| is_own(&member)) {
             return None;
         }
@@ -276,7 +278,8 @@ fn issues(cluster: &Cluster, unread: Option<&str>) -> Vec<Issue> {
     for member in &cluster.members {
         if member.registered == Some(false) {
             let (id, why) = (&member.id, member.error.as_deref().unwrap_or("no answer"));
-            let text = format!("{id} is configured, does not answer ({why}), and is no member of the cluster");
+            let text =
+                format!("{id} is configured, does not answer ({why}), and is no member of the cluster");
             push("url_unreachable", Severity::Warning, Some(member), text);
             continue;
         }

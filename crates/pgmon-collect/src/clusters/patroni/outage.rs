@@ -7,7 +7,8 @@ use super::rest::{ClusterAnswer, MemberAnswer, Status};
 /// The members now. What only the store knows (lags by its own positions, what is scheduled) is left out.
 pub(super) fn told(last: &ClusterAnswer, asked: &[Asked]) -> ClusterAnswer {
     let answers = |asked: &Asked| asked.status.as_ref().ok().cloned();
-    let leads = |status: &Status| matches!(status.role.as_deref(), Some("master" | "primary" | "standby_leader"));
+    let leads =
+        |status: &Status| matches!(status.role.as_deref(), Some("master" | "primary" | "standby_leader"));
     let somebody_leads = asked.iter().filter_map(answers).any(|status| leads(&status));
     let mut members: Vec<MemberAnswer> = last.members.clone();
     for member in &mut members {
@@ -26,7 +27,8 @@ pub(super) fn told(last: &ClusterAnswer, asked: &[Asked]) -> ClusterAnswer {
     }
     // Nobody has read the state before, or it did not have them.
     for one in asked {
-        let listed = members.iter().any(|member| super::model::own(member, std::slice::from_ref(one)).is_some());
+        let listed =
+            members.iter().any(|member| super::model::own(member, std::slice::from_ref(one)).is_some());
         if let (false, Some(status)) = (listed, answers(one)) {
             members.push(MemberAnswer {
                 name: status.name.clone().unwrap_or_else(|| one.url.authority().to_owned()),

@@ -26,7 +26,10 @@ pub(super) async fn read(
     let one = |url: &HttpUrl| {
         let url = url.clone();
         async move {
-            let of = (getter.get(&url, "/cluster", Some(credentials)), getter.get(&url, "/history", Some(credentials)));
+            let of = (
+                getter.get(&url, "/cluster", Some(credentials)),
+                getter.get(&url, "/history", Some(credentials)),
+            );
             let (body, history) = futures::join!(of.0, of.1);
             let body = body.map_err(|error| format!("{}: {error}", at(&url, "")))?;
             let cluster = rest::cluster(&body).map_err(|error| format!("{}: {error}", at(&url, "")))?;

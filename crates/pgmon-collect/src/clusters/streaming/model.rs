@@ -62,13 +62,11 @@ impl Seen {
             server: snapshot.server_key.as_ref().map(ToString::to_string),
             system_identifier: info.and_then(|info| info.system_identifier.clone()),
             in_recovery: info.filter(|_| answers).map(|info| info.in_recovery),
-            timeline: output("checkpoints")
-                .filter(|_| answers)
-                .and_then(|good| {
-                    // Not that of its last checkpoint: after a promotion the first one comes late.
-                    let written = good.rows::<Vec<checkpoints::Row>>()?.first()?.written_timeline.clone()?;
-                    i64::from_str_radix(&written, 16).ok()
-                }),
+            timeline: output("checkpoints").filter(|_| answers).and_then(|good| {
+                // Not that of its last checkpoint: after a promotion the first one comes late.
+                let written = good.rows::<Vec<checkpoints::Row>>()?.first()?.written_timeline.clone()?;
+                i64::from_str_radix(&written, 16).ok()
+            }),
             senders: output("replication")
                 .filter(|_| answers)
                 .and_then(|good| good.rows::<Vec<replication::Row>>().cloned()),

@@ -109,7 +109,9 @@ async fn member(hangs: Arc<AtomicBool>) -> Result<u16> {
                 continue;
             }
             let body = if head[..got].starts_with(b"GET /cluster") {
-                format!(r#"{{"members":[{{"name":"a","role":"leader","state":"running","api_url":"http://127.0.0.1:{port}/patroni","timeline":1}}]}}"#)
+                format!(
+                    r#"{{"members":[{{"name":"a","role":"leader","state":"running","api_url":"http://127.0.0.1:{port}/patroni","timeline":1}}]}}"#
+                )
             } else if head[..got].starts_with(b"GET /history") {
                 "[]".to_owned()
             } else {
@@ -131,7 +133,8 @@ async fn members_that_hang_are_noticed_in_time_however_many_there_are() -> Resul
     }
     ports.push(member(one.clone()).await?);
     let urls = ports.iter().map(|port| format!("'http://127.0.0.1:{port}'")).collect::<Vec<_>>().join(", ");
-    let config = format!("clusters:\n- {{type: patroni, name: c, urls: [{urls}], interval: 2s, timeout: 1s}}\n");
+    let config =
+        format!("clusters:\n- {{type: patroni, name: c, urls: [{urls}], interval: 2s, timeout: 1s}}\n");
     let rig = Rig::new(&config);
     rig.until("one answers", |c| c.leader.as_deref() == Some("a")).await?;
     assert_eq!(rig.value("pg_cluster_up", &["patroni", "c"]), Some(1.0));

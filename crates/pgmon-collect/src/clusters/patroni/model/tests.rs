@@ -62,7 +62,8 @@ pub(in crate::clusters::patroni) fn pair(b: &str) -> ClusterAnswer {
     rest::cluster(format!(r#"{{"members":[{members}]}}"#).as_bytes()).unwrap()
 }
 
-pub(in crate::clusters::patroni) const STREAMS: &str = r#","replication":[{"application_name":"b","state":"streaming","sync_state":"async"}]"#;
+pub(in crate::clusters::patroni) const STREAMS: &str =
+    r#","replication":[{"application_name":"b","state":"streaming","sync_state":"async"}]"#;
 
 fn made(cluster: &ClusterAnswer, asked: &[Asked]) -> Cluster {
     let wall = Timestamp::from_second(1_000).unwrap();
@@ -132,7 +133,10 @@ fn who_is_configured_and_gone_for_good_is_told() {
     let found = made(&alone, &[dead(), leads()]);
     assert_eq!((codes(&found), found.count(Severity::Warning)), (vec!["url_unreachable"], 1));
     let gone = &found.members[1];
-    assert_eq!((gone.id.as_str(), gone.role, gone.reachable), ("http://127.0.0.1:1", Role::Unknown, Some(false)));
+    assert_eq!(
+        (gone.id.as_str(), gone.role, gone.reachable),
+        ("http://127.0.0.1:1", Role::Unknown, Some(false))
+    );
     assert_eq!(gone.registered, Some(false), "the manager does not hear of it");
     // What it was called is known from before.
     let found = made(&alone, &[Asked { name: Some("a".into()), ..dead() }, leads()]);
