@@ -143,7 +143,8 @@ fn servers(group: Vec<&Seen>) -> Vec<&Seen> {
         };
         match kept.iter_mut().find(|other| same(other)) {
             Some(other) => {
-                if other.senders.is_none() && other.standby.is_none() {
+                let knows_less = other.senders.is_none() && other.standby.is_none();
+                if knows_less && seen.system_identifier.is_some() {
                     *other = seen;
                 }
             }

@@ -43,8 +43,8 @@ fn found(name: Option<&str>, seen: &[Seen]) -> Vec<Cluster> {
 }
 
 fn of(name: &str, data: Option<&str>, db: &str) -> Seen {
-    let up = Some(data.is_some());
-    Seen { cluster: name.into(), system_identifier: data.map(str::to_owned), up, ..primary(db) }
+    let (up, in_recovery) = (Some(data.is_some()), data.map(|_| false));
+    Seen { cluster: name.into(), system_identifier: data.map(str::to_owned), up, in_recovery, ..primary(db) }
 }
 
 fn named(clusters: &[Cluster]) -> Vec<(&str, Vec<&str>)> {
