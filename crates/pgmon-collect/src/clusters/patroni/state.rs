@@ -26,11 +26,8 @@ pub(super) async fn read(
     let one = |url: &HttpUrl| {
         let url = url.clone();
         async move {
-            let of = (
-                getter.get(&url, "/cluster", Some(credentials)),
-                getter.get(&url, "/history", Some(credentials)),
-            );
-            let (body, history) = futures::join!(of.0, of.1);
+            let get = |path| getter.get(&url, path, Some(credentials));
+            let (body, history) = futures::join!(get("/cluster"), get("/history"));
             let body = body.map_err(|error| format!("{}: {error}", at(&url, "")))?;
             let cluster = rest::cluster(&body).map_err(|error| format!("{}: {error}", at(&url, "")))?;
             Ok::<Found, String>(Found { url, cluster, body, history })
