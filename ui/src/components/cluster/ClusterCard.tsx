@@ -285,7 +285,8 @@ export function ClusterCard({
             <Changes cluster={cluster} table={`${slug}-history`} />
           </>
         )}
-        <Evidence evidence={view.evidence} />
+        {/* Without a manager there is no state but that of the members. */}
+        {view.manager === 'streaming' ? null : <Evidence evidence={view.evidence} />}
       </div>
       <div className="panel-foot">
         <div className="foot-line">
