@@ -5,6 +5,8 @@
 //! apart is pure and beside it.
 
 pub mod families;
+#[cfg(test)]
+pub(crate) mod fixture;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod http;

@@ -11,6 +11,7 @@ mod cluster_spec;
 mod diagnostic;
 mod dsn;
 mod entries;
+mod entry_rules;
 mod env;
 mod example;
 mod files;

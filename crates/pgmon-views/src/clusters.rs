@@ -45,8 +45,30 @@ pub struct ClusterView {
     pub cluster: Option<Arc<Cluster>>,
     /// Who replicates from whom, with the lag of each hop.
     pub hops: Vec<Hop>,
+}
+
+/// One cluster, with the state as it was read: that may be large, and is not in the list.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ClusterDetail {
+    /// What the list has of it.
+    #[serde(flatten)]
+    pub view: ClusterView,
     /// The state as it was read.
     pub evidence: Vec<Evidence>,
+}
+
+impl ClusterDetail {
+    /// What this snapshot comes to at the time `now`; and until when that holds without another one.
+    pub fn new(snapshot: &ClusterSnapshot, now: Duration) -> (Self, Duration) {
+        let detail = Self { view: ClusterView::new(snapshot, now), evidence: snapshot.evidence.clone() };
+        (detail, ends(snapshot, now).unwrap_or(Duration::MAX))
+    }
+}
+
+/// When a current snapshot stops to be one.
+fn ends(snapshot: &ClusterSnapshot, now: Duration) -> Option<Duration> {
+    let at = snapshot.at_mono.filter(|_| snapshot.is_current(now))?;
+    Some(at + snapshot.keeps + Duration::from_nanos(1))
 }
 
 impl Clusters {
@@ -54,10 +76,7 @@ impl Clusters {
     pub fn new(snapshots: &[Arc<ClusterSnapshot>], now: Duration) -> (Self, Duration) {
         let mut clusters: Vec<ClusterView> = snapshots.iter().map(|s| ClusterView::new(s, now)).collect();
         clusters.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.name.cmp(&b.name)));
-        let ends = |s: &Arc<ClusterSnapshot>| {
-            s.at_mono.filter(|_| s.is_current(now)).map(|at| at + s.keeps + Duration::from_nanos(1))
-        };
-        let holds_until = snapshots.iter().filter_map(ends).min().unwrap_or(Duration::MAX);
+        let holds_until = snapshots.iter().filter_map(|s| ends(s, now)).min().unwrap_or(Duration::MAX);
         (Self { clusters }, holds_until)
     }
 
@@ -99,7 +118,6 @@ impl ClusterView {
             read_errors: snapshot.errors,
             hops: snapshot.cluster.as_ref().map(|cluster| cluster.hops()).unwrap_or_default(),
             cluster: snapshot.cluster.clone(),
-            evidence: snapshot.evidence.clone(),
         }
     }
 }

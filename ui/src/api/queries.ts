@@ -3,7 +3,7 @@ import { useAddress, useEvery, useRange } from '../lib/address';
 import { useHeld } from '../lib/hold';
 import { readable } from '../lib/visible';
 import { ApiFailure, get, type Query } from './client';
-import type { Answer, Clusters, Fleet, GenericPage, History, MetricRef, Services } from './types';
+import type { Answer, ClusterDetail, Clusters, Fleet, GenericPage, History, MetricRef, Services } from './types';
 
 /** How often to ask again; `false` while paused or held. */
 export function useInterval(): number | false {
@@ -58,6 +58,14 @@ export function useServices(params: Query = {}, enabled = true): UseQueryResult<
 
 export function useClusters(enabled = true): UseQueryResult<Answer<Clusters>, Error> {
   return useAnswer<Clusters>('clusters', {}, enabled);
+}
+
+/** One of them, with the state as it was read. */
+export function useCluster(
+  { name, manager }: { name: string; manager: string },
+  enabled: boolean,
+): UseQueryResult<Answer<ClusterDetail>, Error> {
+  return useAnswer<ClusterDetail>(`clusters/${encodeURIComponent(name)}`, { manager }, enabled);
 }
 
 export const POINTS = 180;

@@ -1,5 +1,7 @@
 //! TCP: a connection, maybe TLS, and what is said over it.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 #[cfg(test)]
 mod tests;
 

@@ -107,6 +107,26 @@ fn services_alone_are_watched_and_a_critical_one_turns_health() -> Result<()> {
     let wrong = agent.get_with("/api/v1/services/cach", "");
     assert!(wrong.status == 404 && wrong.text().contains("did you mean cache?"), "{}", wrong.text());
 
+    // What its checks found is kept.
+    let history = |metric: &str| -> Value {
+        serde_json::from_str(&agent.get_with(&format!("/api/v1/history/{metric}?service=cache"), "").text())
+            .unwrap()
+    };
+    until("two checks are in the history", || {
+        let checks = history("service_health")["data"]["series"][0]["mean"].as_array()?.clone();
+        (checks.iter().filter(|value| **value == Value::from(1.0)).count() >= 2).then_some(())
+    });
+    assert!(history("probe_duration_seconds")["data"]["series"][0]["max"].as_array().is_some());
+    assert!(agent.get_with("/api/v1/history?service=cache", "").text().contains("service_health"));
+    for (path, status) in [
+        ("service_health?service=cach", 404),
+        ("service_health", 400),
+        ("redis_up?service=cache", 404),
+        ("service_health?service=cache&service=api", 400),
+    ] {
+        assert_eq!(agent.get_with(&format!("/api/v1/history/{path}"), "").status, status, "{path}");
+    }
+
     redis.kill();
     let (_, body) =
         until("the critical one is missed", || Some(health()).filter(|(status, _)| *status == 503));

@@ -1,7 +1,7 @@
 //! What Patroni's members answer, taken apart without one.
 
 use super::model::{Asked, Lags, View};
-use super::rest;
+use super::{http, rest};
 use crate::clusters::fuzzing::assert_sound;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -24,5 +24,15 @@ pub fn patroni_answers(bytes: &[u8]) {
         let view =
             View { cluster: &cluster, asked: &asked, history: &history, now, wall: Timestamp::UNIX_EPOCH };
         assert_sound(view.cluster("s", "u", &mut lags));
+    }
+}
+
+/// Takes bytes for what a member sends: head and body.
+pub fn patroni_http(bytes: &[u8]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    assert!(runtime.is_ok(), "there is nothing to try it with");
+    let Ok(runtime) = runtime else { return };
+    if let Some(Ok(body)) = runtime.block_on(http::take(bytes)) {
+        assert!(body.len() <= bytes.len(), "{} of {}", body.len(), bytes.len());
     }
 }

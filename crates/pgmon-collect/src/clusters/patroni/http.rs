@@ -116,3 +116,20 @@ where
     driver.abort();
     result
 }
+
+/// The body of an answer that consists of these bytes.
+#[cfg(any(test, fuzzing))]
+pub(super) async fn take(bytes: &[u8]) -> Option<Result<Vec<u8>, String>> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+    let bytes = bytes.to_vec();
+    tokio::spawn(async move {
+        // What comes before the request is no answer to it.
+        let _ = theirs.read(&mut [0; 4096]).await;
+        let _ = theirs.write_all(&bytes).await;
+        let _ = theirs.shutdown().await;
+        let _ = theirs.read(&mut [0; 4096]).await;
+    });
+    let request = Request::get("/").header("host", "localhost").body(Empty::new()).ok()?;
+    Some(converse(ours, request).await)
+}
