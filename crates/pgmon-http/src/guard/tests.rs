@@ -138,7 +138,11 @@ async fn who_is_refused_again_and_again_has_to_wait_and_nobody_else_does() {
         assert_eq!(waits(from, "wrong", 60).await, 0, "{from}");
         assert_eq!(waits(from, "wrong", 20).await, 20, "{from}");
         assert_eq!(waits(from, "", 5).await, 5, "{from}: a key that is not there is as wrong");
-        assert_eq!(waits(from, "right", 100).await, 0, "{from}: a refusal for its rate alone is told at once");
+        assert_eq!(
+            waits(from, "right", 100).await,
+            0,
+            "{from}: a refusal for its rate alone is told at once"
+        );
     }
     assert_eq!(waits("192.0.2.2:5000", "wrong", 60).await, 0, "each address has a share of its own");
     let health = served.get(HERE, "/livez", "wrong").await;

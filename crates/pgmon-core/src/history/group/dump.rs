@@ -6,8 +6,8 @@
 use super::{Group, Metric, Series, TIERS, named};
 use crate::history::block::{Block, Data};
 use crate::history::codec::{Encoder, unzigzag, zigzag};
-use crate::history::held::held;
 use crate::history::dump::{Reader, Texts, put, put_number};
+use crate::history::held::held;
 use crate::history::symbols::{Symbol, Symbols};
 use crate::metric::Kind;
 use std::collections::VecDeque;

@@ -181,9 +181,7 @@ fn a_flood_of_wrong_keys_leaves_no_scrape_without_its_answer() {
             })
             .collect();
         let under = median_of_answered(&agent, 500);
-        eventually("the burst is used up", Duration::from_secs(20), || {
-            sent.load(Ordering::Relaxed) > 60
-        });
+        eventually("the burst is used up", Duration::from_secs(20), || sent.load(Ordering::Relaxed) > 60);
         let under = under.max(median_of_answered(&agent, 500));
         stop.store(true, Ordering::Relaxed);
         floods.into_iter().for_each(|flood| flood.join().unwrap());
@@ -193,9 +191,15 @@ fn a_flood_of_wrong_keys_leaves_no_scrape_without_its_answer() {
     let seconds = usize::try_from(began.elapsed().as_secs()).unwrap() + 1;
     let most = 60 + (10 + CLIENTS) * seconds + CLIENTS;
     let sent = sent.load(Ordering::Relaxed);
-    assert!((60..=most).contains(&sent), "{sent} wrong keys were answered in {seconds} s, at most {most} are meant to");
+    assert!(
+        (60..=most).contains(&sent),
+        "{sent} wrong keys were answered in {seconds} s, at most {most} are meant to"
+    );
     let page = agent.get_with("/metrics", &bearer(KEY)).text();
-    assert!(page.contains("pgmon_http_connections_closed_total{reason=\"evicted\"} 0"), "nobody had to make room");
+    assert!(
+        page.contains("pgmon_http_connections_closed_total{reason=\"evicted\"} 0"),
+        "nobody had to make room"
+    );
     let refusals = agent.log().lines().filter(|line| line.contains("was refused")).count();
     assert!((1..10).contains(&refusals), "each refusal is counted, few are logged: {refusals}");
 }
