@@ -15,6 +15,9 @@ use tokio::io::AsyncWriteExt as _;
 /// What may be heard between two steps (bytes).
 const HEARD: usize = 16 * 1024;
 
+/// How often there is something new to be heard of one step: each time, all that was heard is searched.
+const PIECES: usize = 1_000;
+
 /// Memory of a compiled expression (bytes); the configuration was checked with the same.
 const REGEX_LIMIT: usize = 256 * 1024;
 
@@ -109,7 +112,7 @@ fn lines(pattern: &str) -> Option<Regex> {
 
 /// Reads until what was heard matches, and takes that much of it, to the end of its line. Answers the match.
 async fn hear(stream: &mut Stream, heard: &mut Vec<u8>, expect: &Regex) -> Result<String, Fault> {
-    loop {
+    for _ in 0..PIECES {
         let utf8 = std::str::from_utf8(heard).ok();
         // Bytes that are no text count as a character each, so that places stay what they are.
         let single =
@@ -125,4 +128,5 @@ async fn hear(stream: &mut Stream, heard: &mut Vec<u8>, expect: &Regex) -> Resul
         }
         net::read_some(stream, heard, HEARD).await?;
     }
+    Err(Fault::down("it speaks in small pieces, and says nothing that is expected"))
 }
