@@ -212,6 +212,15 @@ impl Check<'_> {
         let mut unused = Vec::new();
         match entries::connect_spec(&database, &Defaults::new(env, &mut unused)) {
             Ok(spec) => Some(spec),
+            // Where there is no user at all, which would be sought in a DSN as well: a cluster has none.
+            Err(("", _)) if login.user.is_none() => {
+                self.found.missing(
+                    "postgres",
+                    "no user to connect to the peers as: set `user` in it, or PGUSER",
+                    None,
+                );
+                None
+            }
             Err((key, message)) => {
                 let key = if key.is_empty() { "postgres".to_owned() } else { format!("postgres/{key}") };
                 self.found.fault(&key, message);

@@ -21,6 +21,7 @@ mod lists;
 mod load;
 mod normalise;
 mod pattern;
+mod pem_files;
 mod pgpass;
 mod places;
 mod query_checks;

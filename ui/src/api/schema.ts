@@ -1653,6 +1653,8 @@ export interface components {
             insert_pressure: number | null;
             /** @description Changed tuples in relation to those that bring an analyze: 1 = due. */
             analyze_pressure: number | null;
+            /** @description For how long it has been due for a vacuum, by dead or inserted tuples, without one, seconds: since pgmon saw it first; absent if it is not due. */
+            vacuum_due_seconds: number | null;
             /** @description Tuples inserted. */
             tuples_inserted: number | null;
             /** @description Tuples updated. */
@@ -2724,6 +2726,8 @@ export interface components {
             lag_bytes: number | null;
             /** @description How far the replay is behind, seconds. */
             lag_seconds: number | null;
+            /** @description Set on a standby that streamed and does not any more: seconds since it was last seen. The rest is as it was then. Such a row is there for an hour, or until one of its name streams again. */
+            gone_seconds: number | null;
         };
         /** @description Rows about one thing. */
         SlotPanel: {

@@ -24,6 +24,7 @@ pub fn arrange(services: &Services, names: &[&str], clock: &dyn Clock, good: boo
             at: None,
             last_success: None,
             seconds: 0.25,
+            interval: spec.interval.as_secs_f64(),
         };
         let mut found = Families::new();
         families::common(&common, &mut found);

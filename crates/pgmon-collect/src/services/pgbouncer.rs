@@ -81,6 +81,9 @@ async fn show(
 ) -> Result<Table, Fault> {
     let began = probing.timer.mono();
     let rows = session.console(command, probing.left()).await.map_err(|error| match fault(error) {
+        Fault::Bad(why) if why.starts_with("not allowed") => {
+            Fault::down(format!("{command}: {why}: the user must be one of stats_users or admin_users"))
+        }
         Fault::Bad(why) => Fault::down(format!("{command}: {why}")),
         login @ Fault::Login(_) => login,
     })?;

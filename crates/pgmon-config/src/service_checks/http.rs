@@ -46,6 +46,9 @@ impl Check<'_> {
         if let Err(error) = url.join(health_path) {
             self.found.fault("health_path", error.to_string());
         }
+        if s.health_path.is_some() && url.has_path() {
+            self.found.warn("health_path", "has no effect: `url` has a path of its own; keep one of them");
+        }
         let url = url.clone().or_path(health_path);
         let headers = self.headers()?;
         self.tls(true);

@@ -226,7 +226,12 @@ fn check_config_lists_clusters_and_tells_what_is_wrong_with_one() {
          - {type: patroni, urls: ['https://db1:8008']}\n",
     );
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("clusters of manatee, as moray") && said.contains("clusters of patroni"), "{said}");
+    for line in [
+        "clusters of manatee, as moray  zookeeper zk1:2181, shards /manatee/1.moray, peers as pgmon  every 10s, within 5s",
+        "clusters of patroni  https://db1:8008/, and members that they name  every 10s, within 5s",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
     let (code, said) = check("- {type: patroni, urls: ['https://u:secretword@db1:8008']}\n");
     assert!(code == Some(2) && said.contains("clusters") && !said.contains("secretword"), "{code:?} {said}");
     let (code, said) = check("- {type: patroni, zookeeper: 'zk1:2181', urls: ['http://db1:8008']}\n");

@@ -65,9 +65,10 @@ impl Seen {
             timeline: output("checkpoints")
                 .filter(|_| answers)
                 .and_then(|good| good.rows::<Vec<checkpoints::Row>>()?.first()?.timeline),
-            senders: output("replication")
-                .filter(|_| answers)
-                .and_then(|good| good.rows::<Vec<replication::Row>>().cloned()),
+            senders: output("replication").filter(|_| answers).and_then(|good| {
+                let rows: &Vec<replication::Row> = good.rows()?;
+                Some(rows.iter().filter(|row| row.gone_seconds.is_none()).cloned().collect())
+            }),
             standby: output("standby")
                 .filter(|_| answers)
                 .and_then(|good| good.rows::<Vec<standby::Row>>().and_then(|rows| rows.first().cloned())),
