@@ -16,6 +16,8 @@ pub struct Client {
     /// Grows to the largest body and is used again, so that the client's own memory costs nothing.
     body: Vec<u8>,
     line: String,
+    /// A header line for each request, with its end.
+    authorization: String,
 }
 
 /// One answer; its body is in [`Client::body`].
@@ -38,7 +40,18 @@ impl Client {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
-        Ok(Self { stream: BufReader::with_capacity(1 << 18, stream), body: Vec::new(), line: String::new() })
+        Ok(Self {
+            stream: BufReader::with_capacity(1 << 18, stream),
+            body: Vec::new(),
+            line: String::new(),
+            authorization: String::new(),
+        })
+    }
+
+    /// Shows this key with each request.
+    pub fn with_key(mut self, key: &str) -> Self {
+        self.authorization = format!("Authorization: Bearer {key}\r\n");
+        self
     }
 
     /// `GET /metrics`; anything but 200 is an error.
@@ -60,7 +73,8 @@ impl Client {
     pub fn ask(&mut self, path: &str, gzip: bool, etag: Option<&str>) -> Result<Answer> {
         let encoding = if gzip { "Accept-Encoding: gzip\r\n" } else { "" };
         let known = etag.map(|etag| format!("If-None-Match: {etag}\r\n")).unwrap_or_default();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{encoding}{known}\r\n");
+        let key = &self.authorization;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{key}{encoding}{known}\r\n");
         let start = Instant::now();
         self.stream.get_mut().write_all(request.as_bytes())?;
         let status = self.line()?.split(' ').nth(1).and_then(|code| code.parse().ok());

@@ -6,8 +6,11 @@
 
 pub mod bench;
 pub mod http;
+pub mod kept;
 pub mod latency;
 pub mod marks;
 pub mod page;
 pub mod process;
 pub mod running;
+pub mod scenario;
+pub mod week;

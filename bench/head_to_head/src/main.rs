@@ -7,12 +7,11 @@
 mod measure;
 mod meter;
 mod report;
-mod scenario;
 mod target;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use head_to_head::marks;
+use head_to_head::{marks, scenario};
 use measure::{Bench, Effort};
 use meter::Meter;
 use pgmon_testkit::{Major, Tier};

@@ -49,6 +49,15 @@ impl Running {
         text.get(start..).unwrap_or(&text).to_owned()
     }
 
+    /// Tells it to end, and waits until it has: it may have something to write.
+    pub async fn terminate(mut self) -> Result<()> {
+        let pid = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(pid.context("it has no pid")?, rustix::process::Signal::TERM)?;
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
+        ended.context("it does not end when it is told to")??;
+        Ok(())
+    }
+
     /// Ends it.
     pub async fn stop(mut self) -> Result<()> {
         self.child.kill().await?;

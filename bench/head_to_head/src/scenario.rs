@@ -87,19 +87,21 @@ async fn fill(server: &Server, database: &str, tables: u32) -> Result<()> {
     server.exec(database, "ANALYZE").await
 }
 
+/// One of the 1,024 statements that are not pgbench's.
+pub fn statement(number: u32) -> String {
+    let padding = "as long as statements of applications are ".repeat(7);
+    let mut text = "SELECT 1".to_owned();
+    for bit in 0..10 {
+        // Constants are all the same to pg_stat_statements, operators are not.
+        text.push_str(if number >> bit & 1 == 1 { " + 1" } else { " - 1" });
+    }
+    text + &format!(" /* {padding} */ FROM (VALUES (1)) AS v")
+}
+
 /// Leaves 1,024 different statements behind, each with a text of common length.
 async fn statements(server: &Server) -> Result<()> {
-    let padding = "as long as statements of applications are ".repeat(7);
     for half in 0..2 {
-        let mut script = String::new();
-        for i in half * 512..(half + 1) * 512 {
-            script.push_str("SELECT 1");
-            for bit in 0..10 {
-                // Constants are all the same to pg_stat_statements, operators are not.
-                script.push_str(if i >> bit & 1 == 1 { " + 1" } else { " - 1" });
-            }
-            script.push_str(&format!(" /* {padding} */ FROM (VALUES (1)) AS v;"));
-        }
+        let script = (half * 512..(half + 1) * 512).map(|i| statement(i) + ";").collect::<String>();
         server.exec(DATABASE, &script).await?;
     }
     let count: i64 = server.query(DATABASE, "SELECT count(*) FROM pg_stat_statements").await?;

@@ -5,6 +5,9 @@
 //! when pgmon stopped, and writes it every few minutes and at the end ([`file`]).
 
 mod file;
+mod services;
+
+pub use services::KEPT_OF_SERVICES;
 
 use crate::poller::fleet::{Cell, Fleet};
 use crate::poller::timer::Timer;
@@ -66,10 +69,11 @@ impl HistoryStore {
         self.trouble.load_full()
     }
 
-    /// Sets the limit in bytes; each of the databases adds 0.3 MiB.
-    pub fn set_limit(&self, max_bytes: u64, databases: usize) {
+    /// Sets the limit in bytes; each of the databases adds 0.3 MiB, each of the services 64 KiB.
+    pub fn set_limit(&self, max_bytes: u64, databases: usize, services: usize) {
         let databases = u64::try_from(databases).unwrap_or(u64::MAX);
         let all = max_bytes.saturating_add(FOR_A_DATABASE.saturating_mul(databases));
+        let all = all.saturating_add(services::room(services));
         self.write(|h| h.set_max_bytes(usize::try_from(all).unwrap_or(usize::MAX)));
     }
 
@@ -83,14 +87,17 @@ impl HistoryStore {
     /// In the query and in the answer, times are Unix times in milliseconds.
     pub fn range(&self, fleet: &Fleet, clock: &dyn Clock, id: &Id, query: &Query<'_>) -> Option<Answer> {
         let peers = peers(fleet, id)?;
-        let offset = offset(clock);
+        Some(self.range_of(id, &peers, offset(clock), query))
+    }
+
+    fn range_of(&self, id: &Id, peers: &[Id], offset: i64, query: &Query<'_>) -> Answer {
         let query =
             Query { from: query.from.saturating_sub(offset), to: query.to.saturating_sub(offset), ..*query };
-        let mut answer = self.read(|h| h.range(id, &peers, &query));
+        let mut answer = self.read(|h| h.range(id, peers, &query));
         for point in answer.curves.iter_mut().flat_map(|c| &mut c.points) {
             point.at = point.at.saturating_add(offset);
         }
-        Some(answer)
+        answer
     }
 
     /// The names of a database's series; `None` if the fleet has no such database.
@@ -130,7 +137,9 @@ pub struct Recorder {
     max_bytes: u64,
     /// What was last seen of each cell.
     seen: Vec<Seen>,
-    databases: Option<usize>,
+    services: Option<services::Watched>,
+    /// How many databases and services there is room for.
+    room: Option<(usize, usize)>,
     dropped: u64,
     directory: Option<PathBuf>,
 }
@@ -144,7 +153,16 @@ struct Seen {
 impl Recorder {
     /// Writes to the fleet's own history; `max_bytes` is `history.max_bytes`.
     pub fn new(fleet: Arc<Fleet>, timer: Arc<dyn Timer>, max_bytes: u64) -> Self {
-        Self { fleet, timer, max_bytes, seen: Vec::new(), databases: None, dropped: 0, directory: None }
+        Self {
+            fleet,
+            timer,
+            max_bytes,
+            seen: Vec::new(),
+            services: None,
+            room: None,
+            dropped: 0,
+            directory: None,
+        }
     }
 
     /// Keeps the history in this directory over a restart (`history.path`).
@@ -181,6 +199,7 @@ impl Recorder {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
                 changed = version.changed() => if changed.is_err() { break },
+                () = Self::checked(&mut self.services) => {}
                 () = self.timer.sleep_until(now + TIDY_EVERY) => {}
             }
             tokio::select! {
@@ -204,10 +223,11 @@ impl Recorder {
     }
 
     fn limit(&mut self) {
-        let databases = self.fleet.cells().len();
-        if self.databases != Some(databases) {
-            self.databases = Some(databases);
-            self.fleet.history().set_limit(self.max_bytes, databases);
+        let services = self.services.as_ref().map_or(0, services::Watched::count);
+        let room = (self.fleet.cells().len(), services);
+        if self.room != Some(room) {
+            self.room = Some(room);
+            self.fleet.history().set_limit(self.max_bytes, room.0, room.1);
         }
     }
 
@@ -230,9 +250,11 @@ impl Recorder {
             }
             self.seen.push(Seen { cell: cell.clone(), snapshot, roamed });
         }
-        if changed_fleet || before.next().is_some() {
+        let other_services = self.services.as_mut().is_some_and(|s| s.take(self.fleet.history()));
+        if changed_fleet || other_services || before.next().is_some() {
             let ids: BTreeSet<Id> = self.seen.iter().map(|seen| id_of(&seen.snapshot)).collect();
-            self.fleet.history().write(|h| h.retain(|id| ids.contains(id)));
+            let checked = |id: &Id| self.services.as_ref().is_some_and(|services| services.has(id));
+            self.fleet.history().write(|h| h.retain(|id| ids.contains(id) || checked(id)));
         }
     }
 

@@ -4,7 +4,11 @@
 //! and has the tasks begin and end as the configuration says. A probe has one file per type; what takes an answer
 //! apart is pure and beside it.
 
+#[cfg(test)]
+mod echoes;
 pub mod families;
+#[cfg(test)]
+pub(crate) mod fixture;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod http;

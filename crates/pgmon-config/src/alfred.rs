@@ -7,70 +7,100 @@ use std::sync::Arc;
 
 use serde_json::Number;
 
+use crate::Diagnostic;
 use crate::tree::{Data, Member, Node, Place, Style};
 
 /// Its time limit, as the sidecar has it.
 const TIMEOUT: u64 = 5;
 
 /// Adds what the variables name, unless the configuration has services.
-pub(crate) fn overlay(root: &mut Node, env: &BTreeMap<String, String>) {
+pub(crate) fn overlay(root: &mut Node, env: &BTreeMap<String, String>, faults: &mut Vec<Diagnostic>) {
     let var = |name: &str| env.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
     let Some(name) = var("SERVICE_NAME") else { return };
     if root.member("services").is_some() {
         return;
     }
     let mut services = Vec::new();
+    let mut fault = |name: &str, message: String| faults.push(variable(name).says("/services", message));
     if let Some(url) = var("SERVICE_URL") {
-        let at = Place::Env(Arc::from("SERVICE_URL"));
-        let mut keys = match var("CHECK_TYPE").unwrap_or("http") {
-            "tcp" => {
-                let bare = url.split_once("://").map_or(url, |(_, rest)| rest);
-                let authority = bare.split('/').next().unwrap_or_default();
-                let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
-                let mut keys = vec![text(&at, "type", "tcp"), text(&at, "host", host)];
-                keys.extend(port.parse::<u16>().ok().map(|port| number(&at, "port", u64::from(port))));
-                keys
-            }
-            _ => {
-                let statuses = Node::new(at.clone(), Data::List(vec![leaf(&at, "200-399")]));
-                let health_path = var("HEALTH_PATH").unwrap_or("/health");
-                vec![
-                    text(&at, "type", "http"),
-                    text(&at, "url", url.trim_end_matches('/')),
-                    text(&at, "health_path", health_path),
-                    Member { key: "expected_status".to_owned(), at: at.clone(), node: statuses, bare: false },
-                ]
-            }
+        let at = variable("SERVICE_URL");
+        let keys = match var("CHECK_TYPE").unwrap_or("http") {
+            "tcp" => tcp(&at, url),
+            "http" => http(&at, url, var("HEALTH_PATH").unwrap_or("/health")),
+            _ => Err(("CHECK_TYPE", "must be http or tcp".to_owned())),
         };
-        keys.extend(times(env));
-        keys.push(critical(&at));
-        services.push(section(&at, name, keys));
+        match keys {
+            Ok(keys) => services.push((name, at, keys)),
+            Err((name, message)) => fault(name, message),
+        }
     }
     if let Some(dsn) = var("DB_POSTGRES_URL") {
-        let at = Place::Env(Arc::from("DB_POSTGRES_URL"));
-        let name = if services.is_empty() { name } else { "db-postgres" };
-        let mut keys = vec![text(&at, "type", "postgres"), text(&at, "dsn", dsn)];
-        keys.extend(times(env));
-        keys.push(critical(&at));
-        services.push(section(&at, name, keys));
+        let at = variable("DB_POSTGRES_URL");
+        let name = if var("SERVICE_URL").is_none() { name } else { "db-postgres" };
+        let keys = vec![text(&at, "type", "postgres"), text(&at, "dsn", dsn)];
+        services.push((name, at, keys));
     }
-    if let (Data::Map(members), Some(first)) = (&mut root.data, services.first()) {
-        let at = first.at.clone();
-        let node = Node::new(at.clone(), Data::Map(services));
-        members.push(Member { key: "services".to_owned(), at, node, bare: false });
+    let Some((_, first, _)) = services.first() else { return };
+    let (first, mut members) = (first.clone(), Vec::new());
+    let times = match var("COLLECTION_INTERVAL").map(times).transpose() {
+        Ok(times) => times.unwrap_or_default(),
+        Err(message) => {
+            fault("COLLECTION_INTERVAL", message);
+            return;
+        }
+    };
+    for (name, at, mut keys) in services {
+        keys.extend(times.iter().cloned());
+        keys.push(critical(&at));
+        members.push(section(&at, name, keys));
+    }
+    if let Data::Map(sections) = &mut root.data {
+        let node = Node::new(first.clone(), Data::Map(members));
+        sections.push(Member { key: "services".to_owned(), at: first, node, bare: false });
     }
 }
 
-/// `COLLECTION_INTERVAL`, in seconds.
-fn times(env: &BTreeMap<String, String>) -> Vec<Member> {
-    let seconds = env.get("COLLECTION_INTERVAL").and_then(|text| text.trim().parse::<u64>().ok());
-    let at = Place::Env(Arc::from("COLLECTION_INTERVAL"));
-    let seconds = seconds.filter(|seconds| *seconds > 0);
-    let of = |seconds: u64| {
-        let timeout = format!("{}s", seconds.min(TIMEOUT));
-        vec![text(&at, "interval", &format!("{seconds}s")), text(&at, "timeout", &timeout)]
+/// The keys of a service, or a variable and what is wrong with it.
+type Keys = Result<Vec<Member>, (&'static str, String)>;
+
+fn tcp(at: &Place, url: &str) -> Keys {
+    let bare = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = bare.split('/').next().unwrap_or_default();
+    let port = authority.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+    let Some((host, port)) = port else {
+        return Err((
+            "SERVICE_URL",
+            "needs a host and a port for CHECK_TYPE=tcp: http://db-realtime:4000".to_owned(),
+        ));
     };
-    seconds.map(of).unwrap_or_default()
+    Ok(vec![text(at, "type", "tcp"), text(at, "host", host), number(at, "port", u64::from(port))])
+}
+
+/// The sidecar puts the one behind the other, whatever path the URL has.
+fn http(at: &Place, url: &str, health_path: &str) -> Keys {
+    if !health_path.starts_with('/') {
+        return Err(("HEALTH_PATH", "must begin with a slash: /health".to_owned()));
+    }
+    let url = format!("{}{health_path}", url.trim_end_matches('/'));
+    let statuses = Node::new(at.clone(), Data::List(vec![leaf(at, "200-399")]));
+    Ok(vec![
+        text(at, "type", "http"),
+        text(at, "url", &url),
+        Member { key: "expected_status".to_owned(), at: at.clone(), node: statuses, bare: false },
+    ])
+}
+
+/// `COLLECTION_INTERVAL`, in seconds.
+fn times(value: &str) -> Result<Vec<Member>, String> {
+    let seconds = value.parse::<u64>().ok().filter(|seconds| *seconds > 0);
+    let seconds = seconds.ok_or_else(|| "must be whole seconds, at least 1: 15".to_owned())?;
+    let at = variable("COLLECTION_INTERVAL");
+    let timeout = format!("{}s", seconds.min(TIMEOUT));
+    Ok(vec![text(&at, "interval", &format!("{seconds}s")), text(&at, "timeout", &timeout)])
+}
+
+fn variable(name: &str) -> Place {
+    Place::Env(Arc::from(name))
 }
 
 /// The sidecar's `/health` is its service's: what fails it is an error there.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::cluster_spec::{ClusterSpec, ManagerSpec, ManateeSpec, PatroniSpec, Shards, StreamingSpec};
 use crate::entries::{self, Defaults};
-use crate::load::is_faulty;
+use crate::entry_rules::Found;
 use crate::sections::{ClusterSource, ClusterType};
 use crate::tree::{Data, Node, join};
-use crate::{Database, Diagnostic, Entry, HttpUrl, Patterns, Span, Spot, usable};
+use crate::{Database, Diagnostic, Entry, HttpUrl, Patterns, Span, usable};
 use ClusterType::{Manatee, Patroni, Streaming};
 
 /// The shortest interval.
@@ -58,22 +58,15 @@ pub(crate) fn check(
     for (n, item) in items.iter().enumerate() {
         let pointer = join("/clusters", n);
         let Some(source) = usable::entry::<ClusterSource>(item, &pointer, faults) else { continue };
-        let (mut found, mut hints) = (Vec::new(), Vec::new());
-        let mut check = Check {
-            root,
-            item,
-            source: &source,
-            pointer: &pointer,
-            faults: &mut found,
-            warnings: &mut hints,
-        };
+        let found = Found::new(root, &pointer);
+        let mut check = Check { item, source: &source, found };
         let spec = check.spec(entries, env);
         if let Some(spec) = &spec {
             for name in check.names(spec) {
                 match taken.get(&(source.kind, name.clone())) {
                     Some(other) => {
                         let first = root.locate(other).0;
-                        check.fault("", format!("the entry at {first} is called {name:?} as well: give one of them another `name`"));
+                        check.found.fault("", format!("the entry at {first} is called {name:?} as well: give one of them another `name`"));
                     }
                     None => {
                         taken.insert((source.kind, name), pointer.clone());
@@ -81,45 +74,19 @@ pub(crate) fn check(
                 }
             }
         }
-        let known = is_faulty(faults, &pointer);
-        // What is missing may be there under a name that is misspelt.
-        if known {
-            found.retain(|fault| !fault.message.contains("needs "));
-        }
-        let sound = found.is_empty() && !known;
-        faults.append(&mut usable::keep_new(found, faults, &[]));
-        warnings.append(&mut hints);
+        let sound = check.found.tell(faults, warnings);
         specs.extend(spec.filter(|_| sound));
     }
     specs
 }
 
 struct Check<'c> {
-    root: &'c Node,
     item: &'c Node,
     source: &'c ClusterSource,
-    pointer: &'c str,
-    faults: &'c mut Vec<Diagnostic>,
-    warnings: &'c mut Vec<Diagnostic>,
+    found: Found<'c>,
 }
 
 impl Check<'_> {
-    fn at(&self, key: &str, message: impl Into<String>) -> Diagnostic {
-        let pointer =
-            if key.is_empty() { self.pointer.to_owned() } else { format!("{}/{key}", self.pointer) };
-        Spot::new(self.root.locate(&pointer).0, pointer).says(message)
-    }
-
-    fn fault(&mut self, key: &str, message: impl Into<String>) {
-        let fault = self.at(key, message);
-        self.faults.push(fault);
-    }
-
-    fn warn(&mut self, key: &str, message: impl Into<String>) {
-        let warning = self.at(key, message);
-        self.warnings.push(warning);
-    }
-
     /// Names that are known before anybody is asked: two sources of the same would give the same series.
     fn names(&self, spec: &ClusterSpec) -> Vec<String> {
         match (&spec.name, &spec.manager) {
@@ -137,11 +104,11 @@ impl Check<'_> {
         let source = self.source;
         let interval = source.interval.map_or(INTERVAL, Span::duration);
         if interval < SHORTEST_INTERVAL {
-            self.fault("interval", "must be at least 1s");
+            self.found.fault("interval", "must be at least 1s");
         }
         let timeout = source.timeout.map_or(TIMEOUT.min(interval), Span::duration);
         if timeout > interval {
-            self.fault("timeout", format!("is longer than the interval ({})", shown(interval)));
+            self.found.fault("timeout", format!("is longer than the interval ({})", shown(interval)));
         }
         let exported = source.status_server.as_ref().is_none_or(|status| status.metrics.enabled);
         let manager = match source.kind {
@@ -158,7 +125,7 @@ impl Check<'_> {
             if of != kind && self.item.member(key).is_some() {
                 let message =
                     format!("is a key of type {}; this cluster is of type {}", of.as_str(), kind.as_str());
-                self.fault(key, message);
+                self.found.fault(key, message);
             }
         }
     }
@@ -167,25 +134,29 @@ impl Check<'_> {
         let source = self.source;
         if let Some(status) = &source.status_server {
             if status.port.is_some() {
-                self.warn("statusServer/port", "has no effect: pgmon serves at http.bind");
+                self.found.warn("statusServer/port", "has no effect: pgmon serves at http.bind");
             }
             if status.metrics.endpoint.as_deref().is_some_and(|path| path != "/metrics") {
-                self.warn("statusServer/metrics/endpoint", "has no effect: pgmon serves at /metrics");
+                self.found.warn("statusServer/metrics/endpoint", "has no effect: pgmon serves at /metrics");
             }
         }
         let session_timeout = source.session_timeout.map_or(SESSION_TIMEOUT, Span::duration);
         if !(Duration::from_secs(1)..=Duration::from_secs(600)).contains(&session_timeout) {
-            self.fault("session_timeout", "must be from 1s to 10m");
+            self.found.fault("session_timeout", "must be from 1s to 10m");
         }
         let shards = self.shards();
         let ensemble = match source.zookeeper.as_deref().map(ensemble) {
             Some(Ok(ensemble)) => Some(ensemble),
             Some(Err(message)) => {
-                self.fault("zookeeper", message);
+                self.found.fault("zookeeper", message);
                 None
             }
             None => {
-                self.fault("", "needs `zookeeper`: the servers that hold its state, as in zk1:2181,zk2:2181");
+                self.found.missing(
+                    "",
+                    "needs `zookeeper`: the servers that hold its state, as in zk1:2181,zk2:2181",
+                    None,
+                );
                 None
             }
         };
@@ -198,7 +169,7 @@ impl Check<'_> {
         let source = self.source;
         let given = [source.shard.is_some(), !source.shards.is_empty(), source.root.is_some()];
         if given.into_iter().filter(|given| *given).count() > 1 {
-            self.fault("", "shard, shards and root exclude each other: keep one of them");
+            self.found.fault("", "shard, shards and root exclude each other: keep one of them");
             return None;
         }
         let key = if source.root.is_some() { "root" } else { "shard" };
@@ -207,11 +178,11 @@ impl Check<'_> {
             let key = if source.shards.is_empty() { key.to_owned() } else { format!("shards/{n}") };
             match path(text) {
                 Ok(path) => paths.push(path),
-                Err(message) => self.fault(&key, message),
+                Err(message) => self.found.fault(&key, message),
             }
         }
         if paths.len() > 1 && source.name.is_some() {
-            self.warn("name", "stands before the last part of each shard, as there are several");
+            self.found.warn("name", "stands before the last part of each shard, as there are several");
         }
         match (source.root.is_some(), paths.pop()) {
             (true, Some(root)) => Some(Shards::Below(root)),
@@ -241,9 +212,18 @@ impl Check<'_> {
         let mut unused = Vec::new();
         match entries::connect_spec(&database, &Defaults::new(env, &mut unused)) {
             Ok(spec) => Some(spec),
+            // Where there is no user at all, which would be sought in a DSN as well: a cluster has none.
+            Err(("", _)) if login.user.is_none() => {
+                self.found.missing(
+                    "postgres",
+                    "no user to connect to the peers as: set `user` in it, or PGUSER",
+                    None,
+                );
+                None
+            }
             Err((key, message)) => {
                 let key = if key.is_empty() { "postgres".to_owned() } else { format!("postgres/{key}") };
-                self.fault(&key, message);
+                self.found.fault(&key, message);
                 None
             }
         }
@@ -252,44 +232,45 @@ impl Check<'_> {
     fn patroni(&mut self) -> Option<PatroniSpec> {
         let source = self.source;
         if source.urls.is_empty() {
-            self.fault("", "needs `urls`: the REST API of each member, as in https://db1:8008");
+            self.found.missing("", "needs `urls`: the REST API of each member, as in https://db1:8008", None);
         }
         let mut urls = Vec::<HttpUrl>::new();
         for (n, text) in source.urls.iter().enumerate() {
             let key = format!("urls/{n}");
             match text.parse::<HttpUrl>() {
                 Ok(url) if url.path_and_query() != "/" => {
-                    self.fault(&key, "has a path: give scheme, host and port alone");
+                    self.found.fault(&key, "has a path: give scheme, host and port alone");
                 }
                 Ok(url) if urls.iter().any(|other| other.has_origin_of(&url)) => {
-                    self.fault(&key, "is there twice");
+                    self.found.fault(&key, "is there twice");
                 }
                 Ok(url) => urls.push(url),
-                Err(error) => self.fault(&key, error.to_string()),
+                Err(error) => self.found.fault(&key, error.to_string()),
             }
         }
         let basic = match (&source.username, &source.password) {
             (Some(user), Some(password)) => Some((user.clone(), password.clone())),
             (Some(_), None) => {
-                self.fault("username", "needs a password or a password_file");
+                self.found.missing("username", "needs a password or a password_file", None);
                 None
             }
             (None, Some(_)) => {
-                self.fault("password", "needs a username");
+                self.found.missing("password", "needs a username", None);
                 None
             }
             (None, None) => None,
         };
         if basic.is_some() && source.bearer_token.is_some() {
-            self.fault("bearer_token", "username is given as well; keep one of them");
+            self.found.fault("bearer_token", "username is given as well; keep one of them");
         }
         if source.tls.cert_file.is_some() != source.tls.key_file.is_some() {
-            self.fault("tls", "cert_file and key_file go together: set both or none");
+            self.found.fault("tls", "cert_file and key_file go together: set both or none");
         }
         let secret = basic.is_some() || source.bearer_token.is_some();
         let in_clear = |url: &HttpUrl| !url.is_https() && !crate::dsn::is_loopback_host(url.host());
         if secret && urls.iter().any(in_clear) {
-            self.warn("urls", "credentials cross the network in clear text: use https, if the members can");
+            self.found
+                .warn("urls", "credentials cross the network in clear text: use https, if the members can");
         }
         (!urls.is_empty()).then(|| PatroniSpec {
             urls,
@@ -306,11 +287,15 @@ impl Check<'_> {
             let one = Patterns::new(&[bare]);
             let named = |entry: &Entry| one.meet(&[&entry.db, &format!("{}/{}", entry.cluster, entry.db)]);
             if !entries.iter().any(named) {
-                self.warn(&format!("databases/{n}"), "no entry of `databases` is called so");
+                self.found.warn(&format!("databases/{n}"), "no entry of `databases` is called so");
             }
         }
         if entries.is_empty() {
-            self.fault("", "needs databases: it shows what the watched ones say of their replication");
+            self.found.missing(
+                "",
+                "needs databases: it shows what the watched ones say of their replication",
+                None,
+            );
         }
         StreamingSpec { databases: Patterns::new(&self.source.databases) }
     }

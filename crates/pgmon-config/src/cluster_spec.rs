@@ -1,9 +1,10 @@
 //! Clusters as they are asked, with every default filled in.
 
+use std::fmt;
 use std::time::Duration;
 
-use crate::sections::ServiceTls;
-use crate::{ConnectSpec, HttpUrl, Patterns, Secret};
+use crate::sections::{ClusterType, ServiceTls};
+use crate::{Address, ConnectSpec, HttpUrl, Patterns, Secret};
 
 /// A source of clusters.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,4 +76,42 @@ pub struct PatroniSpec {
 pub struct StreamingSpec {
     /// Which of the watched databases.
     pub databases: Patterns,
+}
+
+impl ManagerSpec {
+    /// Its type in the configuration.
+    pub const fn kind(&self) -> ClusterType {
+        match self {
+            Self::Manatee(_) => ClusterType::Manatee,
+            Self::Patroni(_) => ClusterType::Patroni,
+            Self::Streaming(_) => ClusterType::Streaming,
+        }
+    }
+}
+
+/// Who is asked for what, without secrets.
+impl fmt::Display for ManagerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manatee(spec) => {
+                let hosts: Vec<String> = spec
+                    .hosts
+                    .iter()
+                    .map(|(host, port)| Address::Tcp(host.clone(), *port).to_string())
+                    .collect();
+                write!(f, "zookeeper {}{}, ", hosts.join(","), spec.chroot)?;
+                match &spec.shards {
+                    Shards::Listed(paths) => write!(f, "shards {}", paths.join(", "))?,
+                    Shards::Below(root) => write!(f, "all shards below {root}")?,
+                }
+                write!(f, ", peers as {}", spec.login.user)
+            }
+            Self::Patroni(spec) => {
+                let urls: Vec<String> = spec.urls.iter().map(ToString::to_string).collect();
+                let others = if spec.follow_members { ", and members that they name" } else { "" };
+                write!(f, "{}{others}", urls.join(", "))
+            }
+            Self::Streaming(spec) => write!(f, "watched databases: {}", spec.databases),
+        }
+    }
 }

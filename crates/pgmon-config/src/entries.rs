@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::pgpass;
 use crate::tree::{Node, Place, join};
 use crate::{
     ConnectParts, ConnectSpec, Database, Diagnostic, Dsn, DsnError, Entry, Host, PasswordSource, Secret,
     SslMode, VaultSecret,
 };
+use crate::{pem_files, pgpass};
 
 /// Port of a server that names none.
 const DEFAULT_PORT: u16 = 5432;
@@ -182,21 +182,11 @@ pub(crate) fn resolve(
 /// The files for TLS that are not as they must be to connect.
 fn unready_files(connect: &ConnectSpec) -> impl Iterator<Item = (&'static str, String)> {
     let files = [
-        ("sslrootcert", &connect.sslrootcert, "-----BEGIN CERTIFICATE-----", "certificate"),
-        ("sslcert", &connect.sslcert, "-----BEGIN CERTIFICATE-----", "certificate"),
-        ("sslkey", &connect.sslkey, "PRIVATE KEY-----", "private key"),
+        ("sslrootcert", &connect.sslrootcert, pem_files::CERTIFICATE),
+        ("sslcert", &connect.sslcert, pem_files::CERTIFICATE),
+        ("sslkey", &connect.sslkey, pem_files::KEY),
     ];
-    files.into_iter().filter_map(|(key, path, mark, what)| {
-        let path = path.as_ref()?;
-        let shown = path.display();
-        match std::fs::read(path) {
-            Err(error) => Some((key, format!("{key} {shown} cannot be read: {error}"))),
-            Ok(bytes) if !bytes.windows(mark.len()).any(|part| part == mark.as_bytes()) => {
-                Some((key, format!("{key} {shown} has no {what} in PEM format")))
-            }
-            Ok(_) => None,
-        }
-    })
+    files.into_iter().filter_map(|(key, path, of)| Some((key, pem_files::fault(key, path.as_ref()?, of)?)))
 }
 
 /// The parts of the DSN with the keys beside it.

@@ -70,6 +70,11 @@ impl HttpUrl {
         if self.port == default_port(self.https) { host } else { format!("{host}:{}", self.port) }
     }
 
+    /// Whether it has a path or a query of its own.
+    pub(crate) fn has_path(&self) -> bool {
+        !self.path.is_empty()
+    }
+
     /// The same with this path, if it has none of its own.
     #[must_use]
     pub(crate) fn or_path(mut self, path: &str) -> Self {

@@ -16,7 +16,7 @@ use crate::{
     ClusterSpec, Config, ConfigErrors, ConnectSpec, Database, Diagnostic, Places, Query, Secret, ServiceSpec,
 };
 use crate::{alfred, checks, cluster_checks, entries, env, files, lists, normalise};
-use crate::{query_checks, service_checks, sitrep, usable, yaml};
+use crate::{pem_files, query_checks, service_checks, sitrep, usable, yaml};
 
 /// The largest configuration file (bytes).
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -263,7 +263,7 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions, files: &mut BTre
     env::overlay(&mut root, shape, &options.env, &options.overrides, &mut faults, &mut warnings);
     lists::overlay_sitrep(&mut root, &options.env);
     sitrep::overlay(&mut root, shape, &options.env, &mut faults);
-    alfred::overlay(&mut root, &options.env);
+    alfred::overlay(&mut root, &options.env, &mut faults);
     normalise::expand_short(&mut root, shape);
     let variables = Variables { env: &options.env, dollar: Dollar::Doubled };
     interpolate(&mut root, shape, variables, "", &mut faults);
@@ -296,6 +296,7 @@ fn load(path: Option<&Path>, text: &str, options: &LoadOptions, files: &mut BTre
     config.queries = queries;
     let services = service_checks::check(&root, &config, &options.env, &mut faults, &mut warnings);
     let clusters = cluster_checks::check(&root, &entries, &options.env, &mut faults, &mut warnings);
+    pem_files::unready(&root, &mut unready);
     config.secrets.vault.complete(&options.env);
     let mut found = Vec::new();
     checks::check(&config, &entries, &root, &options.env, &mut found, &mut warnings);

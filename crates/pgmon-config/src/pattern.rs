@@ -5,6 +5,13 @@
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Patterns(Vec<String>);
 
+/// As they are written.
+impl std::fmt::Display for Patterns {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() { f.write_str("all") } else { f.write_str(&self.0.join(", ")) }
+    }
+}
+
 impl Patterns {
     /// The patterns of a list.
     pub fn new(patterns: &[String]) -> Self {

@@ -5,6 +5,7 @@ mod families;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::entry_rules::Found;
 use crate::load::is_faulty;
 use crate::pattern::Patterns;
 use crate::sections::bound_of;
@@ -56,18 +57,13 @@ pub(crate) fn check(
         let pointer = join("/queries", n);
         let Some(mut query) = usable::entry::<Query>(item, &pointer, faults) else { continue };
         query.at = Spot::new(root.locate(&pointer).0, pointer.as_str());
-        let mut told = Vec::new();
-        let faults_here = &mut told;
-        let mut check = Check { root, item, query: &query, pointer: &pointer, faults: faults_here, warnings };
+        let here = Found::new(root, &pointer);
+        let mut check = Check { item, query: &query, found: here };
         check.metrics();
         check.labels(entries);
         check.times();
         check.places(entries);
-        // What is missing may be there under a name that is misspelt.
-        if is_faulty(faults, &pointer) {
-            told.retain(|fault| !fault.message.contains("is missing"));
-        }
-        found.append(&mut told);
+        found.append(&mut check.found.into_faults(faults, warnings));
         checked.push((pointer, item, query));
     }
     let sound = |(pointer, ..): &&(String, &Node, Query)| !is_faulty(faults, pointer);
@@ -81,38 +77,17 @@ pub(crate) fn check(
 }
 
 struct Check<'c> {
-    root: &'c Node,
     item: &'c Node,
     query: &'c Query,
-    pointer: &'c str,
-    faults: &'c mut Vec<Diagnostic>,
-    warnings: &'c mut Vec<Diagnostic>,
+    found: Found<'c>,
 }
 
 impl Check<'_> {
-    fn at(&self, key: &str, message: impl Into<String>, hint: Option<&str>) -> Diagnostic {
-        let pointer =
-            if key.is_empty() { self.pointer.to_owned() } else { format!("{}/{key}", self.pointer) };
-        let mut diagnostic = self.root.locate(&pointer).0.says(pointer, message);
-        diagnostic.hint = hint.map(str::to_owned);
-        diagnostic
-    }
-
-    fn fault(&mut self, key: &str, message: impl Into<String>, hint: Option<&str>) {
-        let fault = self.at(key, message, hint);
-        self.faults.push(fault);
-    }
-
-    fn warn(&mut self, key: &str, message: impl Into<String>) {
-        let warning = self.at(key, message, None);
-        self.warnings.push(warning);
-    }
-
     fn metrics(&mut self) {
         let query = self.query;
         if query.metrics.is_empty() {
             if query.help.trim().is_empty() {
-                self.fault("help", "help is missing", Some("say in a sentence what the metric is"));
+                self.found.missing("help", "help is missing", Some("say in a sentence what the metric is"));
             }
             self.name("name", &query.name);
             self.keys_of_type(self.item, "", query.kind);
@@ -126,37 +101,40 @@ impl Check<'_> {
             for (key, other, is_set) in pairs {
                 if is_set && self.item.member(key).is_some() {
                     let message = format!("has no meaning with {other}, which names the columns");
-                    self.fault(key, message, Some("keep one of them"));
+                    self.found.hinted(key, message, Some("keep one of them"));
                 }
             }
             return;
         }
         for key in OF_ONE_METRIC.into_iter().filter(|key| self.item.member(key).is_some()) {
-            self.fault(key, "belongs to each metric where there are several", Some("move it into `metrics`"));
+            self.found.hinted(
+                key,
+                "belongs to each metric where there are several",
+                Some("move it into `metrics`"),
+            );
         }
         for (n, metric) in query.metrics.iter().enumerate() {
             let here = format!("metrics/{n}");
             let under = |key: &str| format!("{here}/{key}");
             if query.help.trim().is_empty() && metric.help.is_none() {
-                self.fault(&here, "help is missing, here and in the query", None);
+                self.found.missing(&here, "help is missing, here and in the query", None);
             }
             let name_key = if metric.name.is_some() { under("name") } else { here.clone() };
             self.name(&name_key, &metric.full_name(query));
             let numbers = matches!(metric.kind, MetricType::Gauge | MetricType::Counter);
             if numbers && metric.column.is_none() {
-                self.fault(&here, "column is missing", Some("name the column with the value"));
+                self.found.missing(&here, "column is missing", Some("name the column with the value"));
             }
             if !numbers && metric.name.is_none() {
-                self.fault(&here, "name is missing", None);
+                self.found.missing(&here, "name is missing", None);
             }
             if metric.kind == MetricType::Histogram && metric.buckets.is_empty() {
-                self.fault(&here, "buckets is missing", Some("name the column of each bound"));
+                self.found.missing(&here, "buckets is missing", Some("name the column of each bound"));
             }
             if metric.kind == MetricType::Summary && metric.quantiles.is_empty() {
-                self.fault(&here, "quantiles is missing", Some("name the column of each quantile"));
+                self.found.missing(&here, "quantiles is missing", Some("name the column of each quantile"));
             }
-            let root = self.root;
-            let node = root.locate(&format!("{}/{here}", self.pointer)).1;
+            let node = self.found.node(&here);
             self.keys_of_type(node, &here, metric.kind);
             self.bounds(&here, metric.kind, &metric.buckets, &metric.quantiles);
         }
@@ -165,7 +143,7 @@ impl Check<'_> {
     fn name(&mut self, key: &str, name: &str) {
         if !is_metric_name(name) {
             let hint = "letters, digits, _ and :, and no digit first";
-            self.fault(key, format!("{name:?} cannot be the name of a metric"), Some(hint));
+            self.found.hinted(key, format!("{name:?} cannot be the name of a metric"), Some(hint));
         }
     }
 
@@ -176,7 +154,7 @@ impl Check<'_> {
                 let key = if below.is_empty() { key.to_owned() } else { format!("{below}/{key}") };
                 let message = format!("has no meaning for a {}", kind.as_str());
                 let hint = format!("set `type: {}`, or leave it out", words.join("` or `type: "));
-                self.fault(&key, message, Some(&hint));
+                self.found.hinted(&key, message, Some(&hint));
             }
         }
     }
@@ -198,11 +176,11 @@ impl Check<'_> {
         for text in map.keys() {
             let place = join(&key, text);
             match bound_of(text) {
-                None => self.fault(&place, "expected a number, or +Inf for a bucket", None),
+                None => self.found.hinted(&place, "expected a number, or +Inf for a bucket", None),
                 Some(n) if kind == MetricType::Summary && !(0.0..=1.0).contains(&n) => {
-                    self.fault(&place, "a quantile is from 0 to 1", None);
+                    self.found.hinted(&place, "a quantile is from 0 to 1", None);
                 }
-                Some(n) if seen.contains(&n) => self.fault(&place, "is there twice", None),
+                Some(n) if seen.contains(&n) => self.found.hinted(&place, "is there twice", None),
                 Some(n) => seen.push(n),
             }
         }
@@ -219,22 +197,26 @@ impl Check<'_> {
             let renamed = Some("give the column another name: `AS other_name`");
             if !is_label_name(label) {
                 let message = "a label's name has letters, digits and _, no digit first, and not __";
-                self.fault(&key, message, renamed);
+                self.found.hinted(&key, message, renamed);
             } else if INJECTED.contains(&label.as_str()) {
-                self.fault(&key, "pgmon adds this label to every sample", renamed);
+                self.found.hinted(&key, "pgmon adds this label to every sample", renamed);
             } else if label == "datname" && visited {
                 let message = "pgmon adds this label where a database has `discover: true`";
-                self.fault(&key, message, renamed);
+                self.found.hinted(&key, message, renamed);
             } else if (label == "le" && has(MetricType::Histogram))
                 || (label == "quantile" && has(MetricType::Summary))
             {
-                self.fault(&key, "the text format adds this label itself", Some("leave it out of `labels`"));
+                self.found.hinted(
+                    &key,
+                    "the text format adds this label itself",
+                    Some("leave it out of `labels`"),
+                );
             } else if !seen.insert(label) {
-                self.fault(&key, "is there twice", None);
+                self.found.hinted(&key, "is there twice", None);
             }
             for (field, column) in [("value_field", &query.value_field), ("sum_field", &query.sum_field)] {
                 if column.as_ref() == Some(label) {
-                    self.fault(field, "is one of the labels as well", None);
+                    self.found.hinted(field, "is one of the labels as well", None);
                 }
             }
         }
@@ -243,12 +225,12 @@ impl Check<'_> {
     fn times(&mut self) {
         let query = self.query;
         if query.interval.is_some_and(|interval| interval.duration() < SHORTEST_INTERVAL) {
-            self.fault("interval", "must be at least 1s", None);
+            self.found.hinted("interval", "must be at least 1s", None);
         }
         if let (Some(interval), Some(timeout)) = (query.interval, query.timeout)
             && timeout > interval
         {
-            self.warn(
+            self.found.warn(
                 "timeout",
                 format!("is longer than the interval ({interval}), so runs may be left out"),
             );
@@ -256,12 +238,13 @@ impl Check<'_> {
         if let (Some(interval), Some(cache)) = (query.interval, query.cache)
             && cache < interval
         {
-            self.warn("cache", format!("is shorter than the interval ({interval}), so figures come and go"));
+            self.found
+                .warn("cache", format!("is shorter than the interval ({interval}), so figures come and go"));
         }
         if let (Some(min), Some(max)) = (query.min_version, query.max_version)
             && min > max
         {
-            self.fault("min_version", format!("is above max_version ({max}), so it never runs"), None);
+            self.found.hinted("min_version", format!("is above max_version ({max}), so it never runs"), None);
         }
     }
 
@@ -274,7 +257,7 @@ impl Check<'_> {
         if !entries.is_empty() && !entries.iter().any(|entry| entry.discover || meets(entry)) {
             let names: Vec<_> = entries.iter().take(5).map(|entry| entry.db.as_str()).collect();
             let dots = if entries.len() > names.len() { ", ..." } else { "" };
-            self.warn(
+            self.found.warn(
                 "databases",
                 format!("fits no database ({}{dots}), so it never runs", names.join(", ")),
             );
@@ -282,7 +265,7 @@ impl Check<'_> {
         if let Some(path) = &self.query.search_path
             && path.is_empty()
         {
-            self.fault("search_path", "must have at least 1 entries", None);
+            self.found.hinted("search_path", "must have at least 1 entries", None);
         }
     }
 }

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::entries::{self, Defaults};
-use crate::load::is_faulty;
+use crate::entry_rules::Found;
 use crate::sections::{Exchange, Service, ServiceType};
 use crate::service_spec::{Address, RedisCheck, ServiceCheck, ServiceSpec, TcpCheck};
 use crate::tree::{Data, Member, Node, join};
-use crate::{Config, Database, Diagnostic, Spot, usable};
+use crate::{Config, Database, Diagnostic, usable};
 
 /// The shortest interval.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
@@ -81,55 +81,22 @@ pub(crate) fn check(
     for service in member.node.members() {
         let pointer = join("/services", &service.key);
         let Some(read) = usable::entry::<Service>(&service.node, &pointer, faults) else { continue };
-        let (mut found, mut hints) = (Vec::new(), Vec::new());
-        let mut check = Check {
-            root,
-            member: service,
-            service: &read,
-            pointer: &pointer,
-            faults: &mut found,
-            warnings: &mut hints,
-        };
+        let found = Found::new(root, &pointer);
+        let mut check = Check { member: service, service: &read, found };
         let spec = check.spec(config, env);
-        let known = is_faulty(faults, &pointer);
-        // What is missing may be there under a name that is misspelt.
-        if known {
-            found.retain(|fault| !fault.message.contains("is missing") && !fault.message.contains("needs "));
-        }
-        let sound = found.is_empty() && !known;
-        faults.append(&mut usable::keep_new(found, faults, &[]));
-        warnings.append(&mut hints);
+        let sound = check.found.tell(faults, warnings);
         specs.extend(spec.filter(|_| sound));
     }
     specs
 }
 
 struct Check<'c> {
-    root: &'c Node,
     member: &'c Member,
     service: &'c Service,
-    pointer: &'c str,
-    faults: &'c mut Vec<Diagnostic>,
-    warnings: &'c mut Vec<Diagnostic>,
+    found: Found<'c>,
 }
 
 impl Check<'_> {
-    fn at(&self, key: &str, message: impl Into<String>) -> Diagnostic {
-        let pointer =
-            if key.is_empty() { self.pointer.to_owned() } else { format!("{}/{key}", self.pointer) };
-        Spot::new(self.root.locate(&pointer).0, pointer).says(message)
-    }
-
-    fn fault(&mut self, key: &str, message: impl Into<String>) {
-        let fault = self.at(key, message);
-        self.faults.push(fault);
-    }
-
-    fn warn(&mut self, key: &str, message: impl Into<String>) {
-        let warning = self.at(key, message);
-        self.warnings.push(warning);
-    }
-
     fn spec(&mut self, config: &Config, env: &BTreeMap<String, String>) -> Option<ServiceSpec> {
         self.name();
         self.labels(config);
@@ -155,7 +122,7 @@ impl Check<'_> {
     fn name(&mut self) {
         let name = &self.member.key;
         if name.is_empty() || name.len() > 128 || name.chars().any(char::is_control) {
-            self.fault("", "a service's name has 1 to 128 bytes and no control characters");
+            self.found.fault("", "a service's name has 1 to 128 bytes and no control characters");
         }
     }
 
@@ -167,20 +134,20 @@ impl Check<'_> {
             let word = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
                 && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_');
             if SERVICE_LABELS.contains(&name.as_str()) {
-                self.fault(&key, "pgmon gives this label itself; choose another name");
+                self.found.fault(&key, "pgmon gives this label itself; choose another name");
             } else if !word || name.starts_with("__") {
-                self.fault(
+                self.found.fault(
                     &key,
                     "a label's name has letters, digits and _, begins with no digit and not with __",
                 );
             } else if value.is_empty() || value.len() > 128 || value.chars().any(char::is_control) {
-                self.fault(&key, "a label's value has 1 to 128 bytes and no control characters");
+                self.found.fault(&key, "a label's value has 1 to 128 bytes and no control characters");
             } else if config.default_labels.contains_key(name) {
-                self.fault(&key, "default_labels has this label as well; keep one of them");
+                self.found.fault(&key, "default_labels has this label as well; keep one of them");
             }
         }
         if service.labels.len() > 16 {
-            self.fault("labels", "has more than 16 labels");
+            self.found.fault("labels", "has more than 16 labels");
         }
     }
 
@@ -197,18 +164,18 @@ impl Check<'_> {
             let names: Vec<&str> = types.iter().map(|kind| kind.as_str()).collect();
             let message =
                 format!("is a key of type {}; this service is of type {}", names.join(", "), kind.as_str());
-            self.fault(key, message);
+            self.found.fault(key, message);
         }
     }
 
     fn times(&mut self) -> (Duration, Duration) {
         let interval = self.service.interval.duration();
         if interval < SHORTEST_INTERVAL {
-            self.fault("interval", "must be at least 1s");
+            self.found.fault("interval", "must be at least 1s");
         }
         let timeout = self.service.timeout.map(crate::Span::duration);
         if timeout.is_some_and(|timeout| timeout > interval) {
-            self.fault("timeout", format!("is longer than the interval ({})", self.service.interval));
+            self.found.fault("timeout", format!("is longer than the interval ({})", self.service.interval));
         }
         (interval, timeout.unwrap_or(TIMEOUT).min(interval))
     }
@@ -219,7 +186,7 @@ impl Check<'_> {
         let names_database = s.dsn.as_ref().is_some_and(|dsn| dsn.parts().database.is_some());
         let names_port = s.port.is_some() || s.dsn.as_ref().is_some_and(|dsn| dsn.parts().port.is_some());
         if s.dsn.is_none() && s.host.is_none() {
-            self.fault("", "needs a `dsn`, or at least a `host`");
+            self.found.missing("", "needs a `dsn`, or at least a `host`", None);
             return None;
         }
         let console = "pgbouncer".to_owned();
@@ -239,7 +206,7 @@ impl Check<'_> {
         let mut unused = Vec::new();
         match entries::connect_spec(&database, &Defaults::new(env, &mut unused)) {
             Ok(spec) if bouncer && spec.database != "pgbouncer" => {
-                self.fault(
+                self.found.fault(
                     "dsn",
                     "the console of PgBouncer is the database pgbouncer: leave the database out",
                 );
@@ -249,7 +216,7 @@ impl Check<'_> {
             Ok(spec) => Some(ServiceCheck::Postgres(spec)),
             Err((key, message)) => {
                 let key = if key == "user" { "username" } else { key };
-                self.fault(key, message);
+                self.found.fault(key, message);
                 None
             }
         }
@@ -257,13 +224,13 @@ impl Check<'_> {
 
     fn host(&mut self, what: &str) -> Option<String> {
         let Some(host) = &self.service.host else {
-            self.fault("", format!("needs {what}"));
+            self.found.missing("", format!("needs {what}"), None);
             return None;
         };
         let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
         let named = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
         if bare.parse::<std::net::IpAddr>().is_err() && !bare.chars().all(named) {
-            self.fault("host", "the host must be a name or an IP address; the port goes into `port`");
+            self.found.fault("host", "the host must be a name or an IP address; the port goes into `port`");
             return None;
         }
         Some(bare.to_owned())
@@ -273,23 +240,23 @@ impl Check<'_> {
         let s = self.service;
         let address = match &s.socket {
             Some(_) if s.host.is_some() || s.port.is_some() => {
-                self.fault("socket", "host or port is given as well; keep one of them");
+                self.found.fault("socket", "host or port is given as well; keep one of them");
                 return None;
             }
             Some(_) if s.tls.is_enabled() => {
-                self.fault("tls", "there is no TLS on a Unix socket");
+                self.found.fault("tls", "there is no TLS on a Unix socket");
                 return None;
             }
             Some(path) => Address::Unix(path.clone()),
             None => Address::Tcp(self.host("a `host` or a `socket`")?, s.port.unwrap_or(6379)),
         };
         if s.username.is_some() && s.password.is_none() {
-            self.fault("username", "needs a password or a password_file");
+            self.found.missing("username", "needs a password or a password_file", None);
         }
         let tls = self.tls(s.tls.is_enabled());
         let remote = matches!(&address, Address::Tcp(host, _) if !crate::dsn::is_loopback_host(host));
         if s.password.is_some() && tls.is_none() && remote {
-            self.warn(
+            self.found.warn(
                 "",
                 "the password crosses the network in clear text: set tls.enabled: true, if the server can",
             );
@@ -301,10 +268,10 @@ impl Check<'_> {
     fn tls(&mut self, enabled: bool) -> Option<crate::sections::ServiceTls> {
         let tls = &self.service.tls;
         if tls.cert_file.is_some() != tls.key_file.is_some() {
-            self.fault("tls", "cert_file and key_file go together: set both or none");
+            self.found.fault("tls", "cert_file and key_file go together: set both or none");
         }
         if tls.enabled == Some(false) && tls.ca_file.is_some() {
-            self.warn("tls", "has no effect: enabled is false");
+            self.found.warn("tls", "has no effect: enabled is false");
         }
         enabled.then(|| tls.clone())
     }
@@ -313,7 +280,7 @@ impl Check<'_> {
         let built = regex_lite::RegexBuilder::new(pattern).size_limit(REGEX_LIMIT).build();
         if built.is_err() {
             // The library's message repeats the pattern.
-            self.fault(
+            self.found.fault(
                 key,
                 "is no regular expression that can be used: is a bracket missing, or is it too large? Classes are of ASCII alone",
             );
@@ -325,7 +292,7 @@ impl Check<'_> {
         for (n, step) in s.query_response.iter().enumerate() {
             let key = format!("query_response/{n}");
             if *step == Exchange::default() {
-                self.fault(&key, "needs an `expect`, a `send` or `starttls: true`");
+                self.found.missing(&key, "needs an `expect`, a `send` or `starttls: true`", None);
             }
             if let Some(pattern) = &step.expect {
                 self.regex(&format!("{key}/expect"), pattern);
@@ -334,11 +301,12 @@ impl Check<'_> {
         let at_once = s.tls.is_enabled();
         let later = s.query_response.iter().filter(|step| step.starttls).count();
         if later + usize::from(at_once && s.tls.enabled == Some(true)) > 1 {
-            self.fault("query_response", "TLS begins more than once: keep one of tls.enabled and starttls");
+            self.found
+                .fault("query_response", "TLS begins more than once: keep one of tls.enabled and starttls");
         }
         let host = self.host("a `host` and a `port`")?;
         let Some(port) = s.port else {
-            self.fault("", "needs a `port`");
+            self.found.missing("", "needs a `port`", None);
             return None;
         };
         let tls = self.tls(at_once || later > 0);

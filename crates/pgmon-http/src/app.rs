@@ -48,6 +48,8 @@ pub struct App {
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) requests: Limiter,
     pub(crate) failures: Limiter,
+    /// Who was refused how often, whatever was wrong.
+    pub(crate) refusals: Limiter,
     pub(crate) sessions: Sessions,
     pub(crate) passwords: Passwords,
     /// When a refusal was logged last, monotonic milliseconds plus one.
@@ -97,6 +99,7 @@ impl App {
             telemetry,
             requests: Limiter::default(),
             failures: Limiter::default(),
+            refusals: Limiter::default(),
             sessions: Sessions::default(),
             passwords: Passwords::new(),
             logged: AtomicU64::new(0),

@@ -2,7 +2,7 @@
 
 use crate::access::{Access, Identity, Peer, Wrong};
 use crate::app::App;
-use crate::limiter::Verdict;
+use crate::limiter::{Rate, Verdict};
 use crate::respond;
 use crate::telemetry::OTHER;
 use axum::extract::{MatchedPath, Request, State};
@@ -18,6 +18,13 @@ const LONGEST_URI: usize = 8 * 1024;
 
 /// The largest body (bytes).
 const LARGEST_BODY: u64 = 64 * 1024;
+
+/// Refusals of one address that are told at once: more than anybody needs who has a wrong credential.
+const REFUSALS: Rate = Rate { per_second: 10.0, burst: 60 };
+
+/// Marks the answer to a client that is refused again and again: it has to wait for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Nuisance;
 
 /// What a path belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +59,18 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     let route = request.extensions().get::<MatchedPath>().cloned();
     let area = Area::of(request.uri().path());
     let is_api = crate::api::is_path(request.uri().path());
-    let mut response = answer(&app, &access, area, request, next).await;
+    let peer = request.extensions().get::<Arc<Peer>>().cloned();
+    let (mut response, is_refused) = answer(&app, &access, area, request, next).await;
     if is_api {
         response = respond::as_error_of_the_api(response).await;
     }
     finish(&mut response, &access);
+    if is_refused
+        && let Some(peer) = peer
+        && !app.refusals.take(peer.client(), REFUSALS, started).allowed
+    {
+        response.extensions_mut().insert(Nuisance);
+    }
     let took = app.timer.mono().saturating_sub(started);
     let path = route.as_ref().map_or(OTHER, MatchedPath::as_str);
     app.telemetry.answered(method.as_str(), path, response.status().as_u16(), took);
@@ -70,20 +84,28 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     response
 }
 
-async fn answer(app: &App, access: &Access, area: Area, mut request: Request, next: Next) -> Response {
+/// The answer, and whether it says no to somebody who is not known.
+async fn answer(
+    app: &App,
+    access: &Access,
+    area: Area,
+    mut request: Request,
+    next: Next,
+) -> (Response, bool) {
     if request.uri().path_and_query().is_some_and(|p| p.as_str().len() > LONGEST_URI) {
-        return respond::text(StatusCode::URI_TOO_LONG, "the path is too long");
+        return (respond::text(StatusCode::URI_TOO_LONG, "the path is too long"), false);
     }
     let length =
         request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > LARGEST_BODY) {
-        return respond::text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
+        return (respond::text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"), false);
     }
     if area == Area::Health {
-        return next.run(request).await;
+        return (next.run(request).await, false);
     }
     let Some(peer) = request.extensions().get::<Arc<Peer>>().cloned() else {
-        return respond::text(StatusCode::INTERNAL_SERVER_ERROR, "the connection has no address");
+        let text = "the connection has no address";
+        return (respond::text(StatusCode::INTERNAL_SERVER_ERROR, text), false);
     };
     let identity = app.identify(access, &peer, request.headers()).await;
     let verdict = match access.rate.filter(|_| !peer.is_loopback()) {
@@ -96,22 +118,23 @@ async fn answer(app: &App, access: &Access, area: Area, mut request: Request, ne
         }
         None => None,
     };
-    let mut response = match verdict {
-        Some(verdict) if !verdict.allowed => too_many(verdict.retry_after),
+    let is_known = matches!(identity, Identity::Known(_));
+    let (mut response, is_refused) = match verdict {
+        Some(verdict) if !verdict.allowed => (too_many(verdict.retry_after), !is_known),
         _ => match permit(app, access, area, &peer, &identity, &request) {
             Ok(()) => {
                 if let Identity::Known(principal) = identity {
                     request.extensions_mut().insert(principal);
                 }
-                next.run(request).await
+                (next.run(request).await, false)
             }
-            Err(refusal) => *refusal,
+            Err(refusal) => (*refusal, !is_known),
         },
     };
     if let Some(verdict) = verdict {
         tell_rate(&mut response, verdict);
     }
-    response
+    (response, is_refused)
 }
 
 /// Whether the request may go on to its route, or what it is told instead.

@@ -2,18 +2,21 @@
 //!
 //! `axum::serve` knows no limits: a thousand clients that never finish a request would be kept for ever.
 
+mod body;
 mod connections;
 mod guarded;
 
 use crate::access::Peer;
 use crate::app::App;
+use crate::guard::Nuisance;
 use crate::telemetry::{Closed, OTHER};
 use crate::tls::Tls;
 use axum::Router;
 use axum::extract::Request;
+use body::Watched;
 use connections::{Connection, Connections};
 use guarded::Guarded;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use sha2::{Digest as _, Sha256};
@@ -39,6 +42,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Such errors are logged at most this often.
 const LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// Who is refused faster than anybody needs to be is told so this much later: a client that waits for its answer
+/// then asks once a second, however fast it could.
+const REFUSED_AFTER: Duration = Duration::from_secs(1);
 
 /// Serves until `stop` becomes true, then lets answers under way finish. All listeners share one table of
 /// connections, and so its limits.
@@ -160,11 +167,21 @@ async fn serve(
 ) {
     let peer = Arc::new(peer);
     let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
-        connection.serving();
+        let progress = if request.body().is_end_stream() {
+            connection.serving();
+            None
+        } else {
+            Some(connection.receiving())
+        };
         request.extensions_mut().insert(peer.clone());
+        let request = request.map(|body| Watched::new(body, progress));
         let routes = routes.clone();
         async move {
             let response = routes.oneshot(request).await;
+            if response.as_ref().is_ok_and(|response| response.extensions().get::<Nuisance>().is_some()) {
+                connection.refused();
+                app.timer.sleep_until(app.timer.mono() + REFUSED_AFTER).await;
+            }
             connection.writing();
             response
         }

@@ -1,11 +1,12 @@
 //! Asks a running pgmon on this machine for its health, for `pgmon --healthcheck`.
 
 use crate::tls::Source;
+use pgmon_collect::certificates::{Judge, Judged, Shown};
 use pgmon_config::{Http, WebConfig};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned};
+use rustls::client::danger::ServerCertVerified;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, Error, StreamOwned};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ pub fn healthz(http: &Http, stream: TcpStream) -> io::Result<u16> {
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Only { certificate, provider }))
+        .with_custom_certificate_verifier(Arc::new(Judged::new(Only(certificate), provider)))
         .with_no_client_auth();
     let name = ServerName::IpAddress(std::net::Ipv4Addr::LOCALHOST.into());
     let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
@@ -50,46 +51,14 @@ fn ask(mut stream: impl Read + Write) -> io::Result<u16> {
 
 /// Trusts the configured certificate and no other, whatever names it has: the probe asks by address.
 #[derive(Debug)]
-struct Only {
-    certificate: CertificateDer<'static>,
-    provider: Arc<CryptoProvider>,
-}
+struct Only(CertificateDer<'static>);
 
-impl ServerCertVerifier for Only {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if *end_entity == self.certificate {
+impl Judge for Only {
+    fn judge(&self, shown: Shown<'_>) -> Result<ServerCertVerified, Error> {
+        if *shown.end_entity == self.0 {
             Ok(ServerCertVerified::assertion())
         } else {
             Err(Error::General("another certificate than the configured one".to_owned()))
         }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

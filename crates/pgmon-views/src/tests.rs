@@ -1,5 +1,6 @@
 //! Pages from snapshots that are made here.
 
+mod absent;
 mod horizon;
 mod known;
 mod meaning;

@@ -18,6 +18,9 @@ pub mod vacuum {
     pub const HORIZON: i64 = 10_000_000;
     /// A vacuum so many seconds ago is recent: it comes, and if rows stay, somebody may still see them.
     pub const RECENT_SECONDS: f64 = 180.0;
+    /// For so many seconds a table must have been due before it counts that its last vacuum is long ago: those of
+    /// a table that seldom changes are, and autovacuum comes by once in `autovacuum_naptime`.
+    pub const DUE_SECONDS: f64 = 900.0;
     /// So far past the age at which autovacuum is forced, freezing is overdue.
     pub const FREEZE_OVERDUE: f64 = 1.25;
 }

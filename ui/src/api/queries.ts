@@ -3,7 +3,7 @@ import { useAddress, useEvery, useRange } from '../lib/address';
 import { useHeld } from '../lib/hold';
 import { readable } from '../lib/visible';
 import { ApiFailure, get, type Query } from './client';
-import type { Answer, Clusters, Fleet, GenericPage, History, MetricRef, Services } from './types';
+import type { Answer, ClusterDetail, Clusters, Fleet, GenericPage, History, MetricRef, Services } from './types';
 
 /** How often to ask again; `false` while paused or held. */
 export function useInterval(): number | false {
@@ -60,6 +60,14 @@ export function useClusters(enabled = true): UseQueryResult<Answer<Clusters>, Er
   return useAnswer<Clusters>('clusters', {}, enabled);
 }
 
+/** One of them, with the state as it was read. */
+export function useCluster(
+  { name, manager }: { name: string; manager: string },
+  enabled: boolean,
+): UseQueryResult<Answer<ClusterDetail>, Error> {
+  return useAnswer<ClusterDetail>(`clusters/${encodeURIComponent(name)}`, { manager }, enabled);
+}
+
 export const POINTS = 180;
 
 export function useHistory(ref: MetricRef | null | undefined): UseQueryResult<Answer<History>, Error> {
@@ -70,12 +78,15 @@ export function useHistory(ref: MetricRef | null | undefined): UseQueryResult<An
   const chosen = useChosen();
   // A longer range moves slower.
   const pace = Math.max(every, range.seconds / POINTS);
-  const params: Query = { ...ref?.labels, cluster, db, from: `-${range.seconds}`, points: String(POINTS) };
+  // A service has a history of its own, whatever database is chosen.
+  const ofService = ref?.labels.service !== undefined;
+  const target: Query = ofService ? {} : { cluster, db };
+  const params: Query = { ...ref?.labels, ...target, from: `-${range.seconds}`, points: String(POINTS) };
   const path = `history/${encodeURIComponent(ref?.metric ?? '')}`;
   return useQuery({
     queryKey: [path, params],
     queryFn: ({ signal }) => get<History>(path, params, signal),
-    enabled: ref !== null && ref !== undefined && chosen === 'yes',
+    enabled: ref !== null && ref !== undefined && (ofService || chosen === 'yes'),
     refetchInterval: every === 0 || held ? false : pace * 1000,
     retry: (count, error) => count < 2 && !(error instanceof ApiFailure && error.status < 500),
   });

@@ -317,8 +317,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Clusters as their managers and members have them: topology with the lag of each hop, issues, history, and the state as it was read. */
+        /** Clusters as their managers and members have them: topology with the lag of each hop, issues and history, the worst first. */
         get: operations["clusters"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One cluster, with the state as it was read. */
+        get: operations["cluster"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1636,6 +1653,8 @@ export interface components {
             insert_pressure: number | null;
             /** @description Changed tuples in relation to those that bring an analyze: 1 = due. */
             analyze_pressure: number | null;
+            /** @description For how long it has been due for a vacuum, by dead or inserted tuples, without one, seconds: since pgmon saw it first; absent if it is not due. */
+            vacuum_due_seconds: number | null;
             /** @description Tuples inserted. */
             tuples_inserted: number | null;
             /** @description Tuples updated. */
@@ -2707,6 +2726,8 @@ export interface components {
             lag_bytes: number | null;
             /** @description How far the replay is behind, seconds. */
             lag_seconds: number | null;
+            /** @description Set on a standby that streamed and does not any more: seconds since it was last seen. The rest is as it was then. Such a row is there for an hour, or until one of its name streams again. */
+            gone_seconds: number | null;
         };
         /** @description Rows about one thing. */
         SlotPanel: {
@@ -3660,8 +3681,6 @@ export interface components {
             cluster: components["schemas"]["ClusterModel"] | null;
             /** @description Who replicates from whom, with the lag of each hop. */
             hops: components["schemas"]["ClusterHop"][];
-            /** @description The state as it was read. */
-            evidence: components["schemas"]["ClusterEvidence"][];
         };
         /** @description Who decides which server is the primary. */
         ClusterManager: "manatee" | "patroni" | "streaming";
@@ -3822,6 +3841,60 @@ export interface components {
             lag_bytes: number | null;
             /** @description As [`Member::lag_seconds`]. */
             lag_seconds: number | null;
+        };
+        /** @description An answer of the API. */
+        ClusterDetailAnswer: {
+            /** @description How far it can be relied on as a whole: `stale` if any part of it is; `error`, `pending` or `unsupported` if all of it is; `degraded` if some of it is missing. */
+            state: components["schemas"]["State"];
+            /** @description Why the state is not `ok`, in words. */
+            reason: string | null;
+            /**
+             * Format: date-time
+             * @description The time of this answer by pgmon's clock. Ages are as of now.
+             */
+            as_of: string;
+            /** @description Age of the oldest figures in it, seconds; absent if there are none. */
+            age_seconds: number | null;
+            /** @description What cannot be seen, and what would make it visible. */
+            needs: components["schemas"]["Need"][];
+            /** @description What was asked for. */
+            data: components["schemas"]["ClusterDetail"];
+            /** @description The statements that gave the figures, as they were sent. */
+            executed: components["schemas"]["Executed"][];
+        };
+        /** @description One cluster, with the state as it was read: that may be large, and is not in the list. */
+        ClusterDetail: {
+            /** @description Who manages it. */
+            manager: components["schemas"]["ClusterManager"];
+            /** @description The label `cluster` of its metrics. */
+            name: string;
+            /** @description Where its state is from, without secrets. */
+            source: string;
+            /** @description How bad it is. */
+            level: components["schemas"]["Level"];
+            /** @description What it comes to, in a sentence. */
+            verdict: string;
+            /** @description How far what is shown can be relied on. */
+            state: components["schemas"]["State"];
+            /** @description Why the state is not `ok`. */
+            reason: string | null;
+            /**
+             * Format: date-time
+             * @description When its state was last known to be right.
+             */
+            read_at: string | null;
+            /** @description The same as an age, seconds. */
+            age_seconds: number | null;
+            /** @description Changes of the leader since pgmon started. */
+            failovers: number;
+            /** @description Attempts to read its state that failed since pgmon started. */
+            read_errors: number;
+            /** @description What was read last; null if nothing was yet. */
+            cluster: components["schemas"]["ClusterModel"] | null;
+            /** @description Who replicates from whom, with the lag of each hop. */
+            hops: components["schemas"]["ClusterHop"][];
+            /** @description The state as it was read. */
+            evidence: components["schemas"]["ClusterEvidence"][];
         };
         /** @description Something as it was read: what the rest was made from. */
         ClusterEvidence: {
@@ -5856,10 +5929,18 @@ export interface operations {
     clusters: {
         parameters: {
             query?: {
-                /** @description Only the cluster of this name. */
+                /** @description Only the clusters of this name. */
                 name?: string;
                 /** @description Only those of this manager: manatee, patroni or streaming. */
                 manager?: string;
+                /** @description Sort the rows by this column; needs `panel` where a page has several. */
+                sort?: string;
+                /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
+                order?: "asc" | "desc";
+                /** @description At most so many rows of each panel. */
+                limit?: number;
+                /** @description Only rows in which a text contains this, whatever the case. */
+                q?: string;
             };
             header?: never;
             path?: never;
@@ -5876,6 +5957,78 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ClustersAnswer"];
+                    "text/csv": string;
+                };
+            };
+            /** @description Nothing is new. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A parameter is wrong, or there are several databases and none is chosen. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description Log in, or send a key. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description Not allowed, or the listener is open to others and has no authentication. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    cluster: {
+        parameters: {
+            query?: {
+                /** @description Only those of this manager: manatee, patroni or streaming. */
+                manager?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The label `cluster` of its metrics. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest figures. With `If-None-Match` and nothing new: 304. */
+            200: {
+                headers: {
+                    /** @description Changes with the figures; ages do not count. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClusterDetailAnswer"];
                 };
             };
             /** @description Nothing is new. */
@@ -6167,6 +6320,8 @@ export interface operations {
                 cluster?: string;
                 /** @description The entry's name. May be left out if only one database is watched. */
                 db?: string;
+                /** @description The service, of metrics that services have; in place of a database. */
+                service?: string;
                 /** @description Sort the rows by this column; needs `panel` where a page has several. */
                 sort?: string;
                 /** @description The order of `sort`; without it `desc` for numbers and levels (the worst first), and `asc` for texts. */
@@ -6246,6 +6401,8 @@ export interface operations {
                 cluster?: string;
                 /** @description The entry's name. May be left out if only one database is watched. */
                 db?: string;
+                /** @description The service, of metrics that services have; in place of a database. */
+                service?: string;
                 /** @description The first moment: RFC 3339, Unix seconds, or seconds before now as `-3600`. Without it an hour before `to`. */
                 from?: string;
                 /** @description The last moment, the same. Without it now. */

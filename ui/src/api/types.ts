@@ -40,6 +40,7 @@ export type GenericPage = Omit<Schemas['OverviewPage'], 'panels'> & { panels: Re
 export type Service = Schemas['ServiceRow'];
 export type Services = Schemas['Services'];
 export type ServiceDetail = Schemas['ServiceDetail'];
+export type ClusterDetail = Schemas['ClusterDetail'];
 export type ClusterView = Schemas['ClusterView'];
 export type Clusters = Schemas['Clusters'];
 /** What a manager says of a cluster. */

@@ -83,7 +83,6 @@ function view(more: Partial<ClusterView> = {}): ClusterView {
     read_errors: 0,
     cluster: model(),
     hops: [],
-    evidence: [],
     ...more,
   };
 }

@@ -3,7 +3,7 @@ import type { Service } from '../api/types';
 import { columnsOf, unique } from './columns';
 import { serviceChoice } from './finder';
 import { indented, jsonTokens } from './json';
-import { certificate, criticalVerdict, isLate, serviceColumns, shownOf } from './services';
+import { certificate, criticalVerdict, isLate, serviceColumns } from './services';
 import { listed } from './words';
 
 const NOW = Date.parse('2026-11-21T20:00:00Z');
@@ -77,8 +77,6 @@ describe('services', () => {
       search: { 'q.services': 'a b', open: 'services:a b' },
       hash: 'services',
     });
-    expect(shownOf(3, 3)).toBe('worst first');
-    expect(shownOf(1, 3)).toBe('1 of 3 services');
   });
 });
 

@@ -4,7 +4,7 @@ import type { Level, Row, Service, Verdict } from '../api/types';
 import { type ColumnSpec, columns } from './columns';
 import { formatAge, formatDuration } from './format';
 import { sentence } from './visible';
-import { counted, listed } from './words';
+import { listed } from './words';
 
 export const STATE_WORDS: Record<Service['state'], string> = {
   ok: 'OK',
@@ -84,9 +84,4 @@ export function serviceColumns(now: number): readonly ColumnSpec[] {
     { key: 'timeout_seconds', label: 'Timeout', more: true },
     { key: 'state', label: 'Check', more: true },
   );
-}
-
-/** How many there are, for who cannot see colours. */
-export function shownOf(shown: number, all: number): string {
-  return shown === all ? 'worst first' : `${shown.toLocaleString('en-US')} of ${counted(all, 'service')}`;
 }

@@ -5,8 +5,8 @@ import type { ClusterView, Row } from '../api/types';
 import { ClusterCard } from '../components/cluster/ClusterCard';
 import { useDataTable } from '../components/DataTable';
 import { ErrorView } from '../components/Errors';
-import { LEVEL_WORDS } from '../components/Level';
 import { LevelBand, useLevel } from '../components/LevelBand';
+import { ListPanel } from '../components/ListPanel';
 import { NothingConfigured } from '../components/NothingConfigured';
 import { pageOf } from '../components/nav';
 import { PageHead, useScrollTo, VerdictBanner } from '../components/Page';
@@ -69,24 +69,15 @@ function All({ all }: { all: readonly ClusterView[] }) {
   return (
     <>
       <LevelBand counts={countsOf(all)} />
-      <section className="panel" id="clusters" aria-labelledby="clusters-head">
-        <div className="panel-head">
-          <h2 id="clusters-head">All clusters</h2>
-          <span className="muted">
-            {rows.length === all.length ? 'worst first' : `${rows.length} of ${all.length}`}
-          </span>
-          <div className="panel-tools">{tools}</div>
-        </div>
-        <div className="panel-body">
-          {rows.length === 0 ? (
-            <p className="empty">
-              {level === undefined ? 'There are none.' : `None is ${LEVEL_WORDS[level].toLowerCase()}.`}
-            </p>
-          ) : (
-            table
-          )}
-        </div>
-      </section>
+      <ListPanel
+        id="clusters"
+        title="All clusters"
+        rows={rows.length}
+        all={all.length}
+        none="There are none."
+        tools={tools}
+        table={table}
+      />
     </>
   );
 }

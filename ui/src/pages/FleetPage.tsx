@@ -6,8 +6,9 @@ import { useDataTable } from '../components/DataTable';
 import { ErrorView } from '../components/Errors';
 import { LEVEL_WORDS } from '../components/Level';
 import { LevelBand, useLevel } from '../components/LevelBand';
+import { ListPanel } from '../components/ListPanel';
 import { PageHead, VerdictBanner } from '../components/Page';
-import { Age, Failure } from '../components/Panel';
+import { Failure } from '../components/Panel';
 import { Shown } from '../components/Shown';
 import { Sparkline } from '../components/Sparkline';
 import { Bar } from '../components/Value';
@@ -112,37 +113,17 @@ export default function FleetPage() {
           )}
           <LevelBand counts={data.counts} />
           <FleetMap targets={data.targets} />
-          <section className="panel" aria-labelledby="fleet-head">
-            <div className="panel-head">
-              <h2 id="fleet-head">Databases</h2>
-              <span className="muted">
-                {rows.length === data.counts.all ? 'worst first' : `${rows.length} of ${data.counts.all}`}
-              </span>
-              <div className="panel-tools">{tools}</div>
-            </div>
-            <div className="panel-body">
-              {rows.length === 0 ? (
-                <p className="empty">
-                  {level === undefined ? 'No database is configured.' : `None is ${LEVEL_WORDS[level].toLowerCase()}.`}
-                </p>
-              ) : (
-                table
-              )}
-            </div>
-            <div className="panel-foot">
-              <div className="foot-line">
-                <span>
-                  From the latest figures of each; no SQL runs for this page
-                  {fleet.data?.age_seconds === null || fleet.data === undefined ? null : (
-                    <>
-                      {' '}
-                      · oldest <Age seconds={fleet.data.age_seconds ?? 0} receivedAt={fleet.dataUpdatedAt} />
-                    </>
-                  )}
-                </span>
-              </div>
-            </div>
-          </section>
+          <ListPanel
+            id="fleet"
+            title="Databases"
+            rows={rows.length}
+            all={data.counts.all}
+            none="No database is configured."
+            tools={tools}
+            table={table}
+            from="From the latest figures of each; no SQL runs for this page"
+            oldest={{ seconds: fleet.data?.age_seconds, receivedAt: fleet.dataUpdatedAt }}
+          />
         </>
       )}
     </>

@@ -3,15 +3,16 @@ import { useServices } from '../api/queries';
 import type { Row, Service, Verdict } from '../api/types';
 import { useDataTable } from '../components/DataTable';
 import { ErrorView } from '../components/Errors';
-import { isLevel, LEVEL_WORDS, LevelIcon } from '../components/Level';
+import { isLevel, LevelIcon } from '../components/Level';
 import { LevelBand, useLevel } from '../components/LevelBand';
+import { ListPanel } from '../components/ListPanel';
 import { NothingConfigured } from '../components/NothingConfigured';
 import { pageOf } from '../components/nav';
 import { PageHead, useScrollTo, VerdictBanner } from '../components/Page';
-import { Age, ReasonLine } from '../components/Panel';
+import { ReasonLine } from '../components/Panel';
 import { ServiceEvidence } from '../components/ServiceEvidence';
 import { formatAge } from '../lib/format';
-import { certificate, criticalVerdict, isLate, STATE_WORDS, serviceColumns, shownOf } from '../lib/services';
+import { certificate, criticalVerdict, isLate, STATE_WORDS, serviceColumns } from '../lib/services';
 
 const EXAMPLE = `services:
   cache:  {type: redis, host: 127.0.0.1, port: 6379, password_file: /run/secrets/redis, critical: true}
@@ -102,39 +103,23 @@ export default function Services() {
         <>
           <VerdictBanner verdicts={verdicts} />
           <LevelBand counts={data.counts} />
-          <section className="panel" id="services" aria-labelledby="services-head">
-            <div className="panel-head">
-              <h2 id="services-head">Services</h2>
-              <span className="muted">{shownOf(rows.length, data.counts.all)}</span>
-              <div className="panel-tools">{tools}</div>
-            </div>
-            <ReasonLine state={answer.data?.state ?? 'ok'} reason={answer.data?.reason ?? null} />
-            <div className="panel-body">
-              {rows.length === 0 ? (
-                <p className="empty">
-                  {level === undefined ? 'There are none.' : `None is ${LEVEL_WORDS[level].toLowerCase()}.`}
-                </p>
-              ) : (
-                table
-              )}
-            </div>
-            <div className="panel-foot">
-              <div className="foot-line">
-                <span>
-                  From the last check of each; looking at this page makes none
-                  {answer.data?.age_seconds === null || answer.data === undefined ? null : (
-                    <>
-                      {' '}
-                      · oldest <Age seconds={answer.data.age_seconds} receivedAt={answer.dataUpdatedAt} />
-                    </>
-                  )}
-                </span>
-                <span>
-                  For machines: <a href="health">/health</a>, <a href="health?detail=1">with details</a>
-                </span>
-              </div>
-            </div>
-          </section>
+          <ListPanel
+            id="services"
+            title="Services"
+            rows={rows.length}
+            all={data.counts.all}
+            none="There are none."
+            tools={tools}
+            table={table}
+            above={<ReasonLine state={answer.data?.state ?? 'ok'} reason={answer.data?.reason ?? null} />}
+            from="From the last check of each; looking at this page makes none"
+            oldest={{ seconds: answer.data?.age_seconds, receivedAt: answer.dataUpdatedAt }}
+            foot={
+              <span>
+                For machines: <a href="health">/health</a>, <a href="health?detail=1">with details</a>
+              </span>
+            }
+          />
         </>
       )}
     </>

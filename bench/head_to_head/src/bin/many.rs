@@ -7,24 +7,29 @@
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 use head_to_head::http::Client;
+use head_to_head::kept::Piece;
 use head_to_head::latency::{self, Latency, scrape};
 use head_to_head::process::{self, Memory, Spent};
 use head_to_head::running::{Running, free_port};
+use head_to_head::week::{Course, RECORDED, Recording};
 use head_to_head::{marks, page};
+use pgmon_core::history::Id;
 use pgmon_testkit::workload::many_tables;
 use pgmon_testkit::{Major, Server, Tier};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::process::Command;
 use tokio::time::sleep;
 
 const LOOPS: [&str; 4] = ["hot_path", "workload", "storage", "hourly"];
 
-/// What the history may hold beside 8 MiB, for each database: 0.3 MiB.
+/// What the history may hold beside `history.max_bytes`, for each database: 0.3 MiB.
 const HISTORY_OF_A_DATABASE: f64 = 0.3;
+
+const MIB: f64 = 1024.0 * 1024.0;
 
 /// One pgmon that watches many databases on many servers, at its default intervals.
 #[derive(Debug, Parser)]
@@ -41,7 +46,7 @@ struct Args {
     /// The servers' version.
     #[arg(long, default_value_t = Major::NEWEST.0)]
     pg: u8,
-    /// Minutes of everyday life, with a scrape every 15 s. From 61 on the history is full at the end.
+    /// Minutes of everyday life, with a scrape every 15 s.
     #[arg(long, default_value_t = 5)]
     minutes: u64,
     /// Timed scrapes, plain and then compressed.
@@ -59,6 +64,9 @@ struct Args {
     /// Fail if pgmon does not reach its figures.
     #[arg(long)]
     check: bool,
+    /// For how long a database is recorded that is to become a week of all of them.
+    #[arg(long, default_value_t = 120)]
+    record_seconds: u64,
     /// pgmon's program.
     #[arg(long, default_value = "target/release/pgmon")]
     pgmon: PathBuf,
@@ -77,6 +85,9 @@ struct Measured {
     up_s: f64,
     memory_first: Memory,
     memory: Memory,
+    /// Of one that began with as much of a week as it may keep, and MiB of that.
+    memory_full: Memory,
+    full_mib: f64,
     /// MiB of the history at the end, and what it may hold.
     history_mib: f64,
     history_limit_mib: f64,
@@ -163,7 +174,7 @@ async fn measure(program: &Path, args: &Args, entries: Vec<serde_json::Value>) -
     let count = entries.len();
     let wanted = count as f64;
     let began = Instant::now();
-    let (running, mut client) = start_pgmon(program, &entries).await?;
+    let (running, mut client) = start_pgmon(program, &entries, None, None).await?;
     let (up_s, complete_s) = wait_until_complete(&mut client, &running, count, began).await?;
     let memory_first = process::memory(running.pid)?;
     eprintln!("many: complete after {complete_s:.1} s");
@@ -185,8 +196,10 @@ async fn measure(program: &Path, args: &Args, entries: Vec<serde_json::Value>) -
     let text = &client.text(&answer)?;
     let series = page::samples(text);
     running.stop().await?;
+    let limit_mib =
+        pgmon_config::History::default().max_bytes.bytes() as f64 / MIB + HISTORY_OF_A_DATABASE * wanted;
+    let (memory_full, full_mib) = of_a_week(program, args, &entries, limit_mib).await?;
     let page = of_a_page(program, args, &entries, series).await?;
-    const MIB: f64 = 1024.0 * 1024.0;
     let measured = Measured {
         servers: args.servers,
         databases: count,
@@ -195,8 +208,10 @@ async fn measure(program: &Path, args: &Args, entries: Vec<serde_json::Value>) -
         up_s,
         memory_first,
         memory,
+        memory_full,
+        full_mib,
         history_mib: sum(text, "pgmon_history_bytes") / MIB,
-        history_limit_mib: 8.0 + HISTORY_OF_A_DATABASE * wanted,
+        history_limit_mib: limit_mib,
         history_series: sum(text, "pgmon_history_series"),
         cpu_percent,
         plain,
@@ -236,20 +251,72 @@ async fn wait_until_complete(
 }
 
 /// Starts pgmon with `entries`, and connects to it.
-async fn start_pgmon(program: &Path, entries: &[serde_json::Value]) -> Result<(Running, Client)> {
+async fn start_pgmon(
+    program: &Path,
+    entries: &[serde_json::Value],
+    history: Option<&Path>,
+    intervals: Option<[u64; 4]>,
+) -> Result<(Running, Client)> {
     let dir = tempfile::tempdir()?;
     let port = free_port()?;
     let file = dir.path().join("pgmon.yaml");
     // JSON is YAML.
-    let config = serde_json::json!({
+    let mut config = serde_json::json!({
         "cluster": "bench", "databases": entries, "http": {"bind": format!("127.0.0.1:{port}")},
     });
+    if let Some(path) = history {
+        config["history"] = serde_json::json!({"path": path});
+    }
+    if let Some(intervals) = intervals {
+        let of = LOOPS.into_iter().zip(intervals).map(|(name, s)| (name.to_owned(), format!("{s}s").into()));
+        config["sample_intervals"] = serde_json::Value::Object(of.collect());
+    }
     std::fs::write(&file, config.to_string())?;
     let mut command = Command::new(program);
     command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", dir.path()).arg("--config").arg(file);
     let running = Running::start(command, port, dir).await?;
     let client = Client::connect(port)?;
     Ok((running, client))
+}
+
+/// The memory of one that begins with a week of all databases, as much of it as it may keep, and MiB of that.
+///
+/// One database is recorded for minutes; what becomes of it in a week is given to all of them.
+async fn of_a_week(
+    program: &Path,
+    args: &Args,
+    entries: &[serde_json::Value],
+    limit_mib: f64,
+) -> Result<(Memory, f64)> {
+    let (recorded, history) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let first = entries.get(..1).context("no databases")?;
+    let (running, _) = start_pgmon(program, first, Some(recorded.path()), Some(RECORDED)).await?;
+    sleep(Duration::from_secs(args.record_seconds)).await;
+    running.terminate().await?;
+    // More than its part: it takes as much as it may.
+    let part = limit_mib * MIB / entries.len() as f64 * 1.25;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some hundred thousand")]
+    let course = Course { max_bytes: part as usize, days: 7, lifetime_hours: 24.0 };
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+    let (pieces, stats) = Recording::read(recorded.path())?.live(course, now)?;
+    eprintln!("many: a week of one database: {stats:?}");
+    let ids: Vec<Id> =
+        entries.iter().filter_map(|e| Some(Id::new("bench", e.get("name")?.as_str()?))).collect();
+    Piece::write(history.path(), ids.iter().flat_map(|id| pieces.iter().map(move |piece| (id, piece))))?;
+    let began = Instant::now();
+    let (running, mut client) = start_pgmon(program, entries, Some(history.path()), None).await?;
+    wait_until_complete(&mut client, &running, entries.len(), began).await?;
+    for _ in 0..8 {
+        sleep(Duration::from_secs(15)).await;
+        scrape(&mut client, true)?;
+    }
+    scrape(&mut client, false)?;
+    sleep(Duration::from_secs(2)).await;
+    let memory = process::memory(running.pid)?;
+    let answer = scrape(&mut client, true)?;
+    let full_mib = sum(&client.text(&answer)?, "pgmon_history_bytes") / MIB;
+    running.stop().await?;
+    Ok((memory, full_mib))
 }
 
 /// Scrapes of a page of about [`PAGE`] series: of as many of the databases as have that many.
@@ -261,7 +328,8 @@ async fn of_a_page(
 ) -> Result<OfAPage> {
     let databases = (PAGE * entries.len()).div_ceil(series.max(1)).clamp(1, entries.len());
     let began = Instant::now();
-    let (running, mut client) = start_pgmon(program, entries.get(..databases).unwrap_or(entries)).await?;
+    let (running, mut client) =
+        start_pgmon(program, entries.get(..databases).unwrap_or(entries), None, None).await?;
     wait_until_complete(&mut client, &running, databases, began).await?;
     // A rate takes two rounds.
     sleep(Duration::from_secs(75)).await;
@@ -281,8 +349,6 @@ fn sum(text: &str, name: &str) -> f64 {
 /// The table, and whether all figures are reached.
 fn report(m: &Measured, args: &Args) -> Result<(String, bool)> {
     let mib = |kb: u64| kb as f64 / 1024.0;
-    // As if the history were full to its limit, whatever it holds by now.
-    let full = mib(m.memory.rss) + (m.history_limit_mib - m.history_mib).max(0.0);
     let mut text = String::new();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     writeln!(
@@ -314,7 +380,15 @@ fn report(m: &Measured, args: &Args) -> Result<(String, bool)> {
     row("At most", mib(m.memory.peak), "MiB", None)?;
     row("History at the end", m.history_mib, "MiB", Some(m.history_limit_mib))?;
     row("Series in the history", m.history_series, "", None)?;
-    row("Resident memory if the history were full to its limit", full, "MiB", None)?;
+    row(
+        "Of an agent that begins with a week of all databases: history",
+        m.full_mib,
+        "MiB",
+        Some(m.history_limit_mib),
+    )?;
+    row("Its resident memory", mib(m.memory_full.rss), "MiB", Some(150.0))?;
+    row("Of it: heap and stacks", mib(m.memory_full.anonymous), "MiB", None)?;
+    row("At most", mib(m.memory_full.peak), "MiB", None)?;
     row("Databases for a smaller page", m.page.databases as f64, "", None)?;
     row("Series on it", m.page.series as f64, "", None)?;
     row("Scrape of it, p99", m.page.plain.p99, "ms", Some(5.0))?;

@@ -2,7 +2,7 @@
 //! panics if it breaks what clusters promise.
 
 pub use super::manatee::fuzzing::{manatee_nodes, zookeeper_answers};
-pub use super::patroni::fuzzing::patroni_answers;
+pub use super::patroni::fuzzing::{patroni_answers, patroni_http};
 
 use pgmon_core::Value;
 use pgmon_core::cluster::{Cluster, ClusterSnapshot, Health, families};
@@ -42,6 +42,11 @@ mod tests {
         #[test]
         fn any_answers_of_patroni_are_taken(bytes in mutants("patroni_answers")) {
             patroni_answers(&bytes);
+        }
+
+        #[test]
+        fn any_bytes_of_patroni_are_taken(bytes in mutants("patroni_http")) {
+            patroni_http(&bytes);
         }
 
         #[test]

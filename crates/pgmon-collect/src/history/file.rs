@@ -7,6 +7,7 @@
 //! A file that cannot be read is set aside under another name and never written over.
 
 use super::offset;
+use super::services::is_service;
 use crate::poller::fleet::Fleet;
 use flate2::Crc;
 use pgmon_core::clock::Clock;
@@ -241,6 +242,8 @@ fn read_pieces(
     }
     let cells = fleet.cells();
     let watched: BTreeSet<Id> = cells.iter().map(|c| super::id_of(&c.snapshot())).collect();
+    // Services that are checked no more go with the first round.
+    let wanted = |id: &Id| watched.contains(id) || is_service(id);
     let history = fleet.history();
     let most = u64::try_from(history.read(|h| h.max_bytes())).unwrap_or(u64::MAX);
     let (offset, now) = (offset(clock), super::millis(clock.mono()));
@@ -267,7 +270,7 @@ fn read_pieces(
         if checksum(&piece) != check {
             return Err(Unreadable::Damaged("a checksum is wrong"));
         }
-        match history.write(|h| h.import(&piece, offset, now, |id| watched.contains(id))) {
+        match history.write(|h| h.import(&piece, offset, now, wanted)) {
             Ok(()) => {}
             Err(ImportError::TooLarge) => read.too_large += 1,
             Err(ImportError::Malformed) => return Err(Unreadable::Damaged("a piece makes no sense")),

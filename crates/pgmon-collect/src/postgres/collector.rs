@@ -214,6 +214,11 @@ pub trait Collector: Send + Sized + 'static {
 
     /// Maps the rows of a round.
     fn samples(&mut self, rows: &[Self::Row], cx: &Cx, out: &mut Families) -> Vec<Blind>;
+
+    /// Adds rows of what is not there any more and worth being told. Runs last: they have no samples.
+    fn remembered(&mut self, rows: &mut Vec<Self::Row>, cx: &Cx) {
+        let _ = (rows, cx);
+    }
 }
 
 /// A statement to be run.
@@ -326,6 +331,7 @@ impl<C: Collector> Steps for Single<C> {
         let mut rows = std::mem::take(&mut self.rows);
         self.inner.complete(&mut rows, cx);
         let blind = self.inner.samples(&rows, cx, &mut families);
+        self.inner.remembered(&mut rows, cx);
         Outcome { families: families.into_vec(), data: Some(Arc::new(rows)), blind }
     }
 

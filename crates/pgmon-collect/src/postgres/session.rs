@@ -11,6 +11,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use std::io::ErrorKind;
 use std::time::Duration;
 
+/// Rows that are taken of a pooler's console: a pool for each database and user.
+const MOST_CONSOLE_ROWS: usize = 20_000;
+
 /// How much longer than the server's own limit we wait before we give the connection up.
 const GRACE: Duration = Duration::from_millis(1500);
 
@@ -303,15 +306,23 @@ impl Session {
     }
 
     /// Runs a command of a pooler's console, which knows neither transactions nor prepared statements, and
-    /// returns its rows as texts. For `SHOW` alone.
+    /// returns its rows as texts. For `SHOW` alone. Who sends more rows than a pooler can have databases is none.
     pub async fn console(
         &mut self,
         command: &'static str,
         limit: Duration,
     ) -> Result<Vec<PgRow>, QueryError> {
-        let rows = self.conn.fetch_all(sqlx::raw_sql(command));
-        let rows = tokio::time::timeout(limit, rows).await.map_err(|_| QueryError::NoAnswer(limit))?;
-        Ok(rows?)
+        let read = async {
+            let (mut all, mut rows) = (Vec::new(), self.conn.fetch(sqlx::raw_sql(command)));
+            while let Some(row) = rows.try_next().await? {
+                if all.len() >= MOST_CONSOLE_ROWS {
+                    return Err(QueryError::protocol("its console shows more rows than are taken"));
+                }
+                all.push(row);
+            }
+            Ok(all)
+        };
+        tokio::time::timeout(limit, read).await.map_err(|_| QueryError::NoAnswer(limit))?
     }
 
     /// Says goodbye to the server.

@@ -37,6 +37,11 @@ const LAST: Desc = Desc::gauge(
     "Start of the last check as a Unix time in seconds.",
     &[],
 );
+const INTERVAL: Desc = Desc::gauge(
+    "service_check_interval_seconds",
+    "Configured time from one check of the service to the next, in seconds.",
+    &[],
+);
 const LAST_SUCCESS: Desc = Desc::gauge(
     "service_last_success_timestamp_seconds",
     "Start of the last check that was good as a Unix time in seconds.",
@@ -61,6 +66,7 @@ pub const OF_EACH: &[&Desc] = &[
     &WARNINGS,
     &LAST,
     &LAST_SUCCESS,
+    &INTERVAL,
     &PROBE_SUCCESS,
     &PROBE_DURATION,
     &PROBE_CERT_EXPIRY,
@@ -103,6 +109,7 @@ pub(crate) struct Common<'c> {
     pub at: Option<f64>,
     pub last_success: Option<f64>,
     pub seconds: f64,
+    pub interval: f64,
 }
 
 /// Adds what each service has.
@@ -117,6 +124,7 @@ pub(crate) fn common(c: &Common<'_>, out: &mut Families) {
     out.push(&WARNINGS, &[], c.warnings as f64);
     out.push_opt(&LAST, &[], c.at);
     out.push_opt(&LAST_SUCCESS, &[], c.last_success);
+    out.push(&INTERVAL, &[], c.interval);
     out.push(&PROBE_SUCCESS, &[], flag(c.ok));
     out.push(&PROBE_DURATION, &[], c.seconds);
 }

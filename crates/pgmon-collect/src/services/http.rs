@@ -13,6 +13,7 @@ mod tests;
 use super::families::Tally;
 use super::net::{self, Io, Steps};
 use super::probe::{Fault, Found, Probing};
+use super::redact::cut;
 use body::Conditions;
 use http_body_util::Full;
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -364,7 +365,7 @@ fn evidence(url: &HttpUrl, method: HttpMethod, response: &Response<Incoming>, to
         if let Some(value) = response.headers().get(name).and_then(|value| value.to_str().ok()) {
             // The query of a place may hold a token.
             let value = if name == "location" { value.split('?').next().unwrap_or_default() } else { value };
-            fields.push((name.to_owned(), value.chars().filter(|c| !c.is_control()).take(200).collect()));
+            fields.push((name.to_owned(), cut(value, 200)));
         }
     }
     Evidence::fields(format!("{} {url}", method.as_str()), took, fields)

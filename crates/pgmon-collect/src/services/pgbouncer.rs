@@ -1,6 +1,8 @@
 //! PgBouncer, through its console: a login of `stats_users` or `admin_users`, and `SHOW` alone.
 
 mod figures;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -51,8 +53,8 @@ impl PgBouncer {
 }
 
 async fn ask(session: &mut Session, probing: &Probing<'_>, found: &mut Found) -> Result<(), Fault> {
-    let version = show(session, "SHOW VERSION", probing, found).await?;
-    let version = version.rows.first().and_then(|row| row.first()?.clone());
+    let said = show(session, "SHOW VERSION", probing, found).await?;
+    let version = version(&said);
     found.families.push(&figures::UP, &[], 1.0);
     let pools = show(session, "SHOW POOLS", probing, found).await?;
     let stats = show(session, "SHOW STATS", probing, found).await?;
@@ -60,9 +62,14 @@ async fn ask(session: &mut Session, probing: &Probing<'_>, found: &mut Found) ->
     let databases = show(session, "SHOW DATABASES", probing, found).await?;
     // Versions before 1.22 do not know it.
     let state = show(session, "SHOW STATE", probing, found).await.ok();
-    // `PgBouncer 1.18.0`
-    found.version = version.and_then(|text| Some(text.split_whitespace().nth(1)?.to_owned()));
+    found.version = version;
     figures::take(&figures::Told { pools, stats, lists, databases, state }, found)
+}
+
+/// The version of `PgBouncer 1.18.0`.
+fn version(said: &Table) -> Option<String> {
+    let text = said.rows.first()?.first()?.as_deref()?;
+    text.split_whitespace().nth(1).map(str::to_owned)
 }
 
 /// Runs one command of the console.
@@ -74,6 +81,9 @@ async fn show(
 ) -> Result<Table, Fault> {
     let began = probing.timer.mono();
     let rows = session.console(command, probing.left()).await.map_err(|error| match fault(error) {
+        Fault::Bad(why) if why.starts_with("not allowed") => {
+            Fault::down(format!("{command}: {why}: the user must be one of stats_users or admin_users"))
+        }
         Fault::Bad(why) => Fault::down(format!("{command}: {why}")),
         login @ Fault::Login(_) => login,
     })?;

@@ -9,7 +9,7 @@ use crate::poller::timer::Timer;
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use pgmon_config::{ServiceCheck, ServiceSpec};
-use pgmon_core::metric::{Families, Group};
+use pgmon_core::metric::{Families, Family, Group};
 use pgmon_core::service::{Evidence, ServiceSnapshot, ServiceState};
 use pgmon_secrets::Keyring;
 use std::panic::AssertUnwindSafe;
@@ -116,32 +116,22 @@ enum Kind {
 impl Probe {
     /// The probe for what the configuration says. Nothing is asked yet.
     pub fn new(check: &ServiceCheck, keyring: &Keyring) -> Self {
-        let (kind, secrets) = match check {
-            ServiceCheck::Postgres(spec) => {
-                (Kind::Postgres(postgres::Postgres::new(spec, keyring.logins(spec))), Vec::new())
-            }
-            ServiceCheck::PgBouncer(spec) => {
-                (Kind::PgBouncer(pgbouncer::PgBouncer::new(spec, keyring.logins(spec))), Vec::new())
-            }
-            ServiceCheck::Redis(spec) => {
-                (Kind::Redis(redis::Redis::new(spec)), spec.password.clone().into_iter().collect())
-            }
-            ServiceCheck::Http(spec) => {
-                let secrets = spec.headers.iter().map(|(_, value)| value).chain(&spec.body);
-                (Kind::Http(http::Http::new(spec)), secrets.cloned().collect())
-            }
-            ServiceCheck::Tcp(spec) => {
-                let sent = spec.conversation.iter().filter_map(|step| step.send.clone()).collect();
-                (Kind::Tcp(tcp::Tcp::new(spec)), sent)
-            }
+        let redactor = Redactor::of(check);
+        let logins = |spec| redactor.listening(keyring.logins(spec));
+        let kind = match check {
+            ServiceCheck::Postgres(spec) => Kind::Postgres(postgres::Postgres::new(spec, logins(spec))),
+            ServiceCheck::PgBouncer(spec) => Kind::PgBouncer(pgbouncer::PgBouncer::new(spec, logins(spec))),
+            ServiceCheck::Redis(spec) => Kind::Redis(redis::Redis::new(spec)),
+            ServiceCheck::Http(spec) => Kind::Http(http::Http::new(spec)),
+            ServiceCheck::Tcp(spec) => Kind::Tcp(tcp::Tcp::new(spec)),
         };
-        Self { kind, names: Names::default(), redactor: Redactor::new(secrets) }
+        Self { kind, names: Names::default(), redactor }
     }
 
     /// One that panics at each check.
     #[cfg(test)]
     pub fn panicking() -> Self {
-        Self { kind: Kind::Panics, names: Names::default(), redactor: Redactor::new(Vec::new()) }
+        Self { kind: Kind::Panics, names: Names::default(), redactor: Redactor::default() }
     }
 
     async fn ask(&self, probing: &Probing<'_>, tally: &mut Tally, found: &mut Found) -> Result<(), Fault> {
@@ -242,8 +232,12 @@ impl Probe {
             (None, None) => before.version.clone(),
         };
         let mut evidence = found.evidence;
-        for cell in evidence.iter_mut().flat_map(|evidence| evidence.rows.iter_mut().flatten()) {
-            *cell = self.redactor.clean(cell);
+        for evidence in &mut evidence {
+            // Where a redirect led to is a stranger's word as well.
+            evidence.asked = self.redactor.strip(&evidence.asked);
+            for cell in evidence.rows.iter_mut().flatten() {
+                *cell = self.redactor.clean(cell);
+            }
         }
         let seconds = |at: Timestamp| at.as_microsecond() as f64 / 1e6;
         let warnings: Vec<String> = found.warnings.iter().map(|text| self.redactor.clean(text)).collect();
@@ -259,12 +253,15 @@ impl Probe {
                 at: Some(seconds(at)),
                 last_success: last_success.map(seconds),
                 seconds: duration.as_secs_f64(),
+                interval: spec.interval.as_secs_f64(),
             },
             &mut families,
         );
         families.push_opt(&PROBE_CERT_EXPIRY, &[], found.tls.earliest_expiry.map(|at| at as f64));
         let mut families = families.into_vec();
-        families.extend(found.families.into_vec());
+        let mut own = found.families.into_vec();
+        self.redact_versions(&mut own);
+        families.extend(own);
         ServiceSnapshot {
             version,
             since: if same { before.since } else { Some(at) },
@@ -279,6 +276,18 @@ impl Probe {
             group: Arc::new(Group { labels: before.group.labels.clone(), families }),
             evidence: evidence.into(),
             ..before.clone()
+        }
+    }
+}
+
+impl Probe {
+    /// A version is the one label that is a service's own free text.
+    fn redact_versions(&self, families: &mut [Family]) {
+        for family in families {
+            let Some(place) = family.desc.labels().position(|label| label == "version") else { continue };
+            for label in family.samples.iter_mut().filter_map(|sample| sample.labels.get_mut(place)) {
+                *label = self.redactor.strip(label).into();
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ mod tests;
 use super::families::Tally;
 use super::net::{self, Steps, Stream};
 use super::probe::{Fault, Found, Probing};
+use super::redact::cut;
 use info::Info;
 use pgmon_config::{Address, RedisCheck, Secret};
 use pgmon_core::metric::Families;
@@ -129,7 +130,13 @@ impl Redis {
             && let Said::Error(error) = session.ask(&["SELECT", &db.to_string()]).await?
             && !error.starts_with("LOADING")
         {
-            return Err(Fault::down(format!("database {db} cannot be selected: {error}")));
+            if !error.starts_with("NOPERM") {
+                return Err(Fault::down(format!("database {db} cannot be selected: {error}")));
+            }
+            // What INFO says is of all databases.
+            let warning =
+                format!("its user may not select database {db}, which is left unchecked (ACL: +select)");
+            found.warnings.push(warning);
         }
         Ok(session)
     }
@@ -185,7 +192,7 @@ enum Said {
 impl Said {
     fn shown(&self) -> String {
         match self {
-            Self::Text(text) => format!("{:?}", text.chars().take(100).collect::<String>()),
+            Self::Text(text) => format!("{:?}", cut(text, 100)),
             Self::Error(text) => text.clone(),
         }
     }

@@ -81,7 +81,7 @@ impl Services {
         Arc::new(Cell { snapshot: ArcSwap::from_pointee(start), tally: Mutex::new(tally), version })
     }
 
-    fn arrange(&self, cells: Vec<Arc<Cell>>) {
+    pub(super) fn arrange(&self, cells: Vec<Arc<Cell>>) {
         self.cells.store(Arc::new(cells));
         self.layout.fetch_add(1, Ordering::Release);
         self.version.send_modify(|v| *v += 1);
@@ -141,10 +141,20 @@ impl Roster {
         secrets: &Secrets,
         env: BTreeMap<String, String>,
     ) -> Self {
+        Self::with(services, Shared::new(timer), secrets, env)
+    }
+
+    /// The same, with this in common.
+    pub(super) fn with(
+        services: Arc<Services>,
+        shared: Shared,
+        secrets: &Secrets,
+        env: BTreeMap<String, String>,
+    ) -> Self {
         Self {
-            keyring: keyring(secrets, &env, &timer),
+            keyring: keyring(secrets, &env, &shared.timer),
             services,
-            shared: Arc::new(Shared::new(timer)),
+            shared: Arc::new(shared),
             env,
             secrets: secrets.clone(),
             watched: Vec::new(),

@@ -1,10 +1,13 @@
 //! TCP: a connection, maybe TLS, and what is said over it.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 #[cfg(test)]
 mod tests;
 
 use super::net::{self, Steps, Stream};
 use super::probe::{Fault, Found, Probing};
+use super::redact::Redactor;
 use pgmon_config::{Address, Secret, TcpCheck};
 use pgmon_core::service::Evidence;
 use regex_lite::{Regex, RegexBuilder};
@@ -58,11 +61,12 @@ impl Tcp {
             if let Some(expect) = &step.expect {
                 found.doing = "while it was waited for what query_response expects";
                 let began = probing.timer.mono();
-                let line = hear(&mut stream, &mut heard, expect).await.map_err(|fault| match fault {
-                    Fault::Bad(why) => Fault::down(format!("step {place} of query_response: {why}")),
-                    login @ Fault::Login(_) => login,
-                })?;
-                let line = probing.redactor.clean(&line);
+                let line = hear(&mut stream, &mut heard, expect, probing.redactor).await.map_err(
+                    |fault| match fault {
+                        Fault::Bad(why) => Fault::down(format!("step {place} of query_response: {why}")),
+                        login @ Fault::Login(_) => login,
+                    },
+                )?;
                 let fields = vec![("heard".to_owned(), line)];
                 found.keep(Evidence::fields(format!("step {place}"), probing.since(began), fields));
             }
@@ -105,8 +109,14 @@ fn lines(pattern: &str) -> Option<Regex> {
     RegexBuilder::new(pattern).multi_line(true).crlf(true).size_limit(REGEX_LIMIT).build().ok()
 }
 
-/// Reads until what was heard matches, and takes that much of it, to the end of its line. Answers the match.
-async fn hear(stream: &mut Stream, heard: &mut Vec<u8>, expect: &Regex) -> Result<String, Fault> {
+/// Reads until what was heard matches, and takes that much of it, to the end of its line. Answers the match, as it
+/// may be shown.
+async fn hear(
+    stream: &mut Stream,
+    heard: &mut Vec<u8>,
+    expect: &Regex,
+    redactor: &Redactor,
+) -> Result<String, Fault> {
     loop {
         let utf8 = std::str::from_utf8(heard).ok();
         // Bytes that are no text count as a character each, so that places stay what they are.
@@ -114,7 +124,7 @@ async fn hear(stream: &mut Stream, heard: &mut Vec<u8>, expect: &Regex) -> Resul
             if utf8.is_none() { heard.iter().map(|byte| char::from(*byte)).collect() } else { String::new() };
         let text = utf8.unwrap_or(&single);
         if let Some(found) = expect.find(text) {
-            let said = found.as_str().to_owned();
+            let said = redactor.part(text, found.range());
             let rest = text.get(found.end()..).unwrap_or_default();
             let rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
             let keep = if utf8.is_some() { rest.len() } else { rest.chars().count() };

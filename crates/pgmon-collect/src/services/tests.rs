@@ -4,14 +4,16 @@ use super::families::{self, Tally};
 use super::probe::{Probe, pending};
 use super::registry::{Roster, Services};
 use super::testing::{answering, serve, specs, value};
-use super::watch::{self, Shared};
+use super::watch::{self, Places, Shared};
 use pgmon_config::{SERVICE_LABELS, Secrets};
-use pgmon_core::clock::SystemClock;
+use pgmon_core::clock::{Clock as _, SystemClock};
 use pgmon_core::metric::{Groups as _, Kind};
 use pgmon_core::service::ServiceSnapshot;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 
 fn roster() -> (Arc<Services>, Roster) {
     let services = Arc::new(Services::default());
@@ -96,6 +98,98 @@ async fn fifty_dead_services_delay_none_of_four_hundred_and_fifty_others() {
     assert!(late.is_empty(), "{} of 450 were late: {:?}", late.len(), late.first());
     assert!(dead.iter().all(|s| s.checks >= 2), "the dead are checked as well");
     roster.stop().await;
+}
+
+#[test]
+fn there_are_places_for_as_many_checks_as_there_are_files() {
+    let of = |files| (Places::of(files).sound, Places::of(files).failing);
+    assert_eq!(of(Some(1024)), (384, 128));
+    assert_eq!(of(Some(16)), (64, 64), "few files: some checks fail rather than all wait");
+    assert_eq!((of(Some(1 << 20)), of(None)), ((2_000, 2_000), (2_000, 2_000)));
+}
+
+/// Services that all answer until `silent` begins; of the well ones, when each was asked.
+struct Town {
+    text: String,
+    silent: Arc<AtomicBool>,
+    asked: Arc<Mutex<Vec<Vec<Duration>>>>,
+}
+
+impl Town {
+    async fn new(well: usize, falling: usize) -> Self {
+        let (silent, asked) =
+            (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(vec![Vec::new(); well])));
+        let (mut text, clock) = (String::new(), SystemClock::new());
+        for n in 0..well {
+            let (asked, clock) = (asked.clone(), clock.clone());
+            let port = serve(move |mut stream| {
+                let (asked, clock) = (asked.clone(), clock.clone());
+                async move {
+                    asked.lock().unwrap()[n].push(clock.mono());
+                    let _ = stream.write_all(b"hello\r\n").await;
+                }
+            });
+            let port = port.await;
+            text.push_str(&format!(
+                "\n  well{n}: {{type: tcp, host: 127.0.0.1, port: {port}, interval: 3s, timeout: 3s, query_response: [{{expect: hello}}]}}"
+            ));
+        }
+        for n in 0..falling {
+            let silent = silent.clone();
+            let port = serve(move |mut stream| {
+                let silent = silent.clone();
+                async move {
+                    if silent.load(Ordering::Relaxed) {
+                        return std::future::pending().await;
+                    }
+                    let _ = stream.write_all(b"hello\r\n").await;
+                }
+            });
+            let port = port.await;
+            text.push_str(&format!(
+                "\n  falls{n}: {{type: tcp, host: 127.0.0.1, port: {port}, interval: 3s, timeout: 3s, query_response: [{{expect: hello}}]}}"
+            ));
+        }
+        Self { text, silent, asked }
+    }
+
+    /// The longest time between two checks of one that is well.
+    fn longest_gap(&self) -> Duration {
+        let asked = self.asked.lock().unwrap();
+        assert!(asked.iter().all(|times| times.len() >= 4), "{asked:?}");
+        let gaps = asked.iter().flat_map(|times| times.windows(2).map(|pair| pair[1] - pair[0]));
+        gaps.max().unwrap()
+    }
+
+    /// The longest gap around the moment in which those that fall do so together, and how many were seen to.
+    async fn fall(&self, places: Places) -> (Duration, usize) {
+        let (services, timer) = (Arc::new(Services::default()), Arc::new(SystemClock::new()));
+        let shared = Shared::with(timer, places);
+        let mut roster = Roster::with(services.clone(), shared, &Secrets::default(), BTreeMap::new());
+        roster.apply(specs(&self.text), &Secrets::default());
+        until(&services, "all are good", |all| all.iter().all(|s| s.state.is_ok() == Some(true))).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        self.silent.store(true, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let all = services.snapshots();
+        let (well, fallen): (Vec<_>, Vec<_>) = all.iter().partition(|s| s.name.starts_with("well"));
+        assert!(well.iter().all(|s| s.state.is_ok() == Some(true)), "{well:?}");
+        let seen = fallen.iter().filter(|s| s.state.is_ok() == Some(false)).count();
+        roster.stop().await;
+        (self.longest_gap(), seen)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_services_that_fall_silent_together_delay_none_that_is_well() {
+    let (town, starved) = tokio::join!(Town::new(30, 100), Town::new(30, 100));
+    let enough = Places::of(Some(1024));
+    let few = Places { sound: 16, failing: 16 };
+    let ((gap, seen), (late, _)) = tokio::join!(town.fall(enough), starved.fall(few));
+    assert_eq!(seen, 100, "all of them are known to have fallen");
+    // A check's own time would be three seconds more.
+    assert!(gap < Duration::from_millis(4_500), "{gap:?}");
+    assert!(late > Duration::from_millis(4_500), "it would be seen: {late:?}");
 }
 
 #[tokio::test]

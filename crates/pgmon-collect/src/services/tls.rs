@@ -1,12 +1,13 @@
 //! TLS of probes: the certificates that a service shows are seen also where they are refused.
 
+use crate::certificates::{Judge, Judged, Shown};
 use pgmon_config::ServiceTls;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier as _};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -100,7 +101,7 @@ impl Authorities {
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError::Unfit(error.to_string()))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Looking { inner, provider, shown }));
+            .with_custom_certificate_verifier(Arc::new(Judged::new(Looking { inner, shown }, provider)));
         let mut config = match (&tls.cert_file, &tls.key_file) {
             (Some(cert), Some(key)) => {
                 let chain = certificates(cert, "tls.cert_file")?;
@@ -168,51 +169,33 @@ fn told(error: &io::Error, seen: Seen) -> String {
 struct Looking {
     /// Judges; `None`: nobody does.
     inner: Option<Arc<WebPkiServerVerifier>>,
-    provider: Arc<CryptoProvider>,
     shown: Arc<Mutex<Seen>>,
 }
 
-impl ServerCertVerifier for Looking {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let all = std::iter::once(end_entity).chain(intermediates).take(CERTIFICATES);
+impl Judge for Looking {
+    fn judge(&self, shown: Shown<'_>) -> Result<ServerCertVerified, Error> {
+        let all = std::iter::once(shown.end_entity).chain(shown.intermediates).take(CERTIFICATES);
         let earliest = all.filter_map(|certificate| expiry(certificate)).min();
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).earliest_expiry = earliest;
         match &self.inner {
-            Some(inner) => {
-                inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-            }
+            Some(inner) => inner.verify_server_cert(
+                shown.end_entity,
+                shown.intermediates,
+                shown.server_name,
+                shown.ocsp_response,
+                shown.now,
+            ),
             None => Ok(ServerCertVerified::assertion()),
         }
     }
+}
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
+/// Takes bytes for a certificate that a service shows.
+#[cfg(any(test, fuzzing))]
+pub fn read_any(bytes: &[u8]) {
+    let end = expiry(&CertificateDer::from(bytes));
+    // It is shown as a time where there is one: a year beyond those that have names is none.
+    let _ = end.and_then(|at| jiff::Timestamp::from_second(at).ok());
 }
 
 /// The end of a certificate, as a Unix time in seconds.

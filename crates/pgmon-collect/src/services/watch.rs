@@ -8,14 +8,37 @@ use crate::poller::schedule::Schedule;
 use crate::poller::timer::Timer;
 use pgmon_config::ServiceSpec;
 use pgmon_core::service::{ServiceSnapshot, ServiceState};
+use rustix::process::{Resource, getrlimit};
 use std::sync::{Arc, PoisonError};
 use tokio::sync::{Semaphore, watch};
 
-/// Checks at once of services that were good last time, and of the others. Those that do not answer hold
-/// their places for as long as their time lasts, so they have places of their own: the others never wait
-/// for them, but for the one check in which a service falls silent.
-const SOUND_AT_ONCE: usize = 64;
-const FAILING_AT_ONCE: usize = 64;
+/// How many checks run at once: of services that were good last time, and of the others.
+///
+/// A service that does not answer holds its place for as long as its time lasts. So those that failed last
+/// have places of their own; and of the others so many may fall silent at the same moment as there are files
+/// for, before one that is well has to wait: half of those that the process may have open, the rest is for
+/// databases and for who asks pgmon. Places cost nothing while they are free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Places {
+    pub sound: usize,
+    pub failing: usize,
+}
+
+impl Places {
+    const FEWEST: Self = Self { sound: 64, failing: 64 };
+    /// More services than these cannot be configured.
+    const MOST: Self = Self { sound: 2_000, failing: 2_000 };
+
+    /// For a process that may have so many files open; `None`: any number.
+    pub fn of(files: Option<u64>) -> Self {
+        let files = files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
+        let within = |part: usize, fewest: usize, most: usize| part.clamp(fewest, most);
+        Self {
+            sound: within(files / 8 * 3, Self::FEWEST.sound, Self::MOST.sound),
+            failing: within(files / 8, Self::FEWEST.failing, Self::MOST.failing),
+        }
+    }
+}
 
 /// What all services share.
 pub(super) struct Shared {
@@ -26,13 +49,18 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// On this timer.
+    /// On this timer, with the places that this process can have.
     pub fn new(timer: Arc<dyn Timer>) -> Self {
+        Self::with(timer, Places::of(getrlimit(Resource::Nofile).current))
+    }
+
+    /// On this timer, with these places.
+    pub fn with(timer: Arc<dyn Timer>, places: Places) -> Self {
         Self {
             timer,
             authorities: Authorities::default(),
-            sound: Semaphore::new(SOUND_AT_ONCE),
-            failing: Semaphore::new(FAILING_AT_ONCE),
+            sound: Semaphore::new(places.sound),
+            failing: Semaphore::new(places.failing),
         }
     }
 }

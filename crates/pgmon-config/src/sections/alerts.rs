@@ -43,9 +43,9 @@ pub struct Alerts {
     pub temp_surge_warn_bytes_per_sec: u64,
     /// Temporary files written (bytes per second).
     pub temp_surge_crit_bytes_per_sec: u64,
-    /// Time without autovacuum on a table that needs one (hours); no effect yet, it is a warning at once.
+    /// Time without a vacuum of a table that is due for one (hours).
     pub autovac_starvation_warn_hours: u64,
-    /// Time without autovacuum on a table that needs one (hours).
+    /// Time without a vacuum of a table that is due for one (hours).
     pub autovac_starvation_crit_hours: u64,
     /// Requested checkpoints over all checkpoints (ratio 0-1).
     #[schemars(range(min = 0, max = 1))]

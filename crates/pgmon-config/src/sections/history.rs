@@ -27,6 +27,6 @@ impl History {
 
 impl Default for History {
     fn default() -> Self {
-        Self { max_bytes: ByteSize::from_mib(8), path: PathBuf::new() }
+        Self { max_bytes: ByteSize::from_mib(1), path: PathBuf::new() }
     }
 }

@@ -21,40 +21,44 @@ impl Check<'_> {
         }
         for (n, json) in s.json.iter().enumerate() {
             if !json.pointer.is_empty() && !json.pointer.starts_with('/') {
-                self.fault(&format!("json/{n}/pointer"), "a JSON Pointer begins with a slash: /status");
+                self.found.fault(&format!("json/{n}/pointer"), "a JSON Pointer begins with a slash: /status");
             }
         }
         if s.body.is_some() && matches!(s.method.unwrap_or_default(), HttpMethod::Get | HttpMethod::Head) {
-            self.fault("body", "needs `method: POST` or PUT");
+            self.found.missing("body", "needs `method: POST` or PUT", None);
         }
         if s.max_redirects.is_some() && s.follow_redirects == Some(false) {
-            self.fault("max_redirects", "has no effect: follow_redirects is false");
+            self.found.fault("max_redirects", "has no effect: follow_redirects is false");
         }
         let max_body = s.max_body.map_or(MAX_BODY, crate::ByteSize::bytes);
         if max_body > LARGEST_BODY {
-            self.fault("max_body", "must be at most 64MiB");
+            self.found.fault("max_body", "must be at most 64MiB");
         }
         let health_path = s.health_path.as_deref().unwrap_or("/health");
         if !health_path.starts_with('/') {
-            self.fault("health_path", "begins with a slash: /health");
+            self.found.fault("health_path", "begins with a slash: /health");
         }
         let Some(url) = &s.url else {
-            self.fault("", "needs a `url`");
+            self.found.missing("", "needs a `url`", None);
             return None;
         };
         // Checked as if a server had sent us there.
         if let Err(error) = url.join(health_path) {
-            self.fault("health_path", error.to_string());
+            self.found.fault("health_path", error.to_string());
+        }
+        if s.health_path.is_some() && url.has_path() {
+            self.found.warn("health_path", "has no effect: `url` has a path of its own; keep one of them");
         }
         let url = url.clone().or_path(health_path);
         let headers = self.headers()?;
         self.tls(true);
         if !url.is_https() && !s.tls.is_default() {
-            self.warn("tls", "has an effect only on https, to which a redirect may lead");
+            self.found.warn("tls", "has an effect only on https, to which a redirect may lead");
         }
         let credentials = s.password.is_some() || s.bearer_token.is_some();
         if credentials && !url.is_https() && !crate::dsn::is_loopback_host(url.host()) {
-            self.warn("url", "http:// to another machine: the credentials cross the network in clear text");
+            self.found
+                .warn("url", "http:// to another machine: the credentials cross the network in clear text");
         }
         Some(ServiceCheck::Http(HttpCheck {
             url,
@@ -83,14 +87,14 @@ impl Check<'_> {
             let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
             let lower = name.to_ascii_lowercase();
             if name.is_empty() || !name.bytes().all(token) {
-                self.fault(&key, "the name of a header has letters, digits and -");
+                self.found.fault(&key, "the name of a header has letters, digits and -");
             } else if ["content-length", "transfer-encoding", "connection", "upgrade", "te"]
                 .contains(&lower.as_str())
             {
-                self.fault(&key, "pgmon sets this header itself");
+                self.found.fault(&key, "pgmon sets this header itself");
             } else if value.expose().bytes().any(|b| b.is_ascii_control()) || value.expose().len() > 8 * 1024
             {
-                self.fault(&key, "the value has a control character, or is longer than 8 KiB");
+                self.found.fault(&key, "the value has a control character, or is longer than 8 KiB");
             } else {
                 headers.push((lower, value.clone()));
             }
@@ -102,7 +106,7 @@ impl Check<'_> {
                 Some(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)))
             }
             (None, Some(_)) => {
-                self.fault("password", "needs a `username`");
+                self.found.missing("password", "needs a `username`", None);
                 None
             }
             (None, None) => None,
@@ -111,7 +115,7 @@ impl Check<'_> {
         let own = headers.iter().any(|(name, _)| name == "authorization");
         let ways = usize::from(basic.is_some()) + usize::from(bearer.is_some()) + usize::from(own);
         if ways > 1 {
-            self.fault(
+            self.found.fault(
                 "",
                 "several ways to log in: keep one of username, bearer_token and headers.Authorization",
             );
@@ -119,7 +123,7 @@ impl Check<'_> {
         }
         if let Some(value) = basic.or(bearer) {
             if value.bytes().any(|b| b.is_ascii_control()) {
-                self.fault("bearer_token", "has a control character");
+                self.found.fault("bearer_token", "has a control character");
             }
             headers.push(("authorization".to_owned(), Secret::new(value)));
         }

@@ -86,6 +86,29 @@ fn alfreds_variables_make_a_service() {
         env(&[("SERVICE_NAME", "x")]).is_err(),
         "a name alone is no service, and there is nothing to watch"
     );
+    // The sidecar asks for the one and the other together.
+    for (url, path, asked) in [
+        ("http://h:1/sub", "/health", "http://h:1/sub/health"),
+        ("http://h:1/sub/", "/ok", "http://h:1/sub/ok"),
+        ("http://h:1", "/", "http://h:1/"),
+    ] {
+        let loaded = env(&[("SERVICE_NAME", "x"), ("SERVICE_URL", url), ("HEALTH_PATH", path)]).unwrap();
+        assert_eq!(http(&loaded, "x").url.to_string(), asked);
+    }
+    // What cannot be followed is said, not replaced.
+    for (name, value, url, expected) in [
+        ("COLLECTION_INTERVAL", "abc", "http://h:1", "must be whole seconds"),
+        ("COLLECTION_INTERVAL", "0", "http://h:1", "must be whole seconds"),
+        ("CHECK_TYPE", "udp", "http://h:1", "must be http or tcp"),
+        ("HEALTH_PATH", "health", "http://h:1", "must begin with a slash"),
+        ("CHECK_TYPE", "tcp", "http://h", "needs a host and a port"),
+    ] {
+        let errors = env(&[("SERVICE_NAME", "x"), ("SERVICE_URL", url), (name, value)]).unwrap_err();
+        let said: Vec<String> = errors.diagnostics().iter().map(ToString::to_string).collect();
+        let named = if url == "http://h" { "SERVICE_URL" } else { name };
+        assert!(said.iter().any(|s| s.contains(named) && s.contains(expected)), "{name}={value}: {said:?}");
+        assert_eq!(said.len(), 1, "{said:?}");
+    }
 }
 
 #[test]
@@ -115,7 +138,7 @@ services:
     json: [{pointer: /status, value: ok}, {pointer: /n, value: 3}, {pointer: /there}]
     follow_redirects: false
     max_body: 64KiB
-    tls: {ca_file: ca.pem, server_name: api}
+    tls: {server_name: api}
   mail:
     type: tcp
     host: "::1"
@@ -210,6 +233,47 @@ fn variables_set_keys_of_services_that_are_there() {
     let whole = "{x: {type: tcp, host: h, port: 1}}";
     let vars = [("PGMON_SERVICES", whole), ("PGMON_SERVICES_X_PORT", "2")];
     assert_eq!(load_with("", &vars).unwrap().services[0].check.to_string(), "h:2");
+}
+
+#[test]
+fn a_health_path_beside_a_url_with_a_path_is_warned_of() {
+    let of = |url: &str| faults(&format!("  a: {{type: http, url: 'http://h{url}', health_path: /ok}}\n"));
+    assert_eq!(of(""), [""; 0]);
+    for url in ["/", "/sub", "?x=1"] {
+        let said = of(url);
+        assert!(
+            said.len() == 1 && said[0].contains("services.a.health_path: has no effect"),
+            "{url}: {said:?}"
+        );
+    }
+}
+
+#[test]
+fn files_for_tls_that_cannot_be_used_are_told_before_the_first_check() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ca.pem");
+    std::fs::write(&path, "no certificate").unwrap();
+    let loaded = load(&format!(
+        "services:\n  a: {{type: http, url: 'https://h/', tls: {{ca_file: /none/ca.pem}}}}\n  \
+         b: {{type: redis, host: h, tls: {{ca_file: '{0}', cert_file: '{0}', key_file: '{0}'}}}}\n\
+         clusters:\n- {{type: patroni, urls: ['https://h:8008'], tls: {{ca_file: /none/ca.pem}}}}\n",
+        path.display()
+    ))
+    .unwrap();
+    let said: Vec<String> = loaded.unready.iter().map(ToString::to_string).collect();
+    let expected = [
+        "services.a.tls.ca_file: ca_file /none/ca.pem cannot be read",
+        "services.b.tls.ca_file: ca_file",
+        "services.b.tls.cert_file: cert_file",
+        "services.b.tls.key_file: key_file",
+        "clusters[0].tls.ca_file: ca_file /none/ca.pem cannot be read",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(said.contains(expected), "{said}");
+    }
+    assert!(said[3].contains("has no private key in PEM format"), "{said:?}");
+    assert_eq!(loaded.services.len(), 2, "pgmon starts: they may come later");
 }
 
 #[test]

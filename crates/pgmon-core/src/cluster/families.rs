@@ -14,7 +14,7 @@ const OF_PEER: &[&str] = &["shard", "peer", "role"];
 
 const UP: Desc = Desc::gauge(
     "pg_cluster_up",
-    "Whether the cluster's state can be read from its manager: 1 or 0.",
+    "Whether the cluster's state can be read from its manager, and was in time: 1 or 0.",
     OF_CLUSTER,
 );
 const STATE_TIME: Desc = Desc::gauge(
@@ -253,7 +253,8 @@ fn of_snapshot(snapshot: &ClusterSnapshot, now: Duration, out: &mut Families) {
     let name = label::name(&snapshot.name);
     let labels = &[snapshot.manager.as_str(), name.as_str()];
     if snapshot.health != Health::Pending {
-        out.push(&UP, labels, flag(snapshot.health == Health::Ok));
+        // Whoever asks may hang: then nobody says that it failed.
+        out.push(&UP, labels, flag(snapshot.health == Health::Ok && snapshot.is_current(now)));
     }
     out.push_opt(&STATE_TIME, labels, snapshot.at.map(|at| at.as_microsecond() as f64 / 1e6));
     out.push(&ERRORS, labels, snapshot.errors as f64);

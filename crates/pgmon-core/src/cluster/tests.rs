@@ -68,8 +68,27 @@ fn what_is_out_of_date_is_not_shown_as_the_present_state() {
     ];
     assert_eq!(names_of(&found), left);
     assert_eq!(value(&found, "pg_cluster_up", &["manatee", "1.moray"]), Some(0.0));
+    let hangs = families(&[before], KEEPS + Duration::from_millis(1));
+    assert_eq!(
+        value(&hangs, "pg_cluster_up", &["manatee", "1.moray"]),
+        Some(0.0),
+        "nobody said that it failed"
+    );
     let pending = ClusterSnapshot::pending(Manager::Patroni, "p", "u", KEEPS);
     assert_eq!(names_of(&families(&[Arc::new(pending)], KEEPS)), ["pg_cluster_read_errors_total"]);
+}
+
+#[test]
+fn what_members_tell_is_shown_while_the_state_cannot_be_read() {
+    let told_mono = Some(KEEPS * 10);
+    let health = Health::Failed { reason: "no".into() };
+    let told = ClusterSnapshot { health, told_mono, ..(*snapshot(pair())).clone() };
+    let found = families(&[Arc::new(told.clone())], KEEPS * 11);
+    assert_eq!(value(&found, "pg_cluster_up", &["manatee", "1.moray"]), Some(0.0));
+    assert_eq!(value(&found, "pg_cluster_member_up", &["manatee", "1.moray", "a", "primary"]), Some(1.0));
+    let read = value(&found, "pg_cluster_state_timestamp_seconds", &["manatee", "1.moray"]);
+    assert_eq!(read, Some(0.0), "the state was not read since");
+    assert!(!told.is_current(KEEPS * 11 + Duration::from_millis(1)));
 }
 
 #[test]

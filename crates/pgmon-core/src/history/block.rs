@@ -1,6 +1,7 @@
 //! A stretch of time of all series of a group, packed.
 
 use super::codec::{Decoder, Encoder};
+use super::held::held;
 use super::times::{self, Times, push_varint, take_varint, varint_len};
 
 /// What a series was at a tick. At the interval of its loop all three are the same.
@@ -68,7 +69,8 @@ const PIECE: usize = 4096;
 impl Data {
     /// Pieces that were read from somewhere.
     pub(super) fn of(pieces: Vec<Box<[u8]>>) -> Self {
-        let bytes = pieces.iter().map(|piece| size_of::<Box<[u8]>>() + piece.len()).sum();
+        let bytes = pieces.iter().map(|piece| held(piece.len())).sum::<usize>();
+        let bytes = bytes + held(pieces.len() * size_of::<Box<[u8]>>());
         Self { pieces: pieces.into(), bytes }
     }
 
@@ -143,7 +145,7 @@ impl DataWriter {
 impl Block {
     /// Bytes that it holds beyond itself.
     pub(super) fn bytes(&self) -> usize {
-        self.times.len() + self.data.bytes()
+        held(self.times.len()) + self.data.bytes()
     }
 
     /// Ticks and gaps; gaps are those with `true`.

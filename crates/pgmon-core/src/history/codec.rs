@@ -17,6 +17,8 @@
 //! not written: a reader takes what is missing for them. A constant series costs its first value and
 //! no more.
 
+use super::held::held;
+
 /// Widths of a difference, by the number that stands for them.
 const WIDTHS: [u8; 4] = [4, 9, 16, 32];
 
@@ -75,7 +77,7 @@ impl Encoder {
 
     /// Bytes that it holds.
     pub(super) fn capacity(&self) -> usize {
-        self.bytes.capacity()
+        held(self.bytes.capacity())
     }
 
     /// Begins a new block; keeps the memory that the last one needed, and no more.

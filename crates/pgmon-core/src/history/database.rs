@@ -21,9 +21,10 @@ pub(super) struct Plan {
     pub(super) keep: i64,
     /// Folded, in steps that grow.
     pub(super) tiers: [Option<Tier>; TIERS],
-    /// What a database's groups may grow to, in bytes, before they are sealed, and the folded figures of its
-    /// single objects.
+    /// What a database's groups may grow to, in bytes, before they are sealed.
     pub(super) share: usize,
+    /// What the folded figures of a database's single objects may take.
+    pub(super) objects: usize,
 }
 
 impl Plan {
@@ -100,7 +101,7 @@ impl Database {
         for rank in Rank::ALL {
             dropped += self.record_rank(symbols, round, rank, plan);
         }
-        self.trim(symbols, plan.share);
+        self.trim(symbols, plan.objects);
         self.recount();
         Ok(dropped)
     }
@@ -158,7 +159,7 @@ impl Database {
             }
             stays
         });
-        self.trim(symbols, plan.share);
+        self.trim(symbols, plan.objects);
         self.recount();
         !self.groups.is_empty()
     }

@@ -8,6 +8,7 @@
 use super::block::{Block, DataWriter, Event, Grain, Values, decode};
 use super::codec::Encoder;
 use super::fold::{Tier, fold};
+use super::held::held;
 use super::symbols::{Symbol, Symbols};
 use super::times::{self, Times};
 use crate::metric::Kind;
@@ -262,7 +263,7 @@ impl Group {
 
     /// Bytes that it holds beyond itself.
     pub(super) fn bytes(&self) -> usize {
-        let metrics = self.metrics.iter().map(|m| m.labels.len() * size_of::<Symbol>()).sum::<usize>();
+        let metrics = self.metrics.iter().map(|m| held(m.labels.len() * size_of::<Symbol>())).sum::<usize>();
         let blocks = self.all_blocks().map(|(_, b)| b.bytes()).sum::<usize>();
         self.series_bytes
             + metrics
@@ -287,7 +288,7 @@ impl Group {
     /// The bytes of [`Self::push`]'s running count, counted anew.
     #[cfg(test)]
     pub(super) fn counted_series_bytes(&self) -> (usize, usize) {
-        let of = |s: &Series| s.head.capacity() + s.labels.len() * size_of::<Symbol>();
+        let of = |s: &Series| s.head.capacity() + held(s.labels.len() * size_of::<Symbol>());
         (self.series_bytes, self.series.iter().flatten().map(of).sum())
     }
 
@@ -335,7 +336,7 @@ impl Group {
 
     fn add(&mut self, symbols: &mut Symbols, metric: u32, labels: &[&str]) -> u32 {
         let labels: Box<[Symbol]> = labels.iter().map(|l| symbols.take(l)).collect();
-        self.series_bytes += labels.len() * size_of::<Symbol>();
+        self.series_bytes += held(labels.len() * size_of::<Symbol>());
         let hash = self.hasher.hash_one((metric, &*labels));
         let series = Series { metric, labels, head: Encoder::default(), seen: 0 };
         let place = match self.free.pop() {
@@ -403,7 +404,7 @@ impl Group {
                 entry.remove();
             }
             gone.labels.iter().for_each(|l| symbols.release(*l));
-            *series_bytes -= gone.head.capacity() + gone.labels.len() * size_of::<Symbol>();
+            *series_bytes -= gone.head.capacity() + held(gone.labels.len() * size_of::<Symbol>());
             free.push(place);
         }
     }

@@ -12,7 +12,7 @@
 //! ([`History::with_tiers`], `fold`): figures of the whole into each tier, those of single objects into the
 //! coarsest alone, and within a share of the room. A reading has one place: an answer is read from all tiers.
 //!
-//! **Room.** What is held is counted in the bytes of its buffers, and never exceeds the limit after a
+//! **Room.** What is held is counted in the bytes that the allocator gives for its buffers (`held`), and never exceeds the limit after a
 //! round was taken. When there is too much, the database that holds most gives way, first with its figures
 //! of single objects (tables, indexes, statements and the like, and buckets of histograms: [`Rank::Object`]),
 //! then with the others, those that charts and rules read first ([`Rank::Whole`]); of each
@@ -36,6 +36,7 @@ mod database;
 mod dump;
 mod fold;
 mod group;
+mod held;
 mod names;
 mod query;
 mod symbols;
@@ -171,10 +172,9 @@ impl History {
     }
 
     fn plan(&self) -> Plan {
-        // What goes at once, and what single objects may have beyond their hour, is a small part of what a
-        // database may hold.
-        let share = self.max_bytes / self.databases.len().max(1) / 16;
-        Plan { keep: self.keep, tiers: self.tiers, share }
+        let part = self.max_bytes / self.databases.len().max(1);
+        // What goes at once is a small part of what a database may hold.
+        Plan { keep: self.keep, tiers: self.tiers, share: part / 16, objects: part / 4 }
     }
 
     /// Sets the limit; what is too much goes at once.

@@ -1,5 +1,6 @@
 //! Texts that many series share, each kept once.
 
+use super::held::held;
 use hashbrown::HashTable;
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -41,7 +42,7 @@ impl Symbols {
             return known;
         }
         let kept = Text { text: text.into(), uses: 1 };
-        self.text_bytes += text.len();
+        self.text_bytes += held(text.len());
         let place = match self.free.pop() {
             Some(place) => {
                 if let Some(slot) = self.at_mut(place) {
@@ -72,7 +73,7 @@ impl Symbols {
         if let Ok(entry) = self.index.find_entry(hash, |place| *place == symbol.0) {
             entry.remove();
         }
-        self.text_bytes -= text.len();
+        self.text_bytes -= held(text.len());
         self.free.push(symbol.0);
     }
 
@@ -139,7 +140,7 @@ mod tests {
         // Its place is used again, and the texts' bytes are those of the texts that are left.
         let c = symbols.take("c");
         assert_eq!((c, symbols.text(c), symbols.text(b)), (a, "c", "relation"));
-        assert_eq!(symbols.text_bytes, "c".len() + "relation".len());
+        assert_eq!(symbols.text_bytes, held("c".len()) + held("relation".len()));
         let few = symbols.bytes();
         let many: Vec<_> = (0..1000).map(|n| symbols.take(&n.to_string())).collect();
         many.into_iter().for_each(|symbol| symbols.release(symbol));

@@ -150,7 +150,7 @@ fn folded_figures_of_single_objects_have_a_share_and_the_whole_stays() {
         let of = database.groups().iter().filter(|k| (k.key().rank == Rank::Object) == object);
         of.map(|k| k.group.folded_bytes()).sum()
     };
-    assert!(folded(true) <= limit / 16 && folded(true) > limit / 64, "{}", folded(true));
+    assert!(folded(true) <= limit / 4 && folded(true) > limit / 16, "{}", folded(true));
     assert_eq!(stats.folded, folded(true) + folded(false));
     assert!(points(&history, &id, GAUGE.name)[0].at < DAY, "figures of the whole reach back further");
 }

@@ -4,6 +4,7 @@
 //! for a gap, as a varint: rounds that keep their interval cost one or two bytes.
 
 use super::codec::{unzigzag, zigzag};
+use super::held::held;
 
 /// Writes times.
 #[derive(Debug, Default)]
@@ -48,7 +49,7 @@ impl Times {
 
     /// Bytes that it holds.
     pub(super) fn capacity(&self) -> usize {
-        self.bytes.capacity()
+        held(self.bytes.capacity())
     }
 
     /// Begins a new block.

@@ -10,8 +10,9 @@ use crate::app::App;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use jiff::Timestamp;
-use pgmon_collect::history::UP;
+use pgmon_collect::history::{KEPT_OF_SERVICES, UP};
 use pgmon_collect::postgres::collectors::ALL;
+use pgmon_collect::services::families;
 use pgmon_core::history::{Id, Matcher, Query};
 use pgmon_core::metric::{FamilyDesc, Kind};
 use pgmon_views::history::HistoryMetrics;
@@ -20,6 +21,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const PARAMS: &[&str] = &["cluster", "db", "from", "to", "points", "step", "series", "rate"];
+/// Also the name of a label: it chooses a service where the metric is one of services.
+const SERVICE: &str = "service";
 const POINTS: usize = 240;
 const SERIES: usize = 50;
 const MOST_POINTS: usize = 2_000;
@@ -33,8 +36,10 @@ pub async fn history(
     asked: Asked,
 ) -> Result<Response, Refusal> {
     asked.once(PARAMS)?;
-    let picked = pick(&app, &asked.without("datname"))?;
-    let now = picked.now.wall.as_millisecond();
+    let of = Of::asked(&app, &asked, families::has(&metric))?;
+    of.keeps(&metric)?;
+    let wall = app.timer.wall();
+    let now = wall.as_millisecond();
     let to = asked.get("to").map_or(Ok(now), |text| moment("to", text, now))?;
     let from = asked.get("from").map_or(Ok(to.saturating_sub(HOUR_MS)), |text| moment("from", text, now))?;
     if from >= to {
@@ -51,9 +56,11 @@ pub async fn history(
     let points = points.min(MOST_POINTS);
     let series = asked.count("series")?.unwrap_or(SERIES).min(MOST_SERIES);
     let rate = asked.flag("rate")?;
-    let matchers = matchers(&asked);
+    let mut matchers = matchers(&asked);
+    if matches!(of, Of::Service(_)) {
+        matchers.retain(|matcher| !matches!(matcher, Matcher::Is(SERVICE, _)));
+    }
     let step = width(from, to, points);
-    let id = id_of(&picked);
     // One step more, so that the first rate has something to compare with.
     let query = Query {
         name: &metric,
@@ -63,22 +70,73 @@ pub async fn history(
         points: points + 1,
         series,
     };
-    let found = app.fleet.history().range(&app.fleet, &*app.timer, &id, &query).ok_or_else(gone)?;
-    if found.curves.is_empty() {
-        is_known(&app, &picked, &id, &metric)?;
-    }
+    let history = app.fleet.history();
+    let found = match &of {
+        Of::Service(name) => history.range_of_service(&*app.timer, name, &query),
+        Of::Database(picked) => {
+            let id = id_of(picked);
+            let found = history.range(&app.fleet, &*app.timer, &id, &query).ok_or_else(gone)?;
+            if found.curves.is_empty() {
+                is_known(&app, picked, &id, &metric)?;
+            }
+            found
+        }
+    };
     let window = history::Window { from, to, step, points };
     let data = history::History::new(&metric, window, found, rate);
-    respond::fresh(&asked, &Answer::plain(picked.now.wall, data), &Rows::default(), shape::none)
+    respond::fresh(&asked, &Answer::plain(wall, data), &Rows::default(), shape::none)
+}
+
+/// What a history is about.
+enum Of {
+    /// The service of this name.
+    Service(String),
+    /// A database.
+    Database(Box<Picked>),
+}
+
+impl Of {
+    /// What is asked for; `of_services`: something that only services have.
+    fn asked(app: &App, asked: &Asked, of_services: bool) -> Result<Self, Refusal> {
+        if !of_services {
+            return Ok(Self::Database(Box::new(pick(app, &asked.without("datname"))?)));
+        }
+        asked.once(&[SERVICE])?;
+        let all = app.services.snapshots();
+        let known = || all.iter().map(|service| &*service.name);
+        let some = known().take(20).collect::<Vec<_>>().join(", ");
+        let Some(name) = asked.get(SERVICE) else {
+            let hint = format!("choose one with ?service=; there are: {some}");
+            return Err(Refusal::bad("this is a metric of services, and none is chosen", hint));
+        };
+        if known().all(|service| service != name) {
+            let hint = near::hint(name, known(), &format!("there are: {some}"));
+            return Err(Refusal::not_found("there is no such service", hint));
+        }
+        Ok(Self::Service(name.to_owned()))
+    }
+
+    /// Fails if of this metric nothing is kept.
+    fn keeps(&self, metric: &str) -> Result<(), Refusal> {
+        match self {
+            Self::Service(_) if !KEPT_OF_SERVICES.contains(&metric) => {
+                let hint = format!("of services there are: {}", KEPT_OF_SERVICES.join(", "));
+                Err(Refusal::not_found("this metric has no history", hint))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// `GET /api/v1/history`: of what there is a past.
 pub async fn metrics(State(app): State<Arc<App>>, asked: Asked) -> Result<Response, Refusal> {
-    asked.only(&["cluster", "db", "sort", "order", "limit", "q"])?;
+    asked.only(&["cluster", "db", SERVICE, "sort", "order", "limit", "q"])?;
     let rows = asked.rows()?;
-    let picked = pick(&app, &asked)?;
-    let names = app.fleet.history().names(&app.fleet, &id_of(&picked)).ok_or_else(gone)?;
-    let answer = Answer::plain(picked.now.wall, HistoryMetrics::new(names));
+    let names = match Of::asked(&app, &asked, asked.get(SERVICE).is_some())? {
+        Of::Service(name) => app.fleet.history().names_of_service(&name),
+        Of::Database(picked) => app.fleet.history().names(&app.fleet, &id_of(&picked)).ok_or_else(gone)?,
+    };
+    let answer = Answer::plain(app.timer.wall(), HistoryMetrics::new(names));
     let shape = |value: &mut _, rows: &_, csv| shape::list(value, ("history", "metrics"), rows, csv);
     respond::fresh(&asked, &answer, &rows, shape)
 }

@@ -55,6 +55,7 @@ const PATHS: &[&str] = &[
     "io",
     "settings",
     "clusters",
+    "clusters/{name}",
     "collectors",
     "collectors/{name}",
     "sql/{collector}",
@@ -85,6 +86,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/io", get(pages::io))
         .route("/api/v1/settings", get(pages::settings))
         .route("/api/v1/clusters", get(clusters::clusters))
+        .route("/api/v1/clusters/{name}", get(clusters::cluster))
         .route("/api/v1/collectors", get(pages::collectors))
         .route("/api/v1/collectors/{name}", get(collectors::collector))
         .route("/api/v1/sql/{collector}", get(texts::sql))

@@ -19,6 +19,10 @@ const DATNAME: Param = Param(
     "Of an entry with `discover: true`, the database that figures of single databases are from; without it the entry's own.",
 );
 const PANEL: Param = Param("panel", "string", "Only this panel. CSV needs one where a page has several.");
+const MANAGER: Param =
+    Param("manager", "string", "Only those of this manager: manatee, patroni or streaming.");
+const SERVICE: Param =
+    Param("service", "string", "The service, of metrics that services have; in place of a database.");
 const SORT: Param =
     Param("sort", "string", "Sort the rows by this column; needs `panel` where a page has several.");
 const ORDER: Param = Param(
@@ -147,12 +151,17 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         path: "/api/v1/clusters",
         id: "clusters",
-        summary: "Clusters as their managers and members have them: topology with the lag of each hop, issues, history, and the state as it was read.",
-        params: &[
-            Param("name", "string", "Only the cluster of this name."),
-            Param("manager", "string", "Only those of this manager: manatee, patroni or streaming."),
-        ],
+        summary: "Clusters as their managers and members have them: topology with the lag of each hop, issues and history, the worst first.",
+        params: &[Param("name", "string", "Only the clusters of this name."), MANAGER, SORT, ORDER, LIMIT, Q],
         schema: answer::<clusters::Clusters>,
+        csv: true,
+    },
+    Endpoint {
+        path: "/api/v1/clusters/{name}",
+        id: "cluster",
+        summary: "One cluster, with the state as it was read.",
+        params: &[Param("name", "path", "The label `cluster` of its metrics."), MANAGER],
+        schema: answer::<clusters::ClusterDetail>,
         csv: false,
     },
     page!("/api/v1/collectors", "collectors", agent::Panels, "Is monitoring itself working?"),
@@ -176,7 +185,7 @@ const ENDPOINTS: &[Endpoint] = &[
         path: "/api/v1/history",
         id: "historyMetrics",
         summary: "The metrics that have a past, for `history/{metric}`.",
-        params: &[CLUSTER, DB, SORT, ORDER, LIMIT, Q],
+        params: &[CLUSTER, DB, SERVICE, SORT, ORDER, LIMIT, Q],
         schema: answer::<history::HistoryMetrics>,
         csv: true,
     },
@@ -188,6 +197,7 @@ const ENDPOINTS: &[Endpoint] = &[
             Param("metric", "path", "Its name as in `/metrics`."),
             CLUSTER,
             DB,
+            SERVICE,
             Param(
                 "from",
                 "string",

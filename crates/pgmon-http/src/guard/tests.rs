@@ -123,6 +123,35 @@ async fn a_client_gets_its_burst_and_then_its_rate() {
 }
 
 #[tokio::test]
+async fn who_is_refused_again_and_again_has_to_wait_and_nobody_else_does() {
+    let served = Served::new(&keys(open_to_all(), &["right"]));
+    let waits = async |from: &str, key: &str, requests: usize| {
+        let mut waits = 0;
+        for _ in 0..requests {
+            let response = served.get(from, "/metrics", key).await;
+            waits += usize::from(response.extensions().get::<Nuisance>().is_some());
+        }
+        waits
+    };
+    // Refused with 403 here, and with 429 from elsewhere.
+    for from in [HERE, ELSEWHERE] {
+        assert_eq!(waits(from, "wrong", 60).await, 0, "{from}");
+        assert_eq!(waits(from, "wrong", 20).await, 20, "{from}");
+        assert_eq!(waits(from, "", 5).await, 5, "{from}: a key that is not there is as wrong");
+        assert_eq!(
+            waits(from, "right", 100).await,
+            0,
+            "{from}: a refusal for its rate alone is told at once"
+        );
+    }
+    assert_eq!(waits("192.0.2.2:5000", "wrong", 60).await, 0, "each address has a share of its own");
+    let health = served.get(HERE, "/livez", "wrong").await;
+    assert!(health.status() == 200 && health.extensions().get::<Nuisance>().is_none());
+    served.clock.advance(Duration::from_secs(1));
+    assert_eq!(waits(HERE, "wrong", 15).await, 5, "ten a second");
+}
+
+#[tokio::test]
 async fn a_key_has_a_bucket_of_its_own_wherever_it_is_used() {
     let limit = RateLimit { per_second: 1.0, burst: 5, ..RateLimit::default() };
     let served = Served::new(&keys(Http { rate_limit: limit, ..open_to_all() }, &["one", "two"]));

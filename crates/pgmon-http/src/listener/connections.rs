@@ -16,11 +16,11 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How long an answer may take to be made.
 const SERVING: Duration = Duration::from_secs(60);
 
-/// A head that has taken this long is not on its way any more.
-const SLOW_HEAD: Duration = Duration::from_secs(2);
+/// A request that has taken this long is not on its way any more.
+const SLOW_REQUEST: Duration = Duration::from_secs(2);
 
-/// An answer that has not been made in this time waits for a body that does not come.
-const SLOW_BODY: Duration = Duration::from_secs(5);
+/// An answer that takes this long to make gives way to another client.
+const SLOW_ANSWER: Duration = Duration::from_secs(5);
 
 /// Fewer connections than this are always allowed.
 const LEAST: usize = 4;
@@ -30,8 +30,12 @@ const LEAST: usize = 4;
 enum Phase {
     /// The client sends the head of a request, or shakes hands.
     Head,
+    /// The client sends the body of a request.
+    Body,
     /// pgmon makes the answer.
     Serving,
+    /// The client waits for being told no once more.
+    Refused,
     /// The client receives the answer.
     Writing,
     /// Nothing is under way.
@@ -108,8 +112,8 @@ impl Connections {
     }
 
     /// Closes whoever has kept a connection for longest without an answer being made: first those who
-    /// dawdle over a head, as nobody does who means well, and last those who dawdle over a body. Answers whether
-    /// there was one.
+    /// dawdle over a request or ask again and again what they may not see, as nobody does who means well, and last
+    /// those whose answer takes long. Answers whether there was one.
     fn evict(&self, open: &mut HashMap<u64, Arc<State>>) -> bool {
         let now = self.app.timer.mono();
         let candidates = open.iter().map(|(number, state)| (*number, state.at()));
@@ -117,8 +121,9 @@ impl Connections {
             .filter_map(|(number, at)| {
                 let passed = now.saturating_sub(at.since);
                 let turn = match at.phase {
-                    Phase::Head if passed >= SLOW_HEAD => 0,
-                    Phase::Serving if passed >= SLOW_BODY => 2,
+                    Phase::Refused => 0,
+                    Phase::Head | Phase::Body if passed >= SLOW_REQUEST => 0,
+                    Phase::Serving if passed >= SLOW_ANSWER => 2,
                     Phase::Serving => return None,
                     _ => 1,
                 };
@@ -179,9 +184,20 @@ impl Connection {
         matches!(self.state.at().phase, Phase::Serving | Phase::Writing)
     }
 
-    /// A request is there.
+    /// A request is there, to the end of its body.
     pub fn serving(&self) {
         self.enter(Phase::Serving, SERVING);
+    }
+
+    /// The head of a request is there; its body is told of by what is returned.
+    pub fn receiving(&self) -> Progress {
+        self.enter(Phase::Body, self.limits.header);
+        Progress { state: self.state.clone(), app: self.table.app.clone() }
+    }
+
+    /// The answer is no, and has to wait.
+    pub fn refused(&self) {
+        self.enter(Phase::Refused, SERVING);
     }
 
     /// The answer is there.
@@ -217,6 +233,24 @@ impl Connection {
     }
 }
 
+/// What a body tells of itself.
+pub(super) struct Progress {
+    state: Arc<State>,
+    app: Arc<App>,
+}
+
+impl Progress {
+    /// The body is there.
+    pub fn done(&self) {
+        let now = self.app.timer.mono();
+        let mut at = self.state.at.lock().unwrap_or_else(PoisonError::into_inner);
+        // The answer may have been made without it.
+        if at.phase == Phase::Body {
+            *at = At { phase: Phase::Serving, since: now, until: now + SERVING };
+        }
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
         let mut open = self.table.table();
@@ -234,16 +268,22 @@ mod tests {
     use pgmon_collect::poller::timer::ManualClock;
     use pgmon_config::Http;
 
-    #[tokio::test]
-    async fn bodies_that_do_not_come_never_take_more_than_the_cap() {
+    fn connections() -> (Arc<ManualClock>, Arc<Connections>) {
         let clock = Arc::new(ManualClock::new(jiff::Timestamp::UNIX_EPOCH));
         let http = Http { max_connections: 4, ..Http::default() };
         let (fleet, access) = (Arc::new(Fleet::new(Vec::new())), Access::build(&http).unwrap());
         let listen = "127.0.0.1:1".parse().unwrap();
         let app = App::new(fleet, clock.clone(), "1", Look::default(), access, listen);
-        let connections = Arc::new(Connections::new(Arc::new(app)));
-        let is_closed =
-            async |c: &Connection| tokio::time::timeout(Duration::from_millis(20), c.closed()).await.is_ok();
+        (clock, Arc::new(Connections::new(Arc::new(app))))
+    }
+
+    async fn is_closed(connection: &Connection) -> bool {
+        tokio::time::timeout(Duration::from_millis(20), connection.closed()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn answers_under_way_never_take_more_than_the_cap() {
+        let (clock, connections) = connections();
         let first: Vec<Connection> = (0..4).map(|_| connections.open()).collect();
         first.iter().for_each(Connection::serving);
         // Answers are being made: who comes now goes.
@@ -258,5 +298,44 @@ mod tests {
             gone += usize::from(is_closed(connection).await);
         }
         assert_eq!((gone, connections.table().len()), (1, 4));
+    }
+
+    #[tokio::test]
+    async fn bodies_that_do_not_come_make_room_for_whoever_comes() {
+        let (clock, connections) = connections();
+        let slow: Vec<Connection> = (0..3).map(|_| connections.open()).collect();
+        let bodies: Vec<Progress> = slow.iter().map(Connection::receiving).collect();
+        let whole = connections.open();
+        whole.receiving().done();
+        for left in (0..3).rev() {
+            let next = connections.open();
+            next.serving();
+            assert!(!is_closed(&next).await, "{left}");
+            // Four at most, and this one stays.
+            std::mem::forget(next);
+        }
+        assert!(!is_closed(&whole).await, "its body was there: its answer is being made");
+        for connection in &slow {
+            assert!(is_closed(connection).await);
+        }
+        // What comes late changes nothing of what a connection is at by then.
+        whole.writing();
+        clock.advance(Duration::from_millis(1));
+        bodies.iter().for_each(Progress::done);
+        assert!(whole.is_busy());
+    }
+
+    #[tokio::test]
+    async fn whoever_is_refused_again_and_again_goes_first() {
+        let (clock, connections) = connections();
+        let patient: Vec<Connection> = (0..3).map(|_| connections.open()).collect();
+        clock.advance(Duration::from_secs(1));
+        let nuisance = connections.open();
+        nuisance.refused();
+        let next = connections.open();
+        assert!(is_closed(&nuisance).await && !is_closed(&next).await && !nuisance.is_busy());
+        for connection in &patient {
+            assert!(!is_closed(connection).await, "they are older, and did nothing wrong");
+        }
     }
 }

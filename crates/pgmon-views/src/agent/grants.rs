@@ -7,8 +7,12 @@ use pgmon_collect::postgres::collectors::ALL;
 use pgmon_core::snapshot::Outcome;
 use std::collections::BTreeMap;
 
-/// What collectors need, whether it is there, and what to run if not.
-pub(super) fn grants(s: &Source<'_>) -> Vec<Grant> {
+const MONITOR: &str = "pg_monitor";
+/// What [`MONITOR`] contains.
+const OF_MONITOR: [&str; 3] = ["pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables"];
+
+/// What collectors need, of roles that contain each other the outer one; whether it is there, and what to run if not.
+pub(crate) fn grants(s: &Source<'_>) -> Vec<Grant> {
     let mut all: BTreeMap<String, Grant> = BTreeMap::new();
     let entry = |all: &mut BTreeMap<String, Grant>, needs: String| {
         all.entry(needs.clone())
@@ -44,6 +48,18 @@ pub(super) fn grants(s: &Source<'_>) -> Vec<Grant> {
             add(&mut grant.effects, &blind.effect);
             grant.remedy = grant.remedy.or_else(|| blind.remedy.clone());
             all.insert(grant.needs.clone(), grant);
+        }
+    }
+    for part in OF_MONITOR {
+        let (Some(whole), Some(of)) = (all.get(MONITOR), all.get(part)) else { continue };
+        // If that is there and this is not, it is what is missing.
+        if of.met == Some(false) && whole.met == Some(true) {
+            continue;
+        }
+        let Some(of) = all.remove(part) else { continue };
+        if let Some(whole) = all.get_mut(MONITOR) {
+            of.collectors.iter().for_each(|name| add(&mut whole.collectors, name));
+            of.effects.iter().for_each(|effect| add(&mut whole.effects, effect));
         }
     }
     let mut all: Vec<Grant> = all.into_values().collect();

@@ -1,6 +1,6 @@
 //! Is monitoring itself working?
 
-mod grants;
+pub(crate) mod grants;
 mod rows;
 
 pub use rows::{Agent, CollectorRow, Grant, LeftOutFamily, LoopRow, PublicRight};

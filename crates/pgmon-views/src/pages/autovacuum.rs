@@ -1,6 +1,7 @@
 //! Is vacuum keeping up, and if not, why?
 
 use super::horizon::Holders;
+use super::starvation;
 use crate::judge::{Judgement, level, problem};
 use crate::page::{Figure, Level, Page, PageName, Panel, Remedy, Unit};
 use crate::source::Source;
@@ -102,7 +103,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
     }
     let off = !found.problems.is_empty();
     let holders = Holders::new(s);
-    let mut suffering = Vec::new();
+    let (mut suffering, mut waiting) = (Vec::new(), Vec::new());
     for row in rows {
         let (level, hint) = look(&holders, s, row);
         let Some(hint) = hint.filter(|_| level > Level::Ok) else { continue };
@@ -116,12 +117,17 @@ pub fn judge(s: &Source<'_>) -> Judgement {
             suffering.push((holder, format!("{name} has {dead} dead rows, {}", ago(s, row))));
             continue;
         }
+        if let Some(starved) = starvation::look(s, row).filter(|starved| starved.level == level) {
+            waiting.push((row, starved));
+            continue;
+        }
         let title = "Vacuum does not keep up";
         let problem =
             problem(format!("vacuum:{name}"), level, PageName::Autovacuum, title, format!("{name}: {hint}"));
         found.push(problem.about(name).remedy(mend(&holders, s, row)));
     }
     found.extend(holders.problems(&suffering));
+    found.extend(starvation::problems(s, &waiting));
     found.extend(stale(s));
     found
 }
@@ -181,7 +187,7 @@ fn stale_table(s: &Source<'_>, row: &stale_statistics::Row) -> StaleTable {
 
 /// Who keeps the dead rows of a table from being removed, if it was vacuumed lately and they are still there.
 fn held<'a>(s: &Source<'_>, holders: &Holders<'a>, row: &tables::Row) -> Option<&'a xmin_horizon::Row> {
-    let vacuumed = last(row.vacuumed_seconds_ago, row.autovacuumed_seconds_ago)?;
+    let vacuumed = last_vacuum(row)?;
     let recent = vacuumed < RECENT_SECONDS;
     let behind = row.vacuum_pressure.is_some_and(|p| p >= BEHIND)
         && row.dead_tuples.is_some_and(|dead| dead >= FEW_ROWS);
@@ -191,8 +197,7 @@ fn held<'a>(s: &Source<'_>, holders: &Holders<'a>, row: &tables::Row) -> Option<
 }
 
 fn ago(s: &Source<'_>, row: &tables::Row) -> String {
-    let vacuumed = last(row.vacuumed_seconds_ago, row.autovacuumed_seconds_ago);
-    vacuumed
+    last_vacuum(row)
         .map(|ago| ago + s.age("tables"))
         .map_or("never vacuumed".to_owned(), |s| format!("vacuumed {} ago", words::seconds(s)))
 }
@@ -215,16 +220,19 @@ fn pressure(row: &tables::Row) -> Option<f64> {
     [row.vacuum_pressure, row.insert_pressure, row.analyze_pressure].into_iter().flatten().reduce(f64::max)
 }
 
+/// Seconds from a table's last vacuum to when it was looked at.
+pub(super) fn last_vacuum(row: &tables::Row) -> Option<f64> {
+    last(row.vacuumed_seconds_ago, row.autovacuumed_seconds_ago)
+}
+
 fn last(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     [a, b].into_iter().flatten().reduce(f64::min)
 }
 
 /// How bad a table is, and why.
 fn look(holders: &Holders<'_>, s: &Source<'_>, row: &tables::Row) -> (Level, Option<String>) {
-    let alerts = &s.rules.alerts;
     let dead = row.dead_tuples.unwrap_or(0);
     let ratio = row.pct_dead.map(|p| p / 100.0).unwrap_or(0.0);
-    let vacuumed = last(row.vacuumed_seconds_ago, row.autovacuumed_seconds_ago);
     let behind = row.vacuum_pressure.is_some_and(|p| p >= BEHIND) && dead >= FEW_ROWS;
     if row.autovacuum_enabled == Some(false) && dead >= FEW_ROWS {
         let which = if is_off_for(row) { "it" } else { "the whole server" };
@@ -245,10 +253,13 @@ fn look(holders: &Holders<'_>, s: &Source<'_>, row: &tables::Row) -> (Level, Opt
             );
             return (Level::Warn, Some(hint));
         }
-        let hours = vacuumed.map_or(f64::INFINITY, |s| s / 3600.0);
-        // A table that was never vacuumed may be new: that alone is no reason for an alarm.
-        let starved = vacuumed.is_some() && hours >= alerts.autovac_starvation_crit_hours as f64;
-        return (if starved { Level::Crit } else { Level::Warn }, Some(hint));
+        return match starvation::look(s, row).filter(|starved| starved.level > Level::Ok) {
+            Some(starved) => (starved.level, Some(format!("{hint}; {}", starvation::reason(s)))),
+            None => (Level::Warn, Some(hint)),
+        };
+    }
+    if let Some(starved) = starvation::look(s, row).filter(|starved| starved.level > Level::Ok) {
+        return (starved.level, Some(starvation::hint(s, row, starved)));
     }
     if dead > DEAD_ROWS && ratio > DEAD_RATIO {
         let hint =
@@ -336,6 +347,7 @@ fn figures(s: &Source<'_>) -> Vec<Figure> {
             &[],
         )),
         Figure::new("due", "Tables due for a vacuum", Unit::Count, due),
+        starvation::figure(s),
         Figure::new("pressure", "Greatest pressure (1 = due)", Unit::Count, worst),
         Figure::new("dead_rows", "Dead rows in the tables that are listed", Unit::Count, dead),
         Figure::new("xmin_age", "Oldest transaction that is still needed", Unit::Transactions, oldest(s))

@@ -90,7 +90,11 @@ pub fn page(s: &Source<'_>) -> Page<Panels> {
         slru: s.plain("Small caches", "slru", "They were not used."),
     };
     let counter = |id, label, unit, collector, metric| {
-        Figure::new(id, label, unit, s.metric(collector, metric, &[])).counter(metric, &[]).since_reset(reset)
+        let figure = Figure::new(id, label, unit, s.metric(collector, metric, &[]));
+        // From 15 on the server does not say when it began to count, until somebody resets it.
+        let never = figure.value.filter(|_| reset.is_none());
+        let note = never.map(|_| "counted since its statistics began: never reset".to_owned());
+        figure.counter(metric, &[]).since_reset(reset).note(note)
     };
     let alerts = &s.rules.alerts;
     let figures = vec![

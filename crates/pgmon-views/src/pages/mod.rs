@@ -11,6 +11,7 @@ pub mod overview;
 pub mod partitions;
 pub mod replication;
 pub mod settings;
+mod starvation;
 pub mod statements;
 pub mod storage;
 pub mod wal;

@@ -204,6 +204,7 @@ fn a_standby_that_is_watched_and_streams_is_there_once() {
         replica: format!("rep{pid}"),
         lag_bytes: Some(64),
         lag_seconds: Some(0.5),
+        gone_seconds: None,
     };
     let standby = |db: &str| {
         let of = super::remedies::standby();

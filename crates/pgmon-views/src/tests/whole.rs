@@ -123,6 +123,8 @@ fn server(bad: bool) -> Snapshot {
         pct_dead: Some(pick(0.001, 47.0)),
         vacuum_pressure: Some(pick(0.1, 4.5)),
         autovacuumed_seconds_ago: Some(pick(600.0, 100_000.0)),
+        autovacuum_enabled: Some(true),
+        vacuum_due_seconds: bad.then_some(50_000.0),
         ..Default::default()
     };
     let age = |datname: &str, age: i64| collectors::wraparound::Row {

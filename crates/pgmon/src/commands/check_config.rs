@@ -78,8 +78,15 @@ fn summary(loaded: &Loaded) {
             entry.connect.effective_sslmode()
         );
     }
-    for cluster in &loaded.config.clusters {
-        println!("  clusters of {}{}", cluster.kind.as_str(), named(cluster.name.as_deref()));
+    for cluster in &loaded.clusters {
+        println!(
+            "  clusters of {}{}  {}  every {:?}, within {:?}",
+            cluster.manager.kind().as_str(),
+            named(cluster.name.as_deref()),
+            cluster.manager,
+            cluster.interval,
+            cluster.timeout
+        );
     }
     for service in &loaded.services {
         println!(

@@ -129,6 +129,12 @@ async fn a_shard_and_a_patroni_cluster_are_shown_and_follow_the_configuration() 
     assert_eq!(codes(&of_shard), ["no_async"]);
     assert_eq!(of_shard["verdict"], "cluster has no async peers.");
     assert_eq!(of_shard["hops"][0]["to"], replicas_id.as_str());
+    // What it is made of is asked for by itself.
+    assert!(of_shard.get("evidence").is_none(), "{of_shard:#}");
+    let one = agent.get("/api/v1/clusters/1.moray.test");
+    let one: Value = serde_json::from_str(&one.text())?;
+    let of_shard = &one["data"];
+    assert_eq!(of_shard["level"], "warn", "{one:#}");
     assert_eq!(
         of_shard["evidence"][1]["text"].as_str().map(|s| s.contains("\"generation\":41")),
         Some(true),
@@ -142,6 +148,13 @@ async fn a_shard_and_a_patroni_cluster_are_shown_and_follow_the_configuration() 
     assert_eq!(agent.get("/api/v1/clusters?name=nobody").status, 404);
     assert_eq!(agent.get("/api/v1/clusters?manager=x").status, 400);
     assert_eq!(agent.get("/api/v1/clusters?colour=x").status, 400);
+    assert_eq!(agent.get("/api/v1/clusters/nobody").status, 404);
+    assert_eq!(agent.get("/api/v1/clusters/1.moray.test?manager=patroni").status, 404);
+    assert_eq!(clusters(agent, "?limit=1").len(), 1);
+    assert_eq!(clusters(agent, "?q=1.MORAY").len(), 1);
+    assert_eq!(clusters(agent, "?sort=name&order=desc").len(), 2);
+    let csv = agent.get_with("/api/v1/clusters", "Accept: text/csv\r\n").text();
+    assert!(csv.starts_with("manager,name,source,level,") && csv.contains("manatee,1.moray.test,"), "{csv}");
 
     // The doctor asks as the agent does.
     let (ok, told) = doctor(&both);
@@ -227,7 +240,12 @@ fn check_config_lists_clusters_and_tells_what_is_wrong_with_one() {
          - {type: patroni, urls: ['https://db1:8008']}\n",
     );
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("clusters of manatee, as moray") && said.contains("clusters of patroni"), "{said}");
+    for line in [
+        "clusters of manatee, as moray  zookeeper zk1:2181, shards /manatee/1.moray, peers as pgmon  every 10s, within 5s",
+        "clusters of patroni  https://db1:8008/, and members that they name  every 10s, within 5s",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
     let (code, said) = check("- {type: patroni, urls: ['https://u:secretword@db1:8008']}\n");
     assert!(code == Some(2) && said.contains("clusters") && !said.contains("secretword"), "{code:?} {said}");
     let (code, said) = check("- {type: patroni, zookeeper: 'zk1:2181', urls: ['http://db1:8008']}\n");

@@ -107,6 +107,26 @@ fn services_alone_are_watched_and_a_critical_one_turns_health() -> Result<()> {
     let wrong = agent.get_with("/api/v1/services/cach", "");
     assert!(wrong.status == 404 && wrong.text().contains("did you mean cache?"), "{}", wrong.text());
 
+    // What its checks found is kept.
+    let history = |metric: &str| -> Value {
+        serde_json::from_str(&agent.get_with(&format!("/api/v1/history/{metric}?service=cache"), "").text())
+            .unwrap()
+    };
+    until("two checks are in the history", || {
+        let checks = history("service_health")["data"]["series"][0]["mean"].as_array()?.clone();
+        (checks.iter().filter(|value| value.as_f64() == Some(1.0)).count() >= 2).then_some(())
+    });
+    assert!(history("probe_duration_seconds")["data"]["series"][0]["max"].as_array().is_some());
+    assert!(agent.get_with("/api/v1/history?service=cache", "").text().contains("service_health"));
+    for (path, status) in [
+        ("service_health?service=cach", 404),
+        ("service_health", 400),
+        ("redis_up?service=cache", 404),
+        ("service_health?service=cache&service=api", 400),
+    ] {
+        assert_eq!(agent.get_with(&format!("/api/v1/history/{path}"), "").status, status, "{path}");
+    }
+
     redis.kill();
     let (_, body) =
         until("the critical one is missed", || Some(health()).filter(|(status, _)| *status == 503));
@@ -178,4 +198,75 @@ fn the_rules_for_prometheus_are_read_and_fire_as_they_should() -> Result<()> {
         assert!(pgmon_collect::services::families::has(metric), "{metric}");
     }
     Ok(())
+}
+
+/// Answers each request with what it was asked with.
+fn echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let mut bytes = [0; 4096];
+            let n = stream.read(&mut bytes).unwrap_or(0);
+            let asked = String::from_utf8_lossy(&bytes[..n]).into_owned();
+            let body = serde_json::json!({ "status": format!("rejected {}", asked.trim()) }).to_string();
+            let answer = match asked.starts_with("GET") {
+                true => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
+                false => format!("-ERR unknown command {asked}"),
+            };
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn credentials_that_a_service_repeats_are_shown_nowhere() {
+    let echo = echo();
+    let port = echo.port();
+    let json = "json: [{pointer: /status, value: ok}]";
+    let text = format!(
+        "http: {{bind: '127.0.0.1:0'}}\nservices:\n  \
+         bearer: {{type: http, url: 'http://{echo}/', bearer_token: zqBEARERcanary, {json}, interval: 1s}}\n  \
+         basic: {{type: http, url: 'http://{echo}/', username: joe, password: zqBASICcanary, {json}, interval: 1s}}\n  \
+         query: {{type: http, url: 'http://{echo}/?key=zqQUERYcanary', {json}, interval: 1s}}\n  \
+         pop: {{type: tcp, host: 127.0.0.1, port: {port}, query_response: [{{send: \"PASS zqPOPcanary\\r\\n\"}}, {{expect: '^-ERR .*'}}], interval: 1s}}\n  \
+         redis: {{type: redis, host: 127.0.0.1, port: {port}, password: zqREDIScanary, interval: 1s}}\n"
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pgmon.yaml");
+    std::fs::write(&file, text).unwrap();
+    let absent = |from: &str, said: &str| {
+        // The base64 of joe:zqBASICcanary, without its last characters, is that of Basic.
+        for secret in ["canary", "BEARER", "zqPOP", "am9lOnpxQkFTSUNjYW5hc"] {
+            assert!(!said.contains(secret), "{from} shows {secret}: {said}");
+        }
+    };
+    let mut command = pgmon();
+    command.arg("--config").arg(&file).arg("agent").env("RUST_LOG", "trace");
+    let agent = Agent::spawn(command);
+    let detail = until("all were checked", || {
+        let text = agent.get_with("/health?detail=1", "").text();
+        let body: Value = serde_json::from_str(&text).unwrap();
+        let all = ["bearer", "basic", "query", "redis"].iter().all(|name| body["services"][name] == "error");
+        (all && body["services"]["pop"] == "ok").then_some(text)
+    });
+    assert!(detail.contains("[redacted]") && detail.contains("rejected"), "they do repeat it: {detail}");
+    absent("/health", &detail);
+    for name in ["", "/bearer", "/basic", "/query", "/pop", "/redis"] {
+        let said = agent.get_with(&format!("/api/v1/services{name}"), "").text();
+        assert!(name != "/pop" || said.contains("[redacted]"), "{said}");
+        absent(name, &said);
+    }
+    for path in ["/metrics", "/healthz", "/status", "/configz"] {
+        absent(path, &agent.get_with(path, "").text());
+    }
+    absent("the log", &agent.log());
+    for arguments in [&["doctor"][..], &["doctor", "--format", "json"], &["check-config", "--show"]] {
+        let output = pgmon().args(arguments).arg("--config").arg(&file).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("bearer"), "{said}");
+        absent(&format!("{arguments:?}"), &said);
+    }
 }

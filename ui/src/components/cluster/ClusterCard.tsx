@@ -6,8 +6,9 @@ import {
   IconPlugConnectedX,
 } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
-import type { ReactNode } from 'react';
-import type { ClusterModel, ClusterView, Level, Schemas } from '../../api/types';
+import { type ReactNode, useState } from 'react';
+import { useCluster } from '../../api/queries';
+import type { ClusterDetail, ClusterModel, ClusterView, Level, Schemas } from '../../api/types';
 import { useAddress } from '../../lib/address';
 import { keyOf, lagText, MANAGERS, pausedWord, worstLag } from '../../lib/clusters';
 import { sentence, visible } from '../../lib/visible';
@@ -149,12 +150,40 @@ function Issues({ issues }: { issues: ClusterModel['issues'] }) {
   );
 }
 
-function Evidence({ evidence }: { evidence: ClusterView['evidence'] }) {
+/** The state as it was read: it may be large, so that it is asked for only where it is looked at. */
+function Evidence({ view, shown }: { view: ClusterView; shown: boolean }) {
+  const [asked, setAsked] = useState(false);
+  const wanted = shown || asked;
+  const answer = useCluster(view, wanted);
   return (
     <div className="cluster-part">
       <div className="part-head">
         <h3>The state as it was read</h3>
+        {wanted ? null : (
+          <button
+            type="button"
+            className="control small"
+            onClick={() => setAsked(true)}
+            aria-label={`Show the state of ${visible(view.name)} as it was read`}
+          >
+            Show
+          </button>
+        )}
       </div>
+      {!wanted ? null : answer.data !== undefined ? (
+        <Read evidence={answer.data.data.evidence} />
+      ) : answer.isError ? (
+        <p className="level-crit">What was read cannot be shown: {sentence(answer.error.message)}</p>
+      ) : (
+        <div aria-busy="true" className="skeleton wait-evidence" />
+      )}
+    </div>
+  );
+}
+
+function Read({ evidence }: { evidence: ClusterDetail['evidence'] }) {
+  return (
+    <>
       {evidence.length === 0 ? <p className="empty">Nothing could be read yet.</p> : null}
       {evidence.map(({ source, at, text, cut }) => (
         <details key={source} className="remedy evidence-raw">
@@ -171,7 +200,7 @@ function Evidence({ evidence }: { evidence: ClusterView['evidence'] }) {
           <Json text={text} label={`Copy what was read at ${visible(source)}`} />
         </details>
       ))}
-    </div>
+    </>
   );
 }
 
@@ -285,7 +314,7 @@ export function ClusterCard({
             <Changes cluster={cluster} table={`${slug}-history`} />
           </>
         )}
-        <Evidence evidence={view.evidence} />
+        <Evidence view={view} shown={alone || one !== undefined} />
       </div>
       <div className="panel-foot">
         <div className="foot-line">

@@ -46,6 +46,8 @@ pub(super) struct Getter<'g> {
     pub(super) authorities: &'g Authorities,
     pub(super) tls: &'g ServiceTls,
     pub(super) timeout: Duration,
+    /// Nobody is waited for any longer than that.
+    pub(super) until: Duration,
 }
 
 impl Getter<'_> {
@@ -57,10 +59,9 @@ impl Getter<'_> {
         path: &str,
         credentials: Option<&Credentials>,
     ) -> Result<Vec<u8>, String> {
-        let until = self.timer.mono() + self.timeout;
         tokio::select! {
             result = self.exchange(url, path, credentials) => result,
-            () = self.timer.sleep_until(until) => Err(format!("no answer within {:?}", self.timeout)),
+            () = self.timer.sleep_until(self.until) => Err(format!("no answer within {:?}", self.timeout)),
         }
     }
 
@@ -115,4 +116,21 @@ where
     .await;
     driver.abort();
     result
+}
+
+/// The body of an answer that consists of these bytes.
+#[cfg(any(test, fuzzing))]
+pub(super) async fn take(bytes: &[u8]) -> Option<Result<Vec<u8>, String>> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+    let bytes = bytes.to_vec();
+    tokio::spawn(async move {
+        // What comes before the request is no answer to it.
+        let _ = theirs.read(&mut [0; 4096]).await;
+        let _ = theirs.write_all(&bytes).await;
+        let _ = theirs.shutdown().await;
+        let _ = theirs.read(&mut [0; 4096]).await;
+    });
+    let request = Request::get("/").header("host", "localhost").body(Empty::new()).ok()?;
+    Some(converse(ours, request).await)
 }

@@ -109,7 +109,7 @@ fn a_restart_is_a_gap_and_nothing_else() {
     drop(third);
     let mut other = Process::new(6000, &directory);
     other.fleet = Arc::new(Fleet::new(vec![snapshot("b")]));
-    other.fleet.history().set_limit(8 << 20, 1);
+    other.fleet.history().set_limit(8 << 20, 1, 0);
     other.load();
     let all = other.fleet.history().stats().series;
     assert!(all > 0 && all < 5, "{all}");

@@ -13,10 +13,11 @@ use pgmon_core::snapshot::{Blind, Loop};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+mod gone;
 #[cfg(test)]
 mod tests;
 
-/// A WAL sender. Positions are bytes since the cluster was made.
+/// A WAL sender, or one that is gone. Positions are bytes since the cluster was made.
 #[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow, serde::Serialize, schemars::JsonSchema)]
 #[schemars(rename = "ReplicationRow")]
 pub struct Row {
@@ -65,6 +66,10 @@ pub struct Row {
     /// How far the replay is behind, seconds.
     #[sqlx(skip)]
     pub lag_seconds: Option<f64>,
+    /// Set on a standby that streamed and does not any more: seconds since it was last seen. The rest is as it was
+    /// then. Such a row is there for an hour, or until one of its name streams again.
+    #[sqlx(skip)]
+    pub gone_seconds: Option<f64>,
 }
 
 const SENDERS: Desc = Desc::gauge(
@@ -103,6 +108,7 @@ const STATE: Desc = Desc::gauge(
 #[derive(Debug, Default)]
 pub struct Replication {
     positions: Positions,
+    known: gone::Known,
 }
 
 impl Replication {
@@ -198,6 +204,7 @@ impl Collector for Replication {
             row.lag_bytes = bytes(row, row.replay_bytes);
             row.lag_seconds = self.seconds(cx.mono, row, row.replay_bytes, row.replay_lag_seconds);
         }
+        self.known.look(rows, cx.facts.in_recovery, cx.mono);
     }
 
     fn samples(&mut self, rows: &[Row], cx: &Cx, out: &mut Families) -> Vec<Blind> {
@@ -228,5 +235,9 @@ impl Collector for Replication {
             }
         }
         Vec::new()
+    }
+
+    fn remembered(&mut self, rows: &mut Vec<Row>, cx: &Cx) {
+        rows.extend(self.known.gone(cx.mono));
     }
 }

@@ -72,6 +72,10 @@ pub struct Row {
     /// Changed tuples in relation to those that bring an analyze: 1 = due.
     #[sqlx(skip)]
     pub analyze_pressure: Option<f64>,
+    /// For how long it has been due for a vacuum, by dead or inserted tuples, without one, seconds: since pgmon saw
+    /// it first; absent if it is not due.
+    #[sqlx(skip)]
+    pub vacuum_due_seconds: Option<f64>,
     /// Tuples inserted.
     pub tuples_inserted: Option<i64>,
     /// Tuples updated.
@@ -179,7 +183,7 @@ const HOT: Desc = Desc::counter(
 /// See the module's head.
 pub struct Tables {
     top: TopN<i64>,
-    /// By oid: the scans of indexes that are gone.
+    /// By oid: the scans of indexes that are gone, and since when a vacuum is due.
     scans: BTreeMap<i64, Scans>,
     /// When the server that they belong to started.
     started_at: Option<jiff::Timestamp>,
@@ -188,13 +192,15 @@ pub struct Tables {
 /// A relation that fell out of the ranking is remembered for so many intervals.
 const REMEMBER_INTERVALS: u32 = 6;
 
-/// What a table's indexes had counted when it was seen last. The server adds up the indexes that are there
+/// What is remembered of a table: what its indexes had counted when it was seen last. The server adds up the indexes that are there
 /// now: without the others a counter would go down at DROP INDEX and look as if it had begun anew.
 #[derive(Default)]
 struct Scans {
     seen: Duration,
     seq: (i64, i64),
     idx: [Carried; 2],
+    /// Since when it has been due for a vacuum, and how many it had had by then.
+    due: Option<(Duration, i64)>,
 }
 
 /// A sum, and what is added to it so that it does not go down.
@@ -219,12 +225,25 @@ impl Tables {
         let seq = (row.seq_scans, row.seq_tuples_read);
         if seq.0 < scans.seq.0 || seq.1 < scans.seq.1 {
             // No index took part in these: the statistics were reset.
-            *scans = Scans::default();
+            *scans = Scans { due: scans.due, ..Scans::default() };
         }
         (scans.seen, scans.seq) = (at, seq);
         let [of_scans, of_fetched] = &mut scans.idx;
         row.idx_scans = row.idx_scans.map(|n| of_scans.next(n));
         row.idx_tuples_fetched = row.idx_tuples_fetched.map(|n| of_fetched.next(n));
+    }
+
+    /// Notes for how long a table has been due for a vacuum.
+    fn wait(&mut self, row: &mut Row, at: Duration) {
+        let due = &mut self.scans.entry(row.oid).or_default().due;
+        let is_due = [row.vacuum_pressure, row.insert_pressure].into_iter().any(|p| p >= Some(1.0));
+        let had = row.vacuums.unwrap_or(0).saturating_add(row.autovacuums.unwrap_or(0));
+        *due = match *due {
+            _ if !is_due => None,
+            Some((since, before)) if before == had => Some((since, before)),
+            _ => Some((at, had)),
+        };
+        row.vacuum_due_seconds = due.map(|(since, _)| at.saturating_sub(since).as_secs_f64());
     }
 }
 
@@ -334,6 +353,7 @@ impl Collector for Tables {
             row.insert_pressure =
                 row.inserted_since_vacuum.zip(own.insert(rows, unfrozen)).map(|(n, t)| pressure(n, t));
             row.analyze_pressure = row.modified_since_analyze.map(|n| pressure(n, own.analyze(rows)));
+            self.wait(row, cx.mono);
         }
         self.scans.retain(|_, s| cx.mono.saturating_sub(s.seen) <= cx.interval * REMEMBER_INTERVALS);
     }

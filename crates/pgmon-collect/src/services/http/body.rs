@@ -1,5 +1,6 @@
 //! What a body must be.
 
+use crate::services::redact::cut;
 use pgmon_config::{HttpCheck, JsonMatch};
 use regex_lite::{Regex, RegexBuilder};
 use serde_json::Value;
@@ -118,6 +119,6 @@ fn brief(value: &Value) -> String {
     match value {
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),
-        value => value.to_string().chars().take(80).collect(),
+        value => cut(&value.to_string(), 80),
     }
 }

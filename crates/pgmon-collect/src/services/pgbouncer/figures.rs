@@ -279,6 +279,7 @@ pub(super) fn take(told: &Told, found: &mut Found) -> Result<(), Fault> {
             let values = table.by_database(figure.column, figure.fold);
             for database in &shown {
                 let value = values.get(database.as_str()).map(|v| v * figure.factor);
+                let value = value.filter(|v| v.is_finite());
                 found.families.push_opt(&figure.desc, &[database], value);
             }
         }

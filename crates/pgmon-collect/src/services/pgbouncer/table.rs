@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 /// Databases that are shown of a pooler, the busiest first.
 const DATABASES: usize = 100;
 
+/// The longest name of a database that is taken (bytes): PgBouncer's own limit. It becomes a label.
+const LONGEST_NAME: usize = 128;
+
 /// An answer to `SHOW`.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Table {
@@ -42,6 +45,7 @@ impl Table {
             // In `SHOW DATABASES` the pooler's name of a database is `name`.
             let database = self.text(row, "database").filter(|_| self.column("name").is_none());
             let database = database.or_else(|| self.text(row, "name"));
+            let database = database.filter(|name| is_name(name));
             let (Some(database), Some(value)) = (database, self.number(row, name)) else { continue };
             out.entry(database).and_modify(|sum| *sum = fold(*sum, value)).or_insert(value);
         }
@@ -50,7 +54,12 @@ impl Table {
 }
 
 fn item(row: &[Option<String>]) -> Option<(&str, f64)> {
-    Some((row.first()?.as_deref()?, row.get(1)?.as_deref()?.parse().ok()?))
+    let value: f64 = row.get(1)?.as_deref()?.parse().ok()?;
+    Some((row.first()?.as_deref()?, value)).filter(|_| value.is_finite())
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&name.len()) && !name.contains(char::is_control)
 }
 
 /// The databases to show: all, or those with the most clients.
@@ -88,7 +97,9 @@ mod tests {
         assert!(pools.by_database("gone", f64::max).is_empty(), "a version without the column has no figure");
         let databases = table(&["name", "host", "database", "paused"], &[&["alias", "h", "shop", "1"]]);
         assert_eq!(databases.by_database("paused", f64::max), [("alias", 1.0)].into());
-        let lists = table(&["list", "items"], &[&["databases", "2"], &["x", "NULL"]]);
+        let odd = table(&["database", "cl_active"], &[&["a\nb", "1"], &[&"x".repeat(129), "1"], &["", "1"]]);
+        assert!(odd.by_database("cl_active", |a, b| a + b).is_empty(), "no pooler has such names");
+        let lists = table(&["list", "items"], &[&["databases", "2"], &["x", "NULL"], &["y", "inf"]]);
         assert_eq!(lists.list(), [("databases", 2.0)].into());
     }
 

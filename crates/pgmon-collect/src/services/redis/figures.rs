@@ -6,6 +6,7 @@ use super::families::{
 };
 use super::info::Info;
 use crate::services::probe::{Fault, Found};
+use crate::services::redact::cut;
 use pgmon_core::metric::Families;
 use pgmon_core::service::Evidence;
 use std::time::Duration;
@@ -59,11 +60,17 @@ const REFUSALS: [(&str, &str); 4] = [
     ("MASTERDOWN", "it has no link to its master"),
 ];
 
+/// Checks in a row that find commands refused: a single command that is refused is no failure of the server, and
+/// whoever may run scripts can raise any error.
+const LASTING: u32 = 2;
+
 /// What a server had refused, and since when it ran, when it was last asked.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Refused {
     run: Box<str>,
     counts: [f64; REFUSALS.len()],
+    /// Checks in a row, up to this one, that found some refused since the one before.
+    in_a_row: u32,
 }
 
 impl Refused {
@@ -72,6 +79,7 @@ impl Refused {
         Self {
             run: label(info.text("run_id").unwrap_or_default()).into(),
             counts: REFUSALS.map(|(code, _)| count(code)),
+            in_a_row: 0,
         }
     }
 
@@ -80,7 +88,8 @@ impl Refused {
         let before = before.filter(|before| before.run == self.run)?;
         let grown = |((code, why), (now, then)): (&(&str, &str), (&f64, &f64))| {
             (now > then).then(|| {
-                format!("{why}: it refused {:.0} commands since the last check ({code})", now - then)
+                let (n, s) = (now - then, if now - then == 1.0 { "" } else { "s" });
+                format!("{why}: it refused {n:.0} command{s} since the last check ({code})")
             })
         };
         REFUSALS.iter().zip(self.counts.iter().zip(&before.counts)).find_map(grown)
@@ -101,8 +110,11 @@ pub(super) fn take(
     refused: &mut Option<Refused>,
     found: &mut Found,
 ) -> Result<(), Fault> {
-    let now = Refused::of(info);
+    let mut now = Refused::of(info);
     let grown = now.since(refused.as_ref());
+    let before = refused.as_ref().map_or(0, |before| before.in_a_row);
+    now.in_a_row = if grown.is_some() { before.saturating_add(1) } else { 0 };
+    let lasts = now.in_a_row >= LASTING;
     *refused = Some(now);
     found.keep(evidence(info, took));
     let (software, version) = software(info);
@@ -152,7 +164,15 @@ pub(super) fn take(
         found.families.push_opt(&ERRORS, &[code], errors(info, code));
     }
     let state = cluster.map(|text| of_cluster(&Info::parse(text), &mut found.families)).unwrap_or(Ok(()));
-    state.and_then(|()| memory(info)).and_then(|()| grown.map_or(Ok(()), |why| Err(Fault::down(why))))
+    let sound = state.and_then(|()| memory(info));
+    match grown {
+        Some(why) if sound.is_ok() && lasts => Err(Fault::down(format!("{why}, and some before that one"))),
+        Some(why) => {
+            found.warnings.push(why);
+            sound
+        }
+        None => sound,
+    }
 }
 
 /// A cluster that is down refuses commands.
@@ -228,9 +248,12 @@ fn role(text: &str, mode: &str) -> &'static str {
     ["master", "slave"].into_iter().find(|known| *known == text).unwrap_or("")
 }
 
+/// Characters of a label, with the mark of a cut 64 at most.
+const LABEL: usize = 61;
+
 /// A text of the server's as a label's value.
 fn label(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(64).collect()
+    cut(&text.replace(char::is_control, ""), LABEL)
 }
 
 /// What the figures were read from.

@@ -76,6 +76,10 @@ async fn logins_that_are_wrong_missing_or_weak_are_told_apart() -> Result<()> {
             let s = check(&format!("{{type: redis, {at}, username: full, password: full-password}}")).await;
             assert!(s.state.is_ok() == Some(true) && s.warnings.is_empty(), "{s:?}");
             assert!(value(&s, "redis_memory_used_bytes", &[]) > Some(0.0), "{s:?}");
+            let s = check(&format!("{{type: redis, {at}, username: full, password: full-password, db: 1}}"))
+                .await;
+            assert_eq!(s.state.is_ok(), Some(true), "{s:?}");
+            assert!(s.warnings[0].contains("database 1") && s.warnings[0].contains("+select"), "{s:?}");
         }
     }
     Ok(())
@@ -134,11 +138,21 @@ async fn a_server_that_is_full_and_may_evict_nothing_is_not_good() -> Result<()>
             Some(true),
             "nothing was asked"
         );
+        let refused = "it is out of memory: it refused 1 command since the last check (OOM)";
         assert!(redis.run(&["SET", "k", &"x".repeat(2_000_000)]).await?.starts_with("-OOM"));
         let s = check_on(&of(&redis, ""), &mut before).await;
-        assert_eq!(reason(&s), "it is out of memory: it refused 1 commands since the last check (OOM)");
+        assert_eq!(s.state.is_ok(), Some(true), "one command is no failure: {s:?}");
+        assert_eq!(*s.warnings, [refused.to_owned()]);
+        assert!(redis.run(&["SET", "k", &"x".repeat(2_000_000)]).await?.starts_with("-OOM"));
+        let s = check_on(&of(&redis, ""), &mut before).await;
+        assert_eq!(reason(&s), format!("{refused}, and some before that one"));
         assert!(value(&s, "redis_errors_total", &["OOM"]) >= Some(2.0), "{s:?}");
-        assert_eq!(check_on(&of(&redis, ""), &mut before).await.state.is_ok(), Some(true), "that is over");
+        let s = check_on(&of(&redis, ""), &mut before).await;
+        assert!(s.state.is_ok() == Some(true) && s.warnings.is_empty(), "that is over: {s:?}");
+        // Now and then one: a warning each time.
+        assert!(redis.run(&["SET", "k", &"x".repeat(2_000_000)]).await?.starts_with("-OOM"));
+        let s = check_on(&of(&redis, ""), &mut before).await;
+        assert!(s.state.is_ok() == Some(true) && s.warnings.len() == 1, "it begins anew: {s:?}");
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use super::{Group, Metric, Series, TIERS, named};
 use crate::history::block::{Block, Data};
 use crate::history::codec::{Encoder, unzigzag, zigzag};
 use crate::history::dump::{Reader, Texts, put, put_number};
+use crate::history::held::held;
 use crate::history::symbols::{Symbol, Symbols};
 use crate::metric::Kind;
 use std::collections::VecDeque;
@@ -129,7 +130,7 @@ impl Group {
             return None;
         }
         let labels: Box<[Symbol]> = labels.iter().map(|label| symbols.take(label)).collect();
-        self.series_bytes += labels.len() * size_of::<Symbol>();
+        self.series_bytes += held(labels.len() * size_of::<Symbol>());
         let hash = self.hasher.hash_one((metric, &*labels));
         self.series.push(Some(Series { metric, labels, head: Encoder::default(), seen: 0 }));
         let Self { series, index, hasher, .. } = self;

@@ -1,5 +1,6 @@
 //! Who lags, and at which stage?
 
+mod gone;
 mod lag;
 pub mod slots;
 pub mod topology;
@@ -60,7 +61,8 @@ pub const ON: &[&str] = &["replication", "slots", "standby", "subscriptions", "a
 
 /// What is wrong with replication.
 pub fn judge(s: &Source<'_>) -> Judgement {
-    let replicas = s.list::<replication::Row>("replication");
+    let replicas: Vec<_> =
+        s.list::<replication::Row>("replication").iter().filter(|r| gone::is_here(r)).collect();
     let standby = s.list::<standby::Row>("standby").first();
     let good = match (standby, replicas.len()) {
         (Some(row), _) => match row.lag_seconds {
@@ -76,7 +78,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
         }
     };
     let mut found = Judgement::new(good).rests_on(s, &["replication", "slots"]);
-    for row in replicas {
+    for row in &replicas {
         match look(s, row) {
             Level::Ok => {}
             Level::Unknown => {
@@ -86,6 +88,7 @@ pub fn judge(s: &Source<'_>) -> Judgement {
             level => found.push(late(s, row, level)),
         }
     }
+    found.extend(gone::problems(s));
     found.extend(standby.into_iter().flat_map(|row| of_standby(s, row)));
     found.extend(slots::problems(s));
     for row in s.list::<subscriptions::Row>("subscriptions") {
@@ -169,7 +172,7 @@ pub fn page(s: &Source<'_>, peers: &[&Snapshot]) -> Page<Panels> {
         }),
         replicas: s.panel("Who streams from here", &["replication"], "Nobody does.", || {
             let rows: &Vec<replication::Row> = s.rows("replication")?;
-            Some(rows.iter().map(|row| replica(s, row)).collect())
+            Some(rows.iter().filter(|row| gone::is_here(row)).map(|row| replica(s, row)).collect())
         }),
         slots: slots::panel(s),
         standby: s.plain("This standby", "standby", "This server is a primary."),
@@ -182,7 +185,8 @@ pub fn page(s: &Source<'_>, peers: &[&Snapshot]) -> Page<Panels> {
 /// The greatest lag of who streams from here, or of this standby.
 pub fn lag(s: &Source<'_>) -> Option<f64> {
     let own = s.list::<standby::Row>("standby").first().and_then(|r| r.lag_seconds);
-    let theirs = s.list::<replication::Row>("replication").iter().filter_map(|r| behind(r).1);
+    let rows = s.list::<replication::Row>("replication").iter().filter(|row| gone::is_here(row));
+    let theirs = rows.filter_map(|r| behind(r).1);
     own.into_iter().chain(theirs).reduce(f64::max)
 }
 

@@ -88,6 +88,7 @@ pub fn nodes(s: &Source<'_>, peers: &[&Snapshot]) -> Vec<Node> {
         _ => Vec::new(),
     };
     let rows = s.rows::<Vec<replication::Row>>("replication").map_or(&[][..], Vec::as_slice);
+    let rows: Vec<_> = rows.iter().filter(|row| super::gone::is_here(row)).collect();
     let alone = standbys.len() == 1 && rows.iter().filter(|r| is_standby(r)).count() == 1;
     for row in rows {
         let watched = standbys.iter().position(|p| is_standby(row) && is_of(row, p, alone));

@@ -3,7 +3,7 @@
 use super::{SOON, rows, watched};
 use crate::agent::Agent;
 use anyhow::Result;
-use pgmon_testkit::{Server, StopMode, on_each_major, workload};
+use pgmon_testkit::{Server, StopMode, Tier, on_each_major, workload};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -101,6 +101,60 @@ on_each_major! { [pg12 12, pg16 16]
         // What was granted is looked at every hour, and with each connection.
         server.exec("shop", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'bare'").await?;
         agent.wait_api("the grant is seen", "/api/v1/activity", |a| a["state"] == "ok" && level(a) == "ok");
+        Ok(())
+    }
+}
+
+/// A problem of a page.
+fn problem<'v>(answer: &'v Value, id: &str) -> Option<&'v Value> {
+    answer["data"]["problems"].as_array().unwrap().iter().find(|p| p["id"] == id)
+}
+
+on_each_major! { [pg12 12, pg18 18]
+    async fn a_table_that_autovacuum_does_not_come_to_is_named(major: Major) -> Result<()> {
+        let server = Server::builder(major).setting("autovacuum_naptime", "1d").start().await?;
+        server.create_database("shop").await?;
+        let password = server.create_monitor("pgmon", Tier::T1).await?;
+        // The launcher looks at a database once right after the start.
+        server.exec("shop", "CREATE TABLE orders WITH (autovacuum_vacuum_scale_factor = 0.01) AS SELECT generate_series(1, 10000) AS id").await?;
+        server.exec("shop", "VACUUM orders").await?;
+        let dsn = server.dsn_as("pgmon", &password, "shop");
+        let agent = Agent::start(&[("PGMON_DSN", &dsn), ("PGMON_ALERTS_AUTOVAC_STARVATION_WARN_HOURS", "0")]);
+        agent.wait_for_all_loops();
+        let id = "autovacuum_starvation";
+        let good = agent.api("/api/v1/autovacuum");
+        assert_eq!((level(&good), problem(&good, id)), ("ok", None), "it was vacuumed just now");
+        server.exec("shop", "DELETE FROM orders WHERE id <= 300").await?;
+        let found = agent.wait_api("it waits", "/api/v1/autovacuum", |a| problem(a, id).is_some());
+        let problem = problem(&found, id).unwrap();
+        assert_eq!((level(&found), &problem["object"]), ("warn", &json!("public.orders")));
+        assert!(problem["evidence"].as_str().unwrap().contains("2.0 times what brings a vacuum"), "{problem:#}");
+        assert!(problem["remedy"]["sql"].as_str().unwrap().starts_with("VACUUM"), "{problem:#}");
+        let figure = found["data"]["figures"].as_array().unwrap().iter().find(|f| f["id"] == "starved").unwrap();
+        assert_eq!((&figure["level"], &figure["thresholds"]["warn"], &figure["thresholds"]["crit"]), (&json!("warn"), &json!(0.0), &json!(43200.0)));
+        server.exec("shop", "VACUUM orders").await?;
+        agent.wait_api("it is vacuumed", "/api/v1/autovacuum", |a| level(a) == "ok");
+        Ok(())
+    }
+}
+
+on_each_major! { [pg12 12, pg18 18]
+    async fn a_standby_without_a_slot_that_goes_away_is_named_until_it_is_back(major: Major) -> Result<()> {
+        let (server, dsn) = watched(major).await?;
+        let standby = server.replica("standby1").await?;
+        standby.wait_caught_up().await?;
+        let agent = Agent::watch(&dsn);
+        agent.wait_for_all_loops();
+        let id = "gone:standby1";
+        agent.wait_api("it streams", "/api/v1/replication", |a| rows(a, "replicas").len() == 1 && level(a) == "ok");
+        standby.stop(StopMode::Fast).await?;
+        let found = agent.wait_api("it is gone", "/api/v1/replication", |a| problem(a, id).is_some());
+        let evidence = problem(&found, id).unwrap()["evidence"].as_str().unwrap();
+        assert!(evidence.starts_with("standby1 (127.0.0.1) streamed from this server until "), "{evidence}");
+        assert_eq!((level(&found), rows(&found, "replicas").len()), ("warn", 0));
+        assert_eq!(found["data"]["figures"][0]["value"], json!(0.0), "it is not counted");
+        standby.start_again().await?;
+        agent.wait_api("it is back", "/api/v1/replication", |a| problem(a, id).is_none() && rows(a, "replicas").len() == 1);
         Ok(())
     }
 }

@@ -36,6 +36,7 @@ fn row(position: i64, replayed: i64, lag: Option<f64>) -> Row {
         replica: String::new(),
         lag_bytes: None,
         lag_seconds: None,
+        gone_seconds: None,
     }
 }
 
@@ -148,6 +149,83 @@ fn replicas_have_distinct_names() {
         ]
     );
     assert!(names[8].starts_with("ha_ck___~"), "{}", names[8]);
+}
+
+fn sender(pid: i32, name: &str, addr: &str) -> Row {
+    Row { pid, application_name: Some(name.into()), client_addr: Some(addr.into()), ..row(1000, 1000, None) }
+}
+
+/// Names, addresses and ages of those that are gone after rounds a minute apart.
+fn gone(rounds: &[&[Row]]) -> Vec<(String, String, f64)> {
+    let mut c = Replication::new(&Settings::default());
+    let mut rows = Vec::new();
+    for (minute, present) in rounds.iter().enumerate() {
+        rows = present.to_vec();
+        let at = 60 * u64::try_from(minute).unwrap();
+        let families = round(&mut c, at, &mut rows);
+        c.remembered(&mut rows, &cx(17, Duration::from_secs(at)));
+        let counted = number(&families, "pg_replication_senders", &[]);
+        assert_eq!(counted, Some(present.len() as f64), "who is gone is not counted");
+    }
+    let gone = rows
+        .into_iter()
+        .filter_map(|row| Some((row.application_name.clone()?, row.client_addr.clone()?, row.gone_seconds?)));
+    gone.collect()
+}
+
+#[test]
+fn a_standby_that_is_gone_is_told_for_an_hour() {
+    let (a, b) = (sender(1, "a", "10.0.0.7"), sender(2, "b", "10.0.0.8"));
+    let lost = |seconds: f64| vec![("b".to_owned(), "10.0.0.8".to_owned(), seconds)];
+    let (both, one): (&[Row], &[Row]) = (&[a.clone(), b], &[a]);
+    assert_eq!(gone(&[both, both]), []);
+    assert_eq!(gone(&[both, one]), lost(60.0));
+    let mut rounds = vec![both];
+    rounds.resize(61, one);
+    assert_eq!(gone(&rounds), lost(3600.0));
+    rounds.push(one);
+    assert_eq!(gone(&rounds), []);
+}
+
+#[test]
+fn a_standby_that_comes_back_is_not_gone() {
+    let first = sender(1, "walreceiver", "10.0.0.7");
+    let other = sender(2, "walreceiver", "10.0.0.8");
+    let back = sender(3, "walreceiver", "10.0.0.7");
+    let catching_up = Row { state: Some("catchup".into()), ..back.clone() };
+    let elsewhere = sender(4, "walreceiver", "10.0.0.9");
+    let both: &[Row] = &[first.clone(), other.clone()];
+    assert_eq!(gone(&[both, &[other.clone(), catching_up]]), [], "within a round");
+    assert_eq!(
+        gone(&[both, std::slice::from_ref(&other), &[other.clone(), elsewhere]]),
+        [],
+        "as another pod"
+    );
+    let left = gone(&[both, &[], &[back]]);
+    assert_eq!(
+        left,
+        [("walreceiver".to_owned(), "10.0.0.8".to_owned(), 120.0)],
+        "the other one is still gone"
+    );
+}
+
+#[test]
+fn what_ends_by_itself_is_not_gone() {
+    let plain = sender(1, "x", "10.0.0.7");
+    for what in [
+        Row { state: Some("backup".into()), replay_bytes: None, ..plain.clone() },
+        // What gathers WAL, as pg_basebackup and pg_receivewal do.
+        Row { replay_bytes: None, ..plain.clone() },
+        Row { logical: true, ..plain.clone() },
+        sender(1, "pg_16394_sync_16389_7361200000000000000", "10.0.0.7"),
+        // Of which nothing may be seen.
+        Row { state: None, replay_bytes: None, ..plain.clone() },
+    ] {
+        assert_eq!(gone(&[&[what.clone()], &[]]), [], "{what:?}");
+    }
+    // What was seen once is known, also if the right to see it is lost.
+    let hidden = Row { state: None, replay_bytes: None, ..plain.clone() };
+    assert_eq!(gone(&[&[plain.clone()], &[hidden], &[]]).len(), 1);
 }
 
 #[test]

@@ -84,6 +84,22 @@ fn pressure_is_against_the_tables_own_trigger() {
 }
 
 #[test]
+fn how_long_a_table_waits_for_its_vacuum() {
+    let mut collector = Tables::new(&Settings::default());
+    let mut waits = |dead: i64, vacuums: i64, at_second: u64| {
+        let cx = Cx { mono: Duration::from_secs(at_second), interval: Duration::from_secs(60), ..at(17) };
+        let mut rows = [Row { autovacuums: Some(vacuums), ..row(1000, dead) }];
+        collector.complete(&mut rows, &cx);
+        rows[0].vacuum_due_seconds
+    };
+    assert_eq!(waits(249, 1, 0), None, "one below its trigger");
+    assert_eq!(waits(250, 1, 60), Some(0.0));
+    assert_eq!(waits(400, 1, 120), Some(60.0));
+    assert_eq!(waits(400, 2, 180), Some(0.0), "one came, and the rows are there still");
+    assert_eq!(waits(0, 3, 240), None);
+}
+
+#[test]
 fn after_a_crash_nothing_is_made_up() {
     // A million rows, the statistics gone, then a thousand updates.
     let lost =
