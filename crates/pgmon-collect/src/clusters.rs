@@ -7,6 +7,7 @@
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod manatee;
+mod names;
 pub mod patroni;
 pub mod registry;
 pub mod roster;

@@ -1,5 +1,6 @@
 //! The clusters that are asked for, and what was found last.
 
+use super::names::Names;
 use crate::poller::timer::Timer;
 use arc_swap::ArcSwap;
 use pgmon_core::cluster::{ClusterSnapshot, families};
@@ -14,6 +15,7 @@ pub struct Clusters {
     layout: AtomicU64,
     version: Arc<watch::Sender<u64>>,
     timer: Arc<dyn Timer>,
+    names: Names,
 }
 
 /// What one source of clusters found last: none, one, or as many as it has shards.
@@ -51,16 +53,28 @@ impl Clusters {
             layout: AtomicU64::new(0),
             version: Arc::new(watch::Sender::new(0)),
             timer,
+            names: Names::default(),
         }
     }
 
-    /// The latest snapshots, in the order of the configuration.
+    /// The latest snapshots, in the order of the configuration. No two have the same manager and name.
     pub fn snapshots(&self) -> Vec<Arc<ClusterSnapshot>> {
-        self.slots
-            .load()
-            .iter()
-            .flat_map(|slot| slot.snapshots().iter().cloned().collect::<Vec<_>>())
-            .collect()
+        self.named().into_iter().map(|(_, snapshot)| snapshot).collect()
+    }
+
+    /// The latest snapshots, and whether each is exported.
+    fn named(&self) -> Vec<(bool, Arc<ClusterSnapshot>)> {
+        let slots = self.slots.load();
+        let all = slots.iter().flat_map(|slot| {
+            let snapshots = slot.snapshots();
+            snapshots.iter().map(|snapshot| (slot.exported, snapshot.clone())).collect::<Vec<_>>()
+        });
+        self.names.apart(all.collect())
+    }
+
+    /// What each source found last, in the order of the configuration.
+    pub fn slots(&self) -> Arc<Vec<Arc<Slot>>> {
+        self.slots.load_full()
     }
 
     /// Whether nobody is asked.
@@ -91,10 +105,8 @@ impl Clusters {
 
 impl Groups for Clusters {
     fn groups(&self) -> Vec<Arc<Group>> {
-        let slots = self.slots.load();
-        let exported = slots.iter().filter(|slot| slot.exported);
-        let snapshots: Vec<_> =
-            exported.flat_map(|slot| slot.snapshots().iter().cloned().collect::<Vec<_>>()).collect();
+        let exported = self.named().into_iter().filter(|(exported, _)| *exported);
+        let snapshots: Vec<_> = exported.map(|(_, snapshot)| snapshot).collect();
         if snapshots.is_empty() {
             return Vec::new();
         }

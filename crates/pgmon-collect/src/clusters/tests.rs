@@ -1,5 +1,6 @@
 //! The real programs: ZooKeeper with Manatee's states in it, Patroni, and PostgreSQL behind both.
 
+mod ensembles;
 pub(super) mod json;
 mod lag;
 mod manatee;

@@ -212,6 +212,20 @@ async fn a_shard_and_a_patroni_cluster_are_shown_and_follow_the_configuration() 
 }
 
 #[test]
+fn the_doctor_is_not_content_with_an_ensemble_that_it_cannot_reach() {
+    // Nothing listens there, and no shard is named: they are to be found.
+    let (ok, told) = doctor(&format!(
+        "{HTTP}clusters:\n- {{type: manatee, zookeeper: '127.0.0.1:1', timeout: 1s, postgres: {{user: u}}}}\n"
+    ));
+    assert!(!ok, "{told}");
+    assert!(
+        told.contains("cluster 127.0.0.1:1/manatee (manatee, zookeeper 127.0.0.1:1/manatee): FAIL\n"),
+        "{told}"
+    );
+    assert!(told.contains("no ZooKeeper server can be reached"), "{told}");
+}
+
+#[test]
 fn check_config_lists_clusters_and_tells_what_is_wrong_with_one() {
     let check = |clusters: &str| {
         let directory = tempfile::tempdir().unwrap();

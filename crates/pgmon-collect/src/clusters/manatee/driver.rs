@@ -1,13 +1,15 @@
 //! Follows the shards of one ZooKeeper ensemble: by watches, not by polling; and asks their peers in rounds.
 
-use super::peer::{Asked, Limits, Link};
+mod rounds;
+
+use super::peer::{Asked, Link};
 use super::shard::Shard;
 use super::zookeeper::{Client, Ensemble, Event, ZkError};
 use crate::clusters::registry::Slot;
 use crate::clusters::roster::{Shared, told};
 use crate::poller::backoff::Backoff;
-use crate::postgres::connect::Route;
-use pgmon_config::{ClusterSpec, ConnectSpec, Host, ManateeSpec, Shards};
+use pgmon_config::{ClusterSpec, ManateeSpec, Shards};
+use pgmon_core::cluster::{ClusterSnapshot, Health, Manager};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +61,10 @@ struct Driver<'s> {
     asked: HashMap<Id, Question>,
     round_at: Duration,
     anew_at: Duration,
+    /// When what has come since the last time is to be shown.
+    publish_at: Option<Duration>,
+    /// What is said of the ensemble while no shard of it is known.
+    whole: ClusterSnapshot,
     backoff: Backoff,
 }
 
@@ -68,10 +74,27 @@ struct Question {
     of: Vec<(String, String)>,
 }
 
+/// How long a state is taken for the present one.
+fn keeps(spec: &ClusterSpec, manatee: &ManateeSpec) -> Duration {
+    spec.interval * 3 + manatee.session_timeout
+}
+
+/// The ensemble as a whole, of which nothing is known yet.
+fn whole(spec: &ClusterSpec, manatee: &ManateeSpec, source: &str) -> ClusterSnapshot {
+    let root = match &manatee.shards {
+        Shards::Below(root) => root.as_str(),
+        Shards::Listed(_) => "",
+    };
+    let first = manatee.hosts.first().map(|(host, port)| format!("{host}:{port}")).unwrap_or_default();
+    let name = spec.name.clone().unwrap_or_else(|| format!("{first}{}{root}", manatee.chroot));
+    ClusterSnapshot::pending(Manager::Manatee, name, format!("{source}{root}"), keeps(spec, manatee))
+}
+
 impl<'s> Driver<'s> {
     fn new(spec: &'s ClusterSpec, manatee: &'s ManateeSpec, shared: Shared, slot: Arc<Slot>) -> Self {
         let hosts: Vec<String> = manatee.hosts.iter().map(|(host, port)| format!("{host}:{port}")).collect();
         let now = shared.timer.mono();
+        let source = format!("zookeeper {}{}", hosts.join(","), manatee.chroot);
         let mut driver = Self {
             ensemble: Ensemble {
                 hosts: manatee.hosts.clone(),
@@ -79,7 +102,8 @@ impl<'s> Driver<'s> {
                 session_timeout: manatee.session_timeout,
                 timeout: spec.timeout,
             },
-            source: format!("zookeeper {}{}", hosts.join(","), manatee.chroot),
+            whole: whole(spec, manatee, &source),
+            source,
             spec,
             manatee,
             shared,
@@ -91,12 +115,13 @@ impl<'s> Driver<'s> {
             asked: HashMap::new(),
             round_at: now,
             anew_at: now,
+            publish_at: None,
             backoff: Backoff::default(),
         };
         if let Shards::Listed(paths) = &manatee.shards {
             paths.iter().for_each(|path| driver.add(path, paths.len() > 1));
-            driver.publish(None);
         }
+        driver.publish(None);
         driver
     }
 
@@ -107,14 +132,15 @@ impl<'s> Driver<'s> {
             Some(name) => name.clone(),
             None => last.to_owned(),
         };
-        let keeps = self.spec.interval * 3 + self.manatee.session_timeout;
+        let keeps = keeps(self.spec, self.manatee);
         let shard = || Shard::new(path, &name, &self.source, keeps);
         self.shards.entry(path.to_owned()).or_insert_with(shard);
     }
 
     async fn follow_for_ever(&mut self) {
         loop {
-            let error = match Client::connect(&self.ensemble, self.shared.timer.clone()).await {
+            let (ensemble, timer) = (self.ensemble.clone(), self.shared.timer.clone());
+            let error = match self.go_on_while(Client::connect(&ensemble, timer.clone())).await {
                 Ok(client) => {
                     tracing::debug!(host = client.host(), "connected to ZooKeeper");
                     self.client = Some(client);
@@ -133,7 +159,7 @@ impl<'s> Driver<'s> {
             let first = self.backoff.failures() == 0;
             let pause = self.backoff.failed(self.spec.interval.min(Duration::from_secs(5)), fastrand::f64());
             let until = self.now() + if first { AGAIN } else { pause };
-            self.go_on_until(until).await;
+            self.go_on_while(timer.sleep_until(until)).await;
         }
     }
 
@@ -146,22 +172,26 @@ impl<'s> Driver<'s> {
             tracing::warn!(source = self.source, "the state of clusters cannot be read: {error}");
         }
         let (reason, now) = (error.to_string(), self.now());
+        self.whole.errors += 1;
+        self.whole.health = Health::Failed { reason: reason.clone() };
         let snapshots = self.shards.values_mut().map(|shard| shard.fail(&reason, now)).collect();
-        self.slot.publish(snapshots);
+        self.show(snapshots);
     }
 
     /// While ZooKeeper is away, the peers of the state that was read last are asked all the same.
-    async fn go_on_until(&mut self, until: Duration) {
+    async fn go_on_while<T>(&mut self, ends: impl Future<Output = T>) -> T {
         let timer = self.shared.timer.clone();
-        while self.now() < until {
+        tokio::pin!(ends);
+        loop {
             self.begin_round_if_due();
-            let next = until.min(self.round_at);
+            if self.is_to_be_published() {
+                self.publish(None);
+            }
+            let next = self.round_at.min(self.publish_at.unwrap_or(Duration::MAX));
             tokio::select! {
+                end = &mut ends => return end,
                 () = timer.sleep_until(next) => {}
-                Some(done) = self.asking.join_next_with_id(), if !self.asking.is_empty() => {
-                    self.answered(done);
-                    self.publish(None);
-                }
+                Some(done) = self.asking.join_next_with_id(), if !self.asking.is_empty() => self.answered(done),
             }
         }
     }
@@ -171,7 +201,10 @@ impl<'s> Driver<'s> {
         let timer = self.shared.timer.clone();
         loop {
             self.begin_round_if_due();
-            let until = self.round_at.min(self.anew_at);
+            if self.is_to_be_published() {
+                self.publish(self.heard());
+            }
+            let until = self.round_at.min(self.anew_at).min(self.publish_at.unwrap_or(Duration::MAX));
             let Some(client) = &mut self.client else { return Err(ZkError::Expired) };
             tokio::select! {
                 event = client.wait(until) => match event? {
@@ -179,12 +212,7 @@ impl<'s> Driver<'s> {
                     None if timer.mono() >= self.anew_at => self.read_all().await?,
                     None => {}
                 },
-                Some(done) = self.asking.join_next_with_id(), if !self.asking.is_empty() => {
-                    self.answered(done);
-                    if self.asking.is_empty() {
-                        self.publish(self.heard());
-                    }
-                }
+                Some(done) = self.asking.join_next_with_id(), if !self.asking.is_empty() => self.answered(done),
             }
         }
     }
@@ -200,7 +228,20 @@ impl<'s> Driver<'s> {
     fn publish(&mut self, heard: Option<(Duration, jiff::Timestamp)>) {
         let now = self.now();
         let snapshots = self.shards.values_mut().map(|shard| shard.snapshot(now, heard)).collect();
+        self.show(snapshots);
+    }
+
+    /// Shows these. Without a shard it shows the ensemble: whoever has configured it expects some.
+    fn show(&mut self, mut snapshots: Vec<Arc<ClusterSnapshot>>) {
+        self.publish_at = None;
+        if snapshots.is_empty() {
+            snapshots.push(Arc::new(self.whole.clone()));
+        }
         self.slot.publish(snapshots);
+    }
+
+    fn is_to_be_published(&self) -> bool {
+        self.publish_at.is_some_and(|at| at <= self.now())
     }
 
     async fn read_all(&mut self) -> Result<(), ZkError> {
@@ -222,7 +263,23 @@ impl<'s> Driver<'s> {
     async fn find_shards(&mut self) -> Result<(), ZkError> {
         let Shards::Below(root) = &self.manatee.shards else { return Ok(()) };
         let Some(client) = &mut self.client else { return Err(ZkError::Expired) };
-        let names = client.children(root).await?.unwrap_or_default();
+        let found = client.children(root).await?;
+        let nothing = match &found {
+            None => Some(format!("there is no node {root}: is `root` another one?")),
+            Some(names) if names.is_empty() => Some(format!("there is no shard below {root}")),
+            Some(_) => None,
+        };
+        if let Some(reason) = nothing {
+            let health = Health::Failed { reason };
+            if self.whole.health != health
+                && let Health::Failed { reason } = &health
+            {
+                tracing::warn!(source = self.source, "no cluster is watched: {reason}");
+            }
+            self.whole.health = health;
+            self.whole.errors += 1;
+        }
+        let names = found.unwrap_or_default();
         if names.len() > MOST_SHARDS {
             tracing::warn!(root, found = names.len(), "only the first {MOST_SHARDS} shards are followed");
         }
@@ -286,82 +343,6 @@ impl<'s> Driver<'s> {
             self.round_at = self.now();
         }
         Ok(())
-    }
-
-    fn begin_round_if_due(&mut self) {
-        let now = self.now();
-        if now < self.round_at {
-            return;
-        }
-        self.round_at = now + self.spec.interval;
-        let mut wanted: BTreeMap<(String, u16), Vec<(String, String)>> = BTreeMap::new();
-        for (path, shard) in &self.shards {
-            let Some(state) = shard.known_state() else { continue };
-            for peer in state.peers() {
-                if let Some(place) = peer.postgres() {
-                    wanted.entry(place).or_default().push((path.clone(), peer.id.clone()));
-                }
-            }
-        }
-        self.links.retain(|place, _| wanted.contains_key(place));
-        for (place, of) in wanted {
-            // Who has not answered since the last round is not asked again.
-            if self.asked.values().any(|question| question.place == place) {
-                continue;
-            }
-            let link = self.links.remove(&place).or_else(|| self.link(&place));
-            let Some(mut link) = link else { continue };
-            let (timer, limit, timeout) = (self.shared.timer.clone(), self.limit(), self.spec.timeout);
-            let question = Question { place, of };
-            let handle = self.asking.spawn(async move {
-                let until = timer.mono() + limit;
-                let asked = tokio::select! {
-                    asked = link.ask() => asked,
-                    () = timer.sleep_until(until) => Asked::Failed(format!("no answer within {timeout:?}")),
-                };
-                (link, asked)
-            });
-            self.asked.insert(handle.id(), question);
-        }
-    }
-
-    /// A peer as a whole may take this long.
-    fn limit(&self) -> Duration {
-        self.spec.timeout
-    }
-
-    fn link(&self, place: &(String, u16)) -> Option<Link> {
-        let host: Host = place.0.parse().ok()?;
-        let connect = ConnectSpec { host, port: place.1, ..self.manatee.login.clone() };
-        let route = Route::new(&connect, self.shared.keyring.logins(&connect));
-        let limits = Limits {
-            connect: self.spec.timeout,
-            statement: self.spec.timeout,
-            lock: self.shared.limits.lock_timeout,
-            enforce_read_only: self.shared.limits.enforce_read_only,
-        };
-        Some(Link::new(route, limits))
-    }
-
-    fn answered(&mut self, done: Result<(Id, Answer), tokio::task::JoinError>) {
-        let (id, asked) = match done {
-            Ok((id, (link, asked))) => {
-                if let Some(question) = self.asked.get(&id) {
-                    self.links.insert(question.place.clone(), link);
-                }
-                (id, asked)
-            }
-            Err(error) => {
-                tracing::error!("asking a peer ended by a panic: this is an error in pgmon");
-                (error.id(), Asked::Failed("an error in pgmon: see its log".to_owned()))
-            }
-        };
-        let Some(question) = self.asked.remove(&id) else { return };
-        for (path, peer) in question.of {
-            if let Some(shard) = self.shards.get_mut(&path) {
-                shard.take_finding(&peer, asked.clone());
-            }
-        }
     }
 
     async fn goodbye(self) {

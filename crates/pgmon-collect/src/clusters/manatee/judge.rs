@@ -51,7 +51,8 @@ impl Judge<'_> {
     fn error_of(&self, peer: &Peer) -> Option<String> {
         match self.findings.get(&peer.id)? {
             Asked::Failed(reason) => Some(format!("peer \"{}\": {reason}", peer.label())),
-            Asked::Answered(_) => None,
+            // Who refuses a role runs.
+            Asked::Answered(_) | Asked::Refused(_) => None,
         }
     }
 
@@ -101,7 +102,7 @@ impl Judge<'_> {
     /// Whether a peer's downstream is connected, the right one, streaming, and waited for as it should be.
     fn hop(&mut self, from: &Peer, to: &Peer, kind: &str, severity: Severity) {
         let row = match self.findings.get(&from.id) {
-            None => return,
+            None | Some(Asked::Refused(_)) => return,
             // As the original has it: who cannot be asked has no downstream.
             Some(Asked::Failed(_)) => None,
             Some(Asked::Answered(finding)) => row_of(&finding.senders, to),

@@ -4,7 +4,9 @@ use super::judge::{Findings, judge, row_of};
 use super::peer::{Asked, Finding};
 use super::state::{Past, PastState, Peer, Registered, State};
 use crate::postgres::positions::Positions;
-use pgmon_core::cluster::{Cluster, HistoryEntry, Manager, Member, Paused, Pending, Role};
+use pgmon_core::cluster::{
+    Cluster, HistoryEntry, Issue, Manager, Member, Paused, Pending, ROLE_REFUSED, Role, Severity,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,16 +15,18 @@ use std::time::Duration;
 pub struct Lags(BTreeMap<String, Positions>);
 
 impl Lags {
-    /// Notes where the peers stand at `now`, and forgets those who are no more.
-    pub fn note(&mut self, now: Duration, findings: &Findings) {
-        self.0.retain(|id, _| findings.contains_key(id));
-        for (id, asked) in findings {
-            if let Asked::Answered(finding) = asked
-                && let Some(position) = finding.source_bytes()
-            {
-                self.0.entry(id.clone()).or_default().push(now, position);
-            }
+    /// Notes where a peer stands at `now`.
+    pub fn note(&mut self, id: &str, asked: &Asked, now: Duration) {
+        if let Asked::Answered(finding) = asked
+            && let Some(position) = finding.source_bytes()
+        {
+            self.0.entry(id.to_owned()).or_default().push(now, position);
         }
+    }
+
+    /// Forgets those who are no more.
+    pub fn keep(&mut self, state: &State) {
+        self.0.retain(|id, _| state.peers().any(|peer| peer.id == *id));
     }
 
     /// For how long the source has been past `replayed` for certain.
@@ -76,8 +80,19 @@ impl Shard<'_> {
         cluster.locked = cluster.member(&state.primary.id).and_then(|primary| primary.registered);
         cluster.timeline = cluster.member(&state.primary.id).and_then(|primary| primary.timeline);
         cluster.issues = judge(state, self.findings);
+        cluster.issues.extend(self.refusals());
+        cluster.note_contradictions();
         cluster.history = history(self.history);
         cluster
+    }
+
+    /// Peers of which nothing is known because pgmon's role there is refused: they are not down.
+    fn refusals(&self) -> impl Iterator<Item = Issue> {
+        self.state.peers().filter_map(|peer| {
+            let Some(Asked::Refused(reason)) = self.findings.get(&peer.id) else { return None };
+            let text = format!("peer \"{}\": {reason}", peer.label());
+            Some(Issue { code: ROLE_REFUSED, severity: Severity::Warning, peer: Some(peer.id.clone()), text })
+        })
     }
 
     fn member(&self, peer: &Peer, lags: &Lags, now: Duration) -> Member {
@@ -102,6 +117,12 @@ impl Shard<'_> {
             }
             Some(Asked::Failed(reason)) => {
                 member.reachable = Some(false);
+                member.error = Some(reason.clone());
+                None
+            }
+            // It answers, and is asked no more than what its role may do.
+            Some(Asked::Refused(reason)) => {
+                member.reachable = Some(true);
                 member.error = Some(reason.clone());
                 None
             }

@@ -25,6 +25,20 @@ pub enum Asked {
     Answered(Box<Finding>),
     /// It could not be asked.
     Failed(String),
+    /// It answers, and pgmon asks nothing there, because its role can write.
+    Refused(String),
+}
+
+/// Why there is no finding.
+enum Trouble {
+    Query(QueryError),
+    Refused(String),
+}
+
+impl From<QueryError> for Trouble {
+    fn from(error: QueryError) -> Self {
+        Self::Query(error)
+    }
 }
 
 /// What a peer said of itself.
@@ -112,19 +126,19 @@ impl Link {
     /// Asks the peer. A connection that broke since the last time is made anew once.
     pub async fn ask(&mut self) -> Asked {
         let kept = self.session.is_some();
-        match self.try_ask().await {
+        let mut tried = self.try_ask().await;
+        let broke = |error: &QueryError| error.is_fatal() && !matches!(error, QueryError::NoAnswer(_));
+        if kept && matches!(&tried, Err(Trouble::Query(error)) if broke(error)) {
+            tried = self.try_ask().await;
+        }
+        match tried {
             Ok(finding) => Asked::Answered(Box::new(finding)),
-            Err(error) if kept && error.is_fatal() && !matches!(error, QueryError::NoAnswer(_)) => {
-                match self.try_ask().await {
-                    Ok(finding) => Asked::Answered(Box::new(finding)),
-                    Err(error) => Asked::Failed(error.to_string()),
-                }
-            }
-            Err(error) => Asked::Failed(error.to_string()),
+            Err(Trouble::Query(error)) => Asked::Failed(error.to_string()),
+            Err(Trouble::Refused(reason)) => Asked::Refused(reason),
         }
     }
 
-    async fn try_ask(&mut self) -> Result<Finding, QueryError> {
+    async fn try_ask(&mut self) -> Result<Finding, Trouble> {
         let mut session = match self.session.take() {
             Some(session) => session,
             None => self.connect().await?,
@@ -135,7 +149,7 @@ impl Link {
         Ok(finding)
     }
 
-    async fn connect(&self) -> Result<Session, QueryError> {
+    async fn connect(&self) -> Result<Session, Trouble> {
         let guard = Guard { lock_timeout: self.limits.lock, pooled: false };
         let mut session = self.route.connect(guard, self.limits.connect).await?;
         if self.limits.enforce_read_only {
@@ -145,7 +159,7 @@ impl Link {
                 let rights = audit.rights_text();
                 let first = rights.first().cloned().unwrap_or_default();
                 session.close().await;
-                return Err(QueryError::Decode(format!(
+                return Err(Trouble::Refused(format!(
                     "refused: pgmon's role there can write ({first}); give `postgres.user` a role made with pgmon setup-sql, or set security.read_only_enforce: false"
                 )));
             }

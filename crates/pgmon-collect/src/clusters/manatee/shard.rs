@@ -22,6 +22,8 @@ pub struct Shard {
     source: Arc<str>,
     state: Option<Result<State, String>>,
     election: Option<Vec<Registered>>,
+    /// Who was the primary last.
+    primary: Option<String>,
     /// By their names.
     history: BTreeMap<String, Past>,
     findings: Findings,
@@ -40,6 +42,7 @@ impl Shard {
             source,
             state: None,
             election: None,
+            primary: None,
             history: BTreeMap::new(),
             findings: Findings::new(),
             lags: Lags::default(),
@@ -50,8 +53,8 @@ impl Shard {
     /// Takes what is in the node `state`.
     pub fn take_state(&mut self, node: Option<&Node>, at: Timestamp) {
         let Some(node) = node else {
-            self.state = None;
             self.evidence.remove("state");
+            self.take_order();
             return;
         };
         self.note("state", at, &String::from_utf8_lossy(&node.data));
@@ -59,15 +62,28 @@ impl Shard {
     }
 
     fn set_state(&mut self, read: Result<State, super::state::StateError>) {
-        let before = self.known_state().map(|state| state.primary.id.clone());
         self.state = Some(read.map_err(|error| error.to_string()));
-        if let Some(state) = self.known_state() {
-            let changed = before.is_some_and(|before| before != state.primary.id);
-            let ids: Vec<String> = state.peers().map(|peer| peer.id.clone()).collect();
-            self.findings.retain(|id, _| ids.contains(id));
-            if changed {
-                self.last.failovers += 1;
-            }
+        let Some(state) = self.known_state() else { return };
+        let primary = state.primary.id.clone();
+        let ids: Vec<String> = state.peers().map(|peer| peer.id.clone()).collect();
+        self.findings.retain(|id, _| ids.contains(id));
+        // Between two primaries there may have been none for a while.
+        if self.primary.as_ref().is_some_and(|before| *before != primary) {
+            self.last.failovers += 1;
+            // What peers said before the takeover is no evidence against what the state says since.
+            self.findings.clear();
+        }
+        self.primary = Some(primary);
+    }
+
+    /// Manatee 1 has no node `state`: the order of its election is one, while somebody stands in it.
+    fn take_order(&mut self) {
+        if self.evidence.contains_key("state") {
+            return;
+        }
+        match self.election.as_deref().and_then(State::of_election) {
+            Some(state) => self.set_state(Ok(state)),
+            None => self.state = None,
         }
     }
 
@@ -77,13 +93,8 @@ impl Shard {
             nodes.iter().map(|(name, data)| format!("{name} {}", String::from_utf8_lossy(data))).collect();
         self.note("election", at, &shown.join("\n"));
         let found = election(nodes.iter().map(|(name, data)| (name.as_str(), data.as_slice())));
-        // Manatee 1 has no node `state`.
-        if (self.state.is_none() || !self.evidence.contains_key("state"))
-            && let Some(state) = State::of_election(&found)
-        {
-            self.set_state(Ok(state));
-        }
         self.election = Some(found);
+        self.take_order();
     }
 
     /// The names of these that are worth reading, and not read yet; forgets those that are gone.
@@ -123,9 +134,10 @@ impl Shard {
         self.state.as_ref().and_then(|state| state.as_ref().ok())
     }
 
-    /// What a peer said.
-    pub fn take_finding(&mut self, id: &str, asked: Asked) {
+    /// What a peer said at `now`.
+    pub fn take_finding(&mut self, id: &str, asked: Asked, now: Duration) {
         if self.known_state().is_some_and(|state| state.peers().any(|peer| peer.id == id)) {
+            self.lags.note(id, &asked, now);
             self.findings.insert(id.to_owned(), asked);
         }
     }
@@ -147,7 +159,11 @@ impl Shard {
                     Health::Ok
                 }
                 Some(Err(reason)) => Health::Failed { reason: reason.clone() },
-                None => Health::Failed { reason: format!("there is no state at {}", self.source) },
+                None => {
+                    let nobody = self.election.as_ref().is_some_and(Vec::is_empty);
+                    let also = if nobody { ", and nobody in its election" } else { "" };
+                    Health::Failed { reason: format!("there is no state at {}{also}", self.source) }
+                }
             };
         }
         self.rebuild(now);
@@ -155,9 +171,9 @@ impl Shard {
     }
 
     fn rebuild(&mut self, now: Duration) {
-        self.lags.note(now, &self.findings);
         self.last.evidence = self.evidence.values().cloned().collect();
         let Some(Ok(state)) = &self.state else { return };
+        self.lags.keep(state);
         let history: Vec<Past> = self.history.values().cloned().collect();
         let view = View {
             name: &self.name,
@@ -170,3 +186,6 @@ impl Shard {
         self.last.cluster = Some(Arc::new(view.cluster(&self.lags, now)));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,8 +30,10 @@ pub async fn check(loaded: &Loaded) -> Vec<ClusterView> {
     // The manager first, then the members at the same time.
     let until = timer.mono() + timeout * 2 + SPARE;
     loop {
-        let known = clusters.snapshots();
-        if known.len() >= specs.len() && known.iter().all(|snapshot| is_told(snapshot)) {
+        // Each source, not each cluster: one may have found several before another has answered.
+        let slots = clusters.slots();
+        let found: Vec<_> = slots.iter().map(|slot| slot.snapshots()).collect();
+        if found.iter().all(|of| !of.is_empty() && of.iter().all(|snapshot| is_told(snapshot))) {
             break;
         }
         tokio::select! {

@@ -33,6 +33,11 @@ fn at(findings: &mut Findings, written: i64, replayed: i64) {
     }
 }
 
+/// All of them have answered at `now`.
+fn note(lags: &mut Lags, findings: &Findings, now: Duration) {
+    findings.iter().for_each(|(id, asked)| lags.note(id, asked, now));
+}
+
 fn lag(cluster: &Cluster, n: usize) -> (Option<i64>, Option<f64>) {
     (cluster.members[n].lag_bytes, cluster.members[n].lag_seconds)
 }
@@ -65,10 +70,10 @@ fn after_an_idle_hour_the_first_write_is_no_lag_of_an_hour() {
     let mut lags = Lags::default();
     for second in [0, 10, 20] {
         at(&mut findings, 5000, 5000);
-        lags.note(S(second), &findings);
+        note(&mut lags, &findings, S(second));
     }
     at(&mut findings, 9000, 5000);
-    lags.note(S(30), &findings);
+    note(&mut lags, &findings, S(30));
     let (bytes, seconds) = lag(&cluster(&state, &findings, &lags, S(30)), 1);
     assert_eq!(bytes, Some(4000));
     assert!(seconds.is_some_and(|s| s <= 10.0), "{seconds:?}");
@@ -122,6 +127,40 @@ fn deposed_peers_and_those_who_are_not_registered_are_told() {
         (Role::Deposed, Some(false), Some(false)),
     ];
     assert_eq!(told, expected);
+}
+
+fn codes(cluster: &Cluster) -> Vec<&str> {
+    cluster.issues.iter().map(|issue| issue.code).collect()
+}
+
+#[test]
+fn a_deposed_peer_that_takes_writes_is_the_first_thing_that_is_said() {
+    let (mut state, mut findings) = fixture();
+    state.deposed = state.sync.take().into_iter().collect();
+    (state.asyncs, state.singleton) = (Vec::new(), true);
+    let deposed = state.deposed[0].id.clone();
+    for (id, asked) in &mut findings {
+        if let Asked::Answered(finding) = asked {
+            finding.in_recovery = *id != deposed && *id != state.primary.id;
+        }
+    }
+    let found = cluster(&state, &findings, &Lags::default(), S(1));
+    assert_eq!(codes(&found), ["several_primaries", "singleton_peers"]);
+    assert_eq!(found.issues[0].text, format!("2 members take writes: {}, {deposed}", state.primary.id));
+}
+
+#[test]
+fn a_peer_whose_role_is_refused_is_up_and_nothing_else_is_known_of_it() {
+    let (state, mut findings) = fixture();
+    findings.values_mut().for_each(|asked| *asked = Asked::Refused("refused: it can write".into()));
+    let found = cluster(&state, &findings, &Lags::default(), S(1));
+    assert_eq!(codes(&found), ["role_refused"; 3]);
+    assert!(found.issues.iter().all(|issue| issue.severity == Severity::Warning && issue.is_own()));
+    assert!(found.issues[0].text.ends_with("\": refused: it can write"), "{}", found.issues[0].text);
+    for member in &found.members {
+        assert_eq!((member.reachable, member.in_recovery, member.is_streaming()), (Some(true), None, None));
+        assert_eq!((member.lag_bytes, member.lag_seconds, member.position_bytes), (None, None, None));
+    }
 }
 
 #[test]
@@ -189,7 +228,11 @@ fn any_finding() -> impl Strategy<Value = Asked> {
             }))
         },
     );
-    prop_oneof![4 => answered, 1 => ".{0,9}".prop_map(Asked::Failed)]
+    prop_oneof![
+        4 => answered,
+        1 => ".{0,9}".prop_map(Asked::Failed),
+        1 => ".{0,9}".prop_map(Asked::Refused),
+    ]
 }
 
 proptest! {
@@ -207,7 +250,7 @@ proptest! {
         let mut lags = Lags::default();
         for (n, said) in (1..).zip(rounds) {
             let findings: Findings = state.peers().map(|peer| peer.id.clone()).zip(said).collect();
-            lags.note(S(n), &findings);
+            note(&mut lags, &findings, S(n));
             assert_sound(cluster(&state, &findings, &lags, S(n)));
         }
     }

@@ -1,9 +1,11 @@
 -- How a member of a cluster sees itself: one row. Positions are bytes since the cluster was made.
 SELECT i.in_recovery::bool AS in_recovery,
        (SELECT c.system_identifier FROM pg_catalog.pg_control_system() AS c)::text AS system_identifier,
-       -- What it receives now; else what it last began from.
+       -- What it receives now; else the newer of what it last began from and what its data files need.
        CASE WHEN i.in_recovery
-            THEN COALESCE(r.received_tli, (SELECT k.timeline_id FROM pg_catalog.pg_control_checkpoint() AS k)) END::int8 AS standby_timeline,
+            THEN COALESCE(r.received_tli,
+                          GREATEST((SELECT k.timeline_id FROM pg_catalog.pg_control_checkpoint() AS k),
+                                   (SELECT m.min_recovery_end_timeline FROM pg_catalog.pg_control_recovery() AS m))) END::int8 AS standby_timeline,
        CASE WHEN NOT i.in_recovery
             THEN pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END::text AS primary_timeline,
        CASE WHEN NOT i.in_recovery
