@@ -175,7 +175,7 @@ describe('500 databases', () => {
     const frames = await scrolled(page);
     assert.ok(frames.rows > 10 && frames.rows < 90, `${frames.rows} rows are drawn`);
     assert.ok(frames.end > 10_000, `scrolled to ${frames.end}`);
-    assert.ok(frames.median < 50, `a frame takes ${frames.median} ms`);
+    assert.ok(frames.frame > 0 && frames.frame < 33, `a frame takes ${frames.frame} ms`);
   });
 
   it('are filtered by how bad they are, and lead to one', async () => {

@@ -270,16 +270,22 @@ export function useScrollTo(ready: boolean) {
 
 let begun = false;
 
-/** The very first page shows its verdict, figures and problems before it draws what stands below them. */
-function useBelow(ready: boolean): boolean {
-  const [drawn, setDrawn] = useState(begun);
+/** So many panels may be in sight at first. */
+const IN_SIGHT = 2;
+
+/**
+ * The very first page shows its verdict, figures and problems before it draws what stands below them, and of that what
+ * is in sight before the rest: how many panels are drawn, if any.
+ */
+function useBelow(ready: boolean): number | undefined {
+  const [drawn, setDrawn] = useState<number | undefined>(begun ? Number.POSITIVE_INFINITY : undefined);
   useEffect(() => {
-    if (!ready) return;
+    if (!ready || drawn === Number.POSITIVE_INFINITY) return;
     begun = true;
-    const draw = () => startTransition(() => setDrawn(true));
+    const draw = () => startTransition(() => setDrawn(drawn === undefined ? IN_SIGHT : Number.POSITIVE_INFINITY));
     void importTablePanel().then(draw, draw);
-  }, [ready]);
-  return ready && drawn;
+  }, [ready, drawn]);
+  return ready ? drawn : undefined;
 }
 
 /** A page: a verdict, figures, problems, then the evidence. */
@@ -308,7 +314,16 @@ export function Page({
   const first = loaded[0];
   const waiting = first === undefined || (loaded.length < queries.length && failed === undefined);
   const below = useBelow(!waiting);
-  useScrollTo(below);
+  const named = new Set(view.panels.map((panel) => panel.name));
+  // Panels that this page does not know yet are shown all the same.
+  const others = loaded.flatMap(({ source, answer }) =>
+    Object.keys(answer.data.panels)
+      .map((name) => `${source}.${name}`)
+      .filter((name) => !named.has(name)),
+  );
+  const panels = [...view.panels, ...others.map((name): PanelView => ({ name }))];
+  const whole = below !== undefined && below >= panels.length;
+  useScrollTo(whole);
   const problems = loaded
     .flatMap(({ answer }) => answer.data.problems)
     .filter((each, i, all) => all.findIndex((other) => other.id === each.id) === i)
@@ -316,13 +331,6 @@ export function Page({
   const once = reasonsOnce(
     loaded.flatMap(({ answer }) => Object.values(answer.data.panels).map(({ reason }) => reason)),
     loaded.map(({ answer }) => answer.data.verdict.sentence),
-  );
-  const named = new Set(view.panels.map((panel) => panel.name));
-  // Panels that this page does not know yet are shown all the same.
-  const others = loaded.flatMap(({ source, answer }) =>
-    Object.keys(answer.data.panels)
-      .map((name) => `${source}.${name}`)
-      .filter((name) => !named.has(name)),
   );
   return (
     <>
@@ -344,26 +352,28 @@ export function Page({
           {figures.length === 0 ? null : <Figures figures={figures} shown={charts.shown} onToggle={charts.toggle} />}
           {problems.length === 0 ? null : <Problems problems={problems} asOf={first.answer.as_of} here={view.to} />}
           {above?.(loaded)}
-          {below ? null : <div aria-busy="true" className="skeleton wait-panel" />}
-          {below ? <Charts figures={figures} shown={charts.shown} /> : null}
-          {below
-            ? once.above.map(({ reason, count }) => (
+          {below === undefined ? null : (
+            <>
+              <Charts figures={figures} shown={charts.shown} />
+              {once.above.map(({ reason, count }) => (
                 <div key={reason} className="state-line panel">
                   <IconInfoCircle size={16} aria-hidden />
                   <div>
                     {counted(count, 'panel')} of this page: {reason}
                   </div>
                 </div>
-              ))
-            : null}
-          <div className="panels">
-            {(below ? [...view.panels, ...others.map((name): PanelView => ({ name }))] : []).map((panel) => {
-              const from = loaded.find(({ source }) => panel.name.startsWith(`${source}.`));
-              return from === undefined ? null : (
-                <PanelOf key={panel.name} view={panel} loaded={from} said={once.said} />
-              );
-            })}
-          </div>
+              ))}
+              <div className="panels">
+                {panels.slice(0, below).map((panel) => {
+                  const from = loaded.find(({ source }) => panel.name.startsWith(`${source}.`));
+                  return from === undefined ? null : (
+                    <PanelOf key={panel.name} view={panel} loaded={from} said={once.said} />
+                  );
+                })}
+              </div>
+            </>
+          )}
+          {whole ? null : <div key={below} aria-busy="true" className="skeleton wait-panel" />}
         </>
       )}
     </>

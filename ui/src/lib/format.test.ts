@@ -142,6 +142,7 @@ describe('columns by their names', () => {
     ['name', 'x', 'text'],
     // A text is never taken for a figure, whatever its name.
     ['weird_bytes', 'x', 'text'],
+    ['seconds_until_protection', 53_100_000, 'seconds'],
   ])('%s', (name, sample, kind) => expect(kindOf(name, sample)).toBe(kind));
 
   it('labels leave out the unit and keep the abbreviations', () => {

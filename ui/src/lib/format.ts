@@ -174,7 +174,7 @@ const UNIT_ENDS: [RegExp, Kind][] = [
   [/_per_second$/, 'per_second'],
   [/_per_day$/, 'bytes'],
   [/(^|_)bytes(_estimate)?$/, 'bytes'],
-  [/(^|_)seconds(_ago)?$/, 'seconds'],
+  [/(^|_)seconds(_ago|_until_[a-z]+)?$/, 'seconds'],
   [/_ms(_since_reset)?$/, 'milliseconds'],
   [/(^|_)(ratio|share)(_since_reset)?$/, 'ratio'],
   [/^pct_/, 'percent'],

@@ -7,6 +7,7 @@ use super::roster::{Shared, told};
 use model::{Names, Seen};
 use pgmon_config::{ClusterSpec, StreamingSpec};
 use pgmon_core::cluster::{Cluster, ClusterSnapshot, Health, Manager};
+use pgmon_core::snapshot::Snapshot;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,17 +79,24 @@ pub async fn run(
 
 /// The databases that are meant, each with where it is.
 fn seen(streaming: &StreamingSpec, shared: &Shared, now: Duration) -> Vec<Seen> {
-    let cells = shared.fleet.cells();
+    let all: Vec<_> = shared.fleet.cells().iter().map(|cell| cell.snapshot()).collect();
     let mut found = Vec::new();
-    for cell in cells.iter() {
-        let snapshot = cell.snapshot();
+    for snapshot in &all {
         let name = format!("{}/{}", snapshot.cluster, snapshot.db);
         if !streaming.databases.meet(&[&snapshot.db, &name]) {
             continue;
         }
         let entry = shared.entries.iter().find(|e| *e.cluster == *snapshot.cluster && *e.db == *snapshot.db);
         let place = entry.map(|e| (e.connect.host.to_string(), i64::from(e.connect.port)));
-        found.push(Seen::of(&snapshot, place, now));
+        let leads = |other: &&Arc<Snapshot>| {
+            other.leads
+                && other.up.is_up()
+                && other.server_key.is_some()
+                && other.server_key == snapshot.server_key
+        };
+        // Whether or not that one is meant: it speaks for the server.
+        let leader = all.iter().find(leads).filter(|leader| !Arc::ptr_eq(leader, snapshot));
+        found.push(Seen::of(snapshot, leader.map(|leader| &**leader), place, now));
     }
     found
 }

@@ -16,6 +16,9 @@ use tokio::io::AsyncWriteExt as _;
 /// What may be heard between two steps (bytes).
 const HEARD: usize = 16 * 1024;
 
+/// How often there is something new to be heard of one step: each time, all that was heard is searched.
+const PIECES: usize = 1_000;
+
 /// Memory of a compiled expression (bytes); the configuration was checked with the same.
 const REGEX_LIMIT: usize = 256 * 1024;
 
@@ -117,7 +120,7 @@ async fn hear(
     expect: &Regex,
     redactor: &Redactor,
 ) -> Result<String, Fault> {
-    loop {
+    for _ in 0..PIECES {
         let utf8 = std::str::from_utf8(heard).ok();
         // Bytes that are no text count as a character each, so that places stay what they are.
         let single =
@@ -133,4 +136,5 @@ async fn hear(
         }
         net::read_some(stream, heard, HEARD).await?;
     }
+    Err(Fault::down("it speaks in small pieces, and says nothing that is expected"))
 }

@@ -113,6 +113,7 @@ struct Town {
     text: String,
     silent: Arc<AtomicBool>,
     asked: Arc<Mutex<Vec<Vec<Duration>>>>,
+    clock: SystemClock,
 }
 
 impl Town {
@@ -150,15 +151,17 @@ impl Town {
                 "\n  falls{n}: {{type: tcp, host: 127.0.0.1, port: {port}, interval: 3s, timeout: 3s, query_response: [{{expect: hello}}]}}"
             ));
         }
-        Self { text, silent, asked }
+        Self { text, silent, asked, clock }
     }
 
-    /// The longest time between two checks of one that is well.
+    /// The longest time between two checks of one that is well, or from the last one to now.
     fn longest_gap(&self) -> Duration {
-        let asked = self.asked.lock().unwrap();
-        assert!(asked.iter().all(|times| times.len() >= 4), "{asked:?}");
-        let gaps = asked.iter().flat_map(|times| times.windows(2).map(|pair| pair[1] - pair[0]));
-        gaps.max().unwrap()
+        let (asked, now) = (self.asked.lock().unwrap(), self.clock.mono());
+        let gaps = asked.iter().flat_map(|times| {
+            let ends = times.iter().skip(1).chain([&now]);
+            times.iter().zip(ends).map(|(from, to)| *to - *from).collect::<Vec<_>>()
+        });
+        gaps.max().expect("somebody was asked")
     }
 
     /// The longest gap around the moment in which those that fall do so together, and how many were seen to.
@@ -175,8 +178,9 @@ impl Town {
         let (well, fallen): (Vec<_>, Vec<_>) = all.iter().partition(|s| s.name.starts_with("well"));
         assert!(well.iter().all(|s| s.state.is_ok() == Some(true)), "{well:?}");
         let seen = fallen.iter().filter(|s| s.state.is_ok() == Some(false)).count();
+        let gap = self.longest_gap();
         roster.stop().await;
-        (self.longest_gap(), seen)
+        (gap, seen)
     }
 }
 

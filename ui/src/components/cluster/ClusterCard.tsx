@@ -314,7 +314,8 @@ export function ClusterCard({
             <Changes cluster={cluster} table={`${slug}-history`} />
           </>
         )}
-        <Evidence view={view} shown={alone || one !== undefined} />
+        {/* Without a manager there is no state but that of the members. */}
+        {view.manager === 'streaming' ? null : <Evidence view={view} shown={alone || one !== undefined} />}
       </div>
       <div className="panel-foot">
         <div className="foot-line">

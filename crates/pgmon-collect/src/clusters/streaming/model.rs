@@ -34,8 +34,14 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// What a snapshot shows at the time `now`; what is out of date shows nothing.
-    pub(super) fn of(snapshot: &Snapshot, place: Option<(String, i64)>, now: Duration) -> Self {
+    /// What a snapshot shows at the time `now`; what is out of date shows nothing. What belongs to the whole server is
+    /// collected by one of its entries alone: `leader`, if it is another one.
+    pub(super) fn of(
+        snapshot: &Snapshot,
+        leader: Option<&Snapshot>,
+        place: Option<(String, i64)>,
+        now: Duration,
+    ) -> Self {
         use pgmon_core::snapshot::Up;
         let (up, error) = match &snapshot.up {
             Up::Pending => (None, None),
@@ -44,13 +50,15 @@ impl Seen {
             Up::Refused { .. } => (None, Some("pgmon's role there can write".to_owned())),
         };
         let info = snapshot.server.as_ref();
-        let current = |state: &&CollectorState| {
-            let keeps = state.keeps(snapshot.of(state.in_loop).interval);
+        let current = |of: &Snapshot, state: &CollectorState| {
+            let keeps = state.keeps(of.of(state.in_loop).interval);
             state.good.as_ref().is_some_and(|good| now.saturating_sub(good.at_mono) <= keeps)
         };
         let output = |name: &str| {
-            let state = snapshot.collectors.iter().find(|state| state.collector.as_str() == name);
-            state.filter(current).and_then(|state| state.good.clone())
+            [Some(snapshot), leader].into_iter().flatten().find_map(|of| {
+                let state = of.collectors.iter().find(|state| state.collector.as_str() == name)?;
+                state.good.clone().filter(|_| current(of, state))
+            })
         };
         let answers = up == Some(true);
         Self {

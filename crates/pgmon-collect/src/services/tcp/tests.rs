@@ -72,6 +72,20 @@ async fn one_that_never_stops_talking_or_hangs_up_is_no_good() {
     let port = serve(async |mut stream| flood(&mut stream, &[0xff; 4096]).await).await;
     let s = check(&of(port, ", query_response: [{expect: never}]")).await;
     assert!(reason(&s).contains("step 1 of query_response: it sent more than"), "{s:?}");
+    // Each byte would have all that was heard searched again.
+    let port = serve(async |mut stream| {
+        let _ = stream.set_nodelay(true);
+        while stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_micros(200)).await;
+        }
+    })
+    .await;
+    let s =
+        check(&of(port, ", query_response: [{expect: never}]").replace("timeout: 1s", "timeout: 10s")).await;
+    assert_eq!(
+        reason(&s),
+        "step 1 of query_response: it speaks in small pieces, and says nothing that is expected"
+    );
     let port = answering("hello\r\n", false).await;
     let s = check(&of(port, r#", query_response: [{send: "x"}, {expect: never}]"#)).await;
     assert_eq!(reason(&s), "step 2 of query_response: it closed the connection");
