@@ -129,6 +129,12 @@ impl<'s> Watcher<'s> {
                     }
                     Err(_) => Vec::new(),
                 };
+                // Before Patroni 3.1 a member does not say what it is called.
+                for member in &cluster.members {
+                    if let Some(own) = model::own(member, &members) {
+                        self.names.insert(at(&own.url, ""), member.name.clone());
+                    }
+                }
                 self.read = (cluster, past);
                 None
             }
