@@ -222,7 +222,7 @@ fn names(history: &History, id: &Id, of_another: bool) -> (f64, Vec<(&'static De
         for curve in history.range(id, &[], &query).curves {
             // The history itself adds this one in front.
             let labels = || curve.labels.iter().skip(usize::from(of_another));
-            let desc: &'static Desc = *desc.get_or_insert_with(|| {
+            let desc: &'static Desc = desc.get_or_insert_with(|| {
                 let labels = labels().map(|(name, _)| leak(name)).collect::<Vec<_>>();
                 let labels = Box::leak(labels.into_boxed_slice());
                 let (name, kind) = (leak(&name.name), curve.kind);

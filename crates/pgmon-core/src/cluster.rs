@@ -3,10 +3,12 @@
 //! One model for every manager. What is not known is `None`, never a guess: a reader can tell "no lag" from
 //! "nobody could be asked".
 
+mod contradictions;
 mod families;
 mod kinds;
 mod snapshot;
 
+pub use contradictions::{NAME_TAKEN, ROLE_REFUSED};
 pub use families::{FAMILIES, families};
 pub use kinds::{Manager, Role, Severity};
 pub use snapshot::{ClusterSnapshot, Evidence, Health};

@@ -30,6 +30,7 @@
 
 mod access;
 mod builder;
+mod etcd;
 mod guard;
 mod major;
 mod patroni;
@@ -48,6 +49,7 @@ mod zookeeper;
 
 pub use access::{Tier, quote_ident, quote_literal};
 pub use builder::ServerBuilder;
+pub use etcd::Etcd;
 pub use major::Major;
 pub use patroni::Patroni;
 pub use pgbouncer::{PgBouncer, PgBouncerBuilder};

@@ -1,4 +1,4 @@
-//! Debian's Patroni: members of a cluster whose state is in a [`ZooKeeper`].
+//! Debian's Patroni: members of a cluster whose state is in a [`ZooKeeper`] or an [`Etcd`].
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;
@@ -12,11 +12,11 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::ZooKeeper;
 use crate::guard::Guard;
 use crate::place::{self, RunAs};
 use crate::process::signal;
 use crate::server::{free_port, random_password};
+use crate::{Etcd, ZooKeeper};
 
 /// A cluster of Patroni's; it and its data are gone when this is dropped.
 #[derive(Debug)]
@@ -39,6 +39,16 @@ struct Member {
 impl Patroni {
     /// Starts a cluster with so many members; one leads, and the others stream, when this returns.
     pub async fn start(zookeeper: &ZooKeeper, members: usize) -> Result<Self> {
+        let store = format!("zookeeper: {{hosts: ['127.0.0.1:{}']}}", zookeeper.port());
+        Self::start_with(&store, false, members).await
+    }
+
+    /// The same with its state in an etcd, and maybe with `failsafe_mode`.
+    pub async fn start_in_etcd(etcd: &Etcd, failsafe: bool, members: usize) -> Result<Self> {
+        Self::start_with(&format!("etcd3: {{hosts: '127.0.0.1:{}'}}", etcd.port()), failsafe, members).await
+    }
+
+    async fn start_with(store: &str, failsafe: bool, members: usize) -> Result<Self> {
         let patroni = place::program("patroni").context("there is no patroni: run script/bootstrap test")?;
         let postgres = place::program("initdb").context("there is no initdb: run script/bootstrap test")?;
         let bin = postgres.parent().context("initdb has no directory")?.to_owned();
@@ -53,7 +63,7 @@ impl Patroni {
                 guard: Guard::new(RunAs::choose()?, false)?,
                 run_as: RunAs::choose()?,
             };
-            member.configure(&cluster, zookeeper, &bin)?;
+            member.configure(&cluster, store, failsafe, &bin)?;
             member.launch(&patroni)?;
             cluster.members.push(member);
         }
@@ -152,13 +162,13 @@ impl Member {
         self.guard.dir().join("data")
     }
 
-    fn configure(&self, cluster: &Patroni, zookeeper: &ZooKeeper, bin: &Path) -> Result<()> {
+    fn configure(&self, cluster: &Patroni, store: &str, failsafe: bool, bin: &Path) -> Result<()> {
         let (dir, password) = (self.guard.dir().display(), &cluster.password);
         let text = format!(
             "scope: {scope}\nnamespace: /service/\nname: {name}\n\
              restapi: {{listen: '127.0.0.1:{rest}', connect_address: '127.0.0.1:{rest}'}}\n\
-             zookeeper: {{hosts: ['127.0.0.1:{zookeeper}']}}\n\
-             bootstrap:\n  dcs:\n    ttl: 20\n    loop_wait: 1\n    retry_timeout: 3\n    maximum_lag_on_failover: 1048576\n\
+             {store}\n\
+             bootstrap:\n  dcs:\n    ttl: 20\n    loop_wait: 1\n    retry_timeout: 3\n    maximum_lag_on_failover: 1048576\n    failsafe_mode: {failsafe}\n\
              \x20   postgresql:\n      use_pg_rewind: false\n      parameters: {{max_wal_senders: 5, wal_keep_size: 64MB}}\n\
              \x20 initdb: [{{encoding: UTF8}}, no-sync, {{locale: C}}]\n\
              postgresql:\n  listen: '127.0.0.1:{port}'\n  connect_address: '127.0.0.1:{port}'\n  data_dir: {data}\n  bin_dir: {bin}\n\
@@ -170,7 +180,6 @@ impl Member {
             scope = cluster.scope,
             name = self.name,
             rest = self.rest,
-            zookeeper = zookeeper.port(),
             port = self.port,
             data = self.data().display(),
             bin = bin.display(),

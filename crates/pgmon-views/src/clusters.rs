@@ -67,8 +67,8 @@ impl ClusterDetail {
 
 /// When a current snapshot stops to be one.
 fn ends(snapshot: &ClusterSnapshot, now: Duration) -> Option<Duration> {
-    let at = snapshot.at_mono.filter(|_| snapshot.is_current(now))?;
-    Some(at + snapshot.keeps + Duration::from_nanos(1))
+    let until = snapshot.holds_until().filter(|_| snapshot.is_current(now))?;
+    Some(until + Duration::from_nanos(1))
 }
 
 impl Clusters {
@@ -82,7 +82,7 @@ impl Clusters {
 
     /// How far all of it can be relied on.
     pub fn standing(&self) -> (State, Option<String>) {
-        for state in [State::Error, State::Stale, State::Pending] {
+        for state in [State::Error, State::Stale, State::Degraded, State::Pending] {
             if let Some(one) = self.clusters.iter().find(|cluster| cluster.state == state) {
                 let all = self.clusters.iter().all(|cluster| cluster.state == state);
                 let state = if all || state == State::Stale { state } else { State::Degraded };
@@ -98,6 +98,10 @@ impl ClusterView {
         let known = snapshot.cluster.is_some();
         let (state, reason) = match &snapshot.health {
             Health::Pending => (State::Pending, Some("it was not read yet".to_owned())),
+            // The members still tell how they are; that the state cannot be read is among the issues.
+            Health::Failed { reason } if snapshot.told_mono.is_some() && snapshot.is_current(now) => {
+                (State::Degraded, Some(reason.clone()))
+            }
             Health::Failed { reason } if known => (State::Stale, Some(reason.clone())),
             Health::Failed { reason } => (State::Error, Some(reason.clone())),
             Health::Ok if snapshot.is_current(now) => (State::Ok, None),
@@ -194,6 +198,14 @@ mod tests {
     fn what_is_out_of_date_or_unknown_is_not_good() {
         let (found, _) = Clusters::new(&[snapshot("good", |_| {})], Duration::from_secs(31));
         assert_eq!((found.clusters[0].state, found.clusters[0].level), (State::Stale, Level::Warn));
+        let one = snapshot("good", |c| c.issues = vec![issue(Severity::Warning)]);
+        let health = Health::Failed { reason: "no".into() };
+        let told_mono = Some(Duration::from_secs(31));
+        let told = ClusterSnapshot { health, told_mono, ..(*one).clone() };
+        let (found, holds) = Clusters::new(&[Arc::new(told)], Duration::from_secs(32));
+        let first = &found.clusters[0];
+        assert_eq!((first.state, first.verdict.as_str()), (State::Degraded, "it broke."));
+        assert_eq!((found.standing().0, holds > Duration::from_secs(61)), (State::Degraded, true));
         let pending = ClusterSnapshot::pending(Manager::Patroni, "p", "u", Duration::from_secs(1));
         let failed = ClusterSnapshot { health: Health::Failed { reason: "no".into() }, ..pending.clone() };
         let (found, _) = Clusters::new(&[Arc::new(pending), Arc::new(failed)], Duration::ZERO);

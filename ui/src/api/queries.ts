@@ -78,12 +78,15 @@ export function useHistory(ref: MetricRef | null | undefined): UseQueryResult<An
   const chosen = useChosen();
   // A longer range moves slower.
   const pace = Math.max(every, range.seconds / POINTS);
-  const params: Query = { ...ref?.labels, cluster, db, from: `-${range.seconds}`, points: String(POINTS) };
+  // A service has a history of its own, whatever database is chosen.
+  const ofService = ref?.labels.service !== undefined;
+  const target: Query = ofService ? {} : { cluster, db };
+  const params: Query = { ...ref?.labels, ...target, from: `-${range.seconds}`, points: String(POINTS) };
   const path = `history/${encodeURIComponent(ref?.metric ?? '')}`;
   return useQuery({
     queryKey: [path, params],
     queryFn: ({ signal }) => get<History>(path, params, signal),
-    enabled: ref !== null && ref !== undefined && chosen === 'yes',
+    enabled: ref !== null && ref !== undefined && (ofService || chosen === 'yes'),
     refetchInterval: every === 0 || held ? false : pace * 1000,
     retry: (count, error) => count < 2 && !(error instanceof ApiFailure && error.status < 500),
   });

@@ -1,9 +1,10 @@
 import { IconChevronRight } from '@tabler/icons-react';
 import { useAnswer } from '../api/queries';
-import type { Schemas, ServiceDetail } from '../api/types';
+import type { MetricRef, Schemas, ServiceDetail } from '../api/types';
 import { formatDuration } from '../lib/format';
 import { sentence, visible } from '../lib/visible';
 import { counted } from '../lib/words';
+import { HistoryChart } from './Chart';
 import { LevelIcon } from './Level';
 import { ScrollBox } from './ScrollBox';
 import { Shown } from './Shown';
@@ -94,6 +95,8 @@ function Metrics({ metrics }: { metrics: ServiceDetail['metrics'] }) {
   );
 }
 
+const past = (metric: string, service: string): MetricRef => ({ metric, labels: { service }, counter: false });
+
 /** What the last check of a service asked, and what it read: without secrets, as the API gives it. */
 export function ServiceEvidence({ name }: { name: string }) {
   const answer = useAnswer<ServiceDetail>(`services/${encodeURIComponent(name)}`, {});
@@ -135,6 +138,12 @@ export function ServiceEvidence({ name }: { name: string }) {
         ))
       )}
       <Metrics metrics={detail.metrics} />
+      {detail.service.state === 'pending' ? null : (
+        <>
+          <HistoryChart title="Whether it was good" metric={past('service_health', name)} unit="count" />
+          <HistoryChart title="How long its checks took" metric={past('probe_duration_seconds', name)} unit="seconds" />
+        </>
+      )}
     </>
   );
 }

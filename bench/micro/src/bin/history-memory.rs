@@ -40,7 +40,7 @@ fn main() {
     let mut numbers = std::env::args().skip(1).map(|a| a.parse::<u32>().unwrap_or(1));
     let (databases, days) = (numbers.next().unwrap_or(1), numbers.next().unwrap_or(0));
     let ids: Vec<Id> = (0..databases).map(|n| Id::new("c", &format!("db{n}"))).collect();
-    let limit = (8 << 20) + 3 * 1024 * 1024 / 10 * usize::try_from(databases).unwrap_or(1);
+    let limit = (1 << 20) + 3 * 1024 * 1024 / 10 * usize::try_from(databases).unwrap_or(1);
     let mut history = History::new(limit, HOUR).with_tiers(TIERS);
     let before = resident();
     let end = i64::from(days) * 24 * HOUR + HOUR + HOUR / 4;

@@ -4,12 +4,16 @@ mod model;
 
 use super::registry::Slot;
 use super::roster::{Shared, told};
-use model::Seen;
+use model::{Names, Seen};
 use pgmon_config::{ClusterSpec, StreamingSpec};
 use pgmon_core::cluster::{Cluster, ClusterSnapshot, Health, Manager};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// How long every database has to answer or fail for the first time, before clusters are named without it.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Derives the clusters from the databases' snapshots until it is told to stop.
 pub async fn run(
@@ -21,11 +25,20 @@ pub async fn run(
 ) {
     let timer = shared.timer.clone();
     let mut known = BTreeMap::<String, ClusterSnapshot>::new();
+    let mut names = Names::default();
+    let patience = timer.mono() + PATIENCE;
     loop {
         let (now, wall) = (timer.mono(), timer.wall());
         let seen = seen(streaming, &shared, now);
-        let clusters = model::clusters(spec.name.as_deref(), &seen);
-        // A cluster none of whose servers was ever reached is not known; one that was stays.
+        // A name is kept, so it must not depend on who is the first to answer.
+        let tried = seen.iter().all(|one| one.up.is_some() || one.error.is_some());
+        if !tried && known.is_empty() && now < patience {
+            tokio::select! {
+                () = timer.sleep_until(now + spec.interval.min(Duration::from_secs(1))) => continue,
+                () = told(&mut stop) => return,
+            }
+        }
+        let clusters = model::clusters(spec.name.as_deref(), &seen, &mut names);
         let mut fresh: BTreeMap<String, Cluster> =
             clusters.into_iter().map(|c| (c.name.clone(), c)).collect();
         for name in fresh.keys() {
@@ -64,7 +77,7 @@ pub async fn run(
 }
 
 /// The databases that are meant, each with where it is.
-fn seen(streaming: &StreamingSpec, shared: &Shared, now: std::time::Duration) -> Vec<Seen> {
+fn seen(streaming: &StreamingSpec, shared: &Shared, now: Duration) -> Vec<Seen> {
     let cells = shared.fleet.cells();
     let mut found = Vec::new();
     for cell in cells.iter() {

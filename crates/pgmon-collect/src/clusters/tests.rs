@@ -4,6 +4,7 @@ pub(super) mod json;
 mod lag;
 mod manatee;
 mod patroni;
+mod patroni_store;
 mod streaming;
 
 use super::{Clusters, Roster};

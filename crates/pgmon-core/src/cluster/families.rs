@@ -14,7 +14,7 @@ const OF_PEER: &[&str] = &["shard", "peer", "role"];
 
 const UP: Desc = Desc::gauge(
     "pg_cluster_up",
-    "Whether the cluster's state can be read from its manager: 1 or 0.",
+    "Whether the cluster's state can be read from its manager, and was in time: 1 or 0.",
     OF_CLUSTER,
 );
 const STATE_TIME: Desc = Desc::gauge(
@@ -253,7 +253,8 @@ fn of_snapshot(snapshot: &ClusterSnapshot, now: Duration, out: &mut Families) {
     let name = label::name(&snapshot.name);
     let labels = &[snapshot.manager.as_str(), name.as_str()];
     if snapshot.health != Health::Pending {
-        out.push(&UP, labels, flag(snapshot.health == Health::Ok));
+        // Whoever asks may hang: then nobody says that it failed.
+        out.push(&UP, labels, flag(snapshot.health == Health::Ok && snapshot.is_current(now)));
     }
     out.push_opt(&STATE_TIME, labels, snapshot.at.map(|at| at.as_microsecond() as f64 / 1e6));
     out.push(&ERRORS, labels, snapshot.errors as f64);
@@ -331,8 +332,12 @@ fn manatee(cluster: &Cluster, shard: &str, out: &mut Families) {
     out.push_opt(&M_GENERATION, of_shard, cluster.generation.map(|g| g as f64));
     out.push(&M_FROZEN, of_shard, flag(cluster.paused.is_some()));
     out.push(&M_SINGLETON, of_shard, flag(cluster.singleton));
-    out.push(&M_ERRORS, of_shard, cluster.count(Severity::Error) as f64);
-    out.push(&M_WARNINGS, of_shard, cluster.count(Severity::Warning) as f64);
+    // What pgmon finds beyond that has no place here: these two are compared with what manatee-adm says.
+    let of_manatee = |severity| {
+        cluster.issues.iter().filter(|issue| issue.severity == severity && !issue.is_own()).count() as f64
+    };
+    out.push(&M_ERRORS, of_shard, of_manatee(Severity::Error));
+    out.push(&M_WARNINGS, of_shard, of_manatee(Severity::Warning));
     for (m, id) in names(cluster) {
         let labels = &[shard, id.as_str(), m.role.as_str()];
         out.push_opt(&M_UP, labels, m.reachable.map(flag));

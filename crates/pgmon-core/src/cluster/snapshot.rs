@@ -70,6 +70,8 @@ pub struct ClusterSnapshot {
     pub at: Option<Timestamp>,
     /// The same on the monotonic clock.
     pub at_mono: Option<Duration>,
+    /// When the members last told how they are while the state itself could not be read, on the monotonic clock.
+    pub told_mono: Option<Duration>,
     /// For how long a state is taken for the present one after that.
     pub keeps: Duration,
     /// What was read last; `None` if nothing was yet.
@@ -97,6 +99,7 @@ impl ClusterSnapshot {
             health: Health::Pending,
             at: None,
             at_mono: None,
+            told_mono: None,
             keeps,
             cluster: None,
             evidence: Vec::new(),
@@ -105,9 +108,14 @@ impl ClusterSnapshot {
         }
     }
 
-    /// Whether what was read may be taken for the present state.
+    /// Whether what is known may be taken for the present state.
     pub fn is_current(&self, now: Duration) -> bool {
-        self.at_mono.is_some_and(|at| now.saturating_sub(at) <= self.keeps)
+        self.holds_until().is_some_and(|until| now <= until)
+    }
+
+    /// Until when what is known may be taken for the present state; `None` if nothing is.
+    pub fn holds_until(&self) -> Option<Duration> {
+        self.at_mono.max(self.told_mono).map(|at| at + self.keeps)
     }
 
     /// How old it is.

@@ -68,8 +68,27 @@ fn what_is_out_of_date_is_not_shown_as_the_present_state() {
     ];
     assert_eq!(names_of(&found), left);
     assert_eq!(value(&found, "pg_cluster_up", &["manatee", "1.moray"]), Some(0.0));
+    let hangs = families(&[before], KEEPS + Duration::from_millis(1));
+    assert_eq!(
+        value(&hangs, "pg_cluster_up", &["manatee", "1.moray"]),
+        Some(0.0),
+        "nobody said that it failed"
+    );
     let pending = ClusterSnapshot::pending(Manager::Patroni, "p", "u", KEEPS);
     assert_eq!(names_of(&families(&[Arc::new(pending)], KEEPS)), ["pg_cluster_read_errors_total"]);
+}
+
+#[test]
+fn what_members_tell_is_shown_while_the_state_cannot_be_read() {
+    let told_mono = Some(KEEPS * 10);
+    let health = Health::Failed { reason: "no".into() };
+    let told = ClusterSnapshot { health, told_mono, ..(*snapshot(pair())).clone() };
+    let found = families(&[Arc::new(told.clone())], KEEPS * 11);
+    assert_eq!(value(&found, "pg_cluster_up", &["manatee", "1.moray"]), Some(0.0));
+    assert_eq!(value(&found, "pg_cluster_member_up", &["manatee", "1.moray", "a", "primary"]), Some(1.0));
+    let read = value(&found, "pg_cluster_state_timestamp_seconds", &["manatee", "1.moray"]);
+    assert_eq!(read, Some(0.0), "the state was not read since");
+    assert!(!told.is_current(KEEPS * 11 + Duration::from_millis(1)));
 }
 
 #[test]
@@ -133,4 +152,17 @@ proptest! {
         labels.dedup();
         prop_assert_eq!(labels.len(), ids.len());
     }
+}
+
+#[test]
+fn what_pgmon_finds_beyond_the_manager_is_no_error_of_manatee() {
+    let mut cluster = pair();
+    let issue = Issue { code: "primary_down", severity: Severity::Error, peer: None, text: "x".into() };
+    cluster.issues = vec![issue];
+    cluster.members[1].in_recovery = Some(false);
+    cluster.note_contradictions();
+    let found = families(&[snapshot(cluster)], Duration::ZERO);
+    assert_eq!(value(&found, "manatee_cluster_errors_total", &["1.moray"]), Some(1.0));
+    // The two that take writes, and the sync that does.
+    assert_eq!(value(&found, "pg_cluster_issues", &["manatee", "1.moray", "error"]), Some(3.0));
 }

@@ -1,7 +1,7 @@
 //! What Patroni's members answer, taken apart without one.
 
 use super::model::{Asked, Lags, View};
-use super::{http, rest};
+use super::{http, outage, rest};
 use crate::clusters::fuzzing::assert_sound;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -14,16 +14,20 @@ pub fn patroni_answers(bytes: &[u8]) {
     let member = |(n, line): (usize, &[u8])| {
         let url = format!("http://127.0.0.1:{}", 8008 + n % 1000).parse().ok()?;
         let status = rest::status(line).map_err(|error| error.to_string());
-        Some(Asked { url, status, body: None })
+        let name = status.as_ref().ok().and_then(|status| status.name.clone());
+        Some(Asked { url, configured: n % 2 == 0, name, status, body: None })
     };
     let asked: Vec<Asked> = lines.enumerate().filter_map(member).collect();
     let Ok(cluster) = cluster else { return };
     let mut lags = Lags::default();
     for now in 1..3 {
         let now = Duration::from_secs(now);
-        let view =
-            View { cluster: &cluster, asked: &asked, history: &history, now, wall: Timestamp::UNIX_EPOCH };
-        assert_sound(view.cluster("s", "u", &mut lags));
+        let told = outage::told(&cluster, &asked);
+        for (cluster, unread) in [(&cluster, None), (&told, Some("away"))] {
+            let wall = Timestamp::UNIX_EPOCH;
+            let view = View { cluster, asked: &asked, history: &history, unread, now, wall };
+            assert_sound(view.cluster("s", "u", &mut lags));
+        }
     }
 }
 

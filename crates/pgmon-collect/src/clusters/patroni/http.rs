@@ -46,6 +46,8 @@ pub(super) struct Getter<'g> {
     pub(super) authorities: &'g Authorities,
     pub(super) tls: &'g ServiceTls,
     pub(super) timeout: Duration,
+    /// Nobody is waited for any longer than that.
+    pub(super) until: Duration,
 }
 
 impl Getter<'_> {
@@ -57,10 +59,9 @@ impl Getter<'_> {
         path: &str,
         credentials: Option<&Credentials>,
     ) -> Result<Vec<u8>, String> {
-        let until = self.timer.mono() + self.timeout;
         tokio::select! {
             result = self.exchange(url, path, credentials) => result,
-            () = self.timer.sleep_until(until) => Err(format!("no answer within {:?}", self.timeout)),
+            () = self.timer.sleep_until(self.until) => Err(format!("no answer within {:?}", self.timeout)),
         }
     }
 

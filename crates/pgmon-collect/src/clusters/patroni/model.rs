@@ -13,6 +13,10 @@ use std::time::Duration;
 pub(super) struct Asked {
     /// Where.
     pub(super) url: HttpUrl,
+    /// Whether somebody has configured it; else another member has named it.
+    pub(super) configured: bool,
+    /// What it is called; by an earlier answer, if there is none now. Before Patroni 3.1 it does not tell.
+    pub(super) name: Option<String>,
     /// What; or why nothing.
     pub(super) status: Result<Status, String>,
     /// As it was sent.
@@ -32,11 +36,13 @@ pub(super) struct View<'v> {
     pub(super) asked: &'v [Asked],
     /// Oldest first.
     pub(super) history: &'v [Past],
+    /// Why the state cannot be read now. Then `cluster` is what the members tell.
+    pub(super) unread: Option<&'v str>,
     pub(super) now: Duration,
     pub(super) wall: Timestamp,
 }
 
-fn role_of(member: &MemberAnswer) -> Role {
+pub(super) fn role_of(member: &MemberAnswer) -> Role {
     match member.role.as_str() {
         // Before Patroni 4 a leader may be called so.
         "leader" | "master" | "primary" => Role::Primary,
@@ -49,15 +55,17 @@ fn role_of(member: &MemberAnswer) -> Role {
     }
 }
 
+/// The answer of a member's own API.
+pub(super) fn own<'a>(member: &MemberAnswer, asked: &'a [Asked]) -> Option<&'a Asked> {
+    let by_name = |asked: &&Asked| asked.name.as_ref() == Some(&member.name);
+    let api: Option<HttpUrl> = member.api_url.as_deref().and_then(|url| url.parse().ok());
+    let by_url = |asked: &&Asked| api.as_ref().is_some_and(|api| api.has_origin_of(&asked.url));
+    asked.iter().find(by_name).or_else(|| asked.iter().find(by_url))
+}
+
 impl View<'_> {
-    /// The answer of a member's own API.
     fn own(&self, member: &MemberAnswer) -> Option<&Asked> {
-        let by_name = |asked: &&Asked| {
-            asked.status.as_ref().is_ok_and(|status| status.name.as_ref() == Some(&member.name))
-        };
-        let api: Option<HttpUrl> = member.api_url.as_deref().and_then(|url| url.parse().ok());
-        let by_url = |asked: &&Asked| api.as_ref().is_some_and(|api| api.has_origin_of(&asked.url));
-        self.asked.iter().find(by_name).or_else(|| self.asked.iter().find(by_url))
+        own(member, self.asked)
     }
 
     fn statuses(&self) -> impl Iterator<Item = &Status> {
@@ -73,13 +81,16 @@ impl View<'_> {
             answer.switchover.as_ref().map(|s| Pending { from: s.from.clone(), to: s.to.clone(), at: s.at });
         let leader = answer.members.iter().find(|member| role_of(member).leads());
         cluster.leader = leader.map(|leader| leader.name.clone());
-        cluster.timeline = leader.and_then(|leader| leader.timeline);
-        if self.statuses().next().is_some() {
+        // Without the store a member does not know who holds the lock.
+        if self.unread.is_none() && self.statuses().next().is_some() {
             cluster.locked = Some(!self.statuses().any(|status| status.unlocked));
         }
         let failsafe: Vec<bool> = self.statuses().filter_map(|status| status.failsafe).collect();
         cluster.failsafe = (!failsafe.is_empty()).then(|| failsafe.contains(&true));
         let of_leader = leader.and_then(|leader| self.own(leader)).and_then(|a| a.status.as_ref().ok());
+        cluster.timeline = leader
+            .and_then(|leader| leader.timeline)
+            .or_else(|| of_leader.and_then(|status| status.timeline));
         let written = of_leader.and_then(|status| status.written_bytes.or(status.replayed_bytes));
         if lags.leader != cluster.leader {
             *lags = Lags { leader: cluster.leader.clone(), positions: Positions::default() };
@@ -93,9 +104,32 @@ impl View<'_> {
             .into_iter()
             .map(|member| self.member(member, cluster.leader.as_deref(), of_leader, written, lags))
             .collect();
+        let silent = self.asked.iter().filter(|asked| asked.configured).filter_map(|asked| self.lost(asked));
+        cluster.members.extend(silent);
         cluster.history = self.history(cluster.timeline);
-        cluster.issues = issues(&cluster);
+        cluster.issues = issues(&cluster, self.unread);
+        cluster.note_contradictions();
         cluster
+    }
+
+    /// Who is configured, does not answer, and is no member by the cluster's account: once its key in the store is
+    /// too old, Patroni does not know of it any more.
+    fn lost(&self, asked: &Asked) -> Option<Member> {
+        let error = asked.status.as_ref().err()?;
+        let is_own =
+            |member: &&MemberAnswer| self.own(member).is_some_and(|own| own.url.has_origin_of(&asked.url));
+        if self.cluster.members.iter().any(|member| is_own(&member)) {
+            return None;
+        }
+        let url = super::at(&asked.url, "");
+        let taken = |name: &&String| self.cluster.members.iter().any(|member| member.name == **name);
+        let name = asked.name.as_ref().filter(|name| !taken(name));
+        let mut member = Member::new(name.unwrap_or(&url), Role::Unknown);
+        member.name = name.map(|_| url);
+        member.reachable = Some(false);
+        member.error = Some(error.clone());
+        member.registered = self.unread.is_none().then_some(false);
+        Some(member)
     }
 
     fn member(
@@ -115,7 +149,7 @@ impl View<'_> {
         };
         member.state = answer.state.clone();
         // Patroni writes its members' states itself: one that is there is heard of.
-        member.registered = Some(true);
+        member.registered = self.unread.is_none().then_some(true);
         member.reachable = own.map(|asked| asked.status.is_ok());
         member.error = own.and_then(|asked| asked.status.as_ref().err().cloned());
         member.in_recovery = status.and_then(Status::in_recovery);
@@ -220,7 +254,7 @@ impl View<'_> {
 }
 
 /// What is wrong.
-fn issues(cluster: &Cluster) -> Vec<Issue> {
+fn issues(cluster: &Cluster, unread: Option<&str>) -> Vec<Issue> {
     let mut issues = Vec::new();
     let mut push = |code, severity, peer: Option<&Member>, text: String| {
         issues.push(Issue { code, severity, peer: peer.map(|member| member.id.clone()), text });
@@ -230,9 +264,6 @@ fn issues(cluster: &Cluster) -> Vec<Issue> {
         1 => {}
         n => push("several_leaders", Severity::Error, None, format!("the cluster has {n} leaders")),
     }
-    if let Some(primaries) = cluster.primaries().filter(|n| *n > 1) {
-        push("several_primaries", Severity::Error, None, format!("{primaries} members take writes"));
-    }
     if cluster.locked == Some(false) {
         push("unlocked", Severity::Error, None, "nobody holds the lock of the leader".to_owned());
     }
@@ -240,7 +271,18 @@ fn issues(cluster: &Cluster) -> Vec<Issue> {
         let text = "the store of the cluster's state cannot be reached; its members agree to go on";
         push("failsafe", Severity::Warning, None, text.to_owned());
     }
+    if let Some(reason) = unread {
+        let text = format!("the cluster's state cannot be read: {reason}");
+        push("state_unreadable", Severity::Warning, None, text);
+    }
     for member in &cluster.members {
+        if member.registered == Some(false) {
+            let (id, why) = (&member.id, member.error.as_deref().unwrap_or("no answer"));
+            let text =
+                format!("{id} is configured, does not answer ({why}), and is no member of the cluster");
+            push("url_unreachable", Severity::Warning, Some(member), text);
+            continue;
+        }
         let severity = if member.role.leads() { Severity::Error } else { Severity::Warning };
         let name = &member.id;
         let state = member.state.as_deref().unwrap_or("unknown");
@@ -249,10 +291,6 @@ fn issues(cluster: &Cluster) -> Vec<Issue> {
             push("member_unreachable", severity, Some(member), format!("{name} does not answer: {why}"));
         } else if !matches!(state, "running" | "streaming" | "in archive recovery" | "unknown") {
             push("member_state", severity, Some(member), format!("{name} is {state}"));
-        }
-        if member.role_mismatch() == Some(true) {
-            let text = format!("{name} is {} for Patroni, and PostgreSQL there says otherwise", member.role);
-            push("role_mismatch", Severity::Error, Some(member), text);
         }
         if !member.role.leads() && member.is_streaming() == Some(false) && state != "in archive recovery" {
             push("not_streaming", Severity::Warning, Some(member), format!("{name} does not stream"));
@@ -269,4 +307,4 @@ fn issues(cluster: &Cluster) -> Vec<Issue> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::clusters::patroni) mod tests;

@@ -3,7 +3,7 @@
 use crate::postgres::collectors::{checkpoints, replication, standby};
 use pgmon_core::cluster::{Cluster, Issue, Manager, Member, Role, Severity};
 use pgmon_core::snapshot::{CollectorState, Snapshot};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What one watched database shows of its server's replication.
@@ -25,7 +25,7 @@ pub(super) struct Seen {
     pub(super) system_identifier: Option<String>,
     /// Whether it is a standby.
     pub(super) in_recovery: Option<bool>,
-    /// Of a primary: the timeline of its last checkpoint, which a promotion makes.
+    /// Of a primary: the timeline that it writes on.
     pub(super) timeline: Option<i64>,
     /// Who replicates from it, if that is known.
     pub(super) senders: Option<Vec<replication::Row>>,
@@ -62,9 +62,11 @@ impl Seen {
             server: snapshot.server_key.as_ref().map(ToString::to_string),
             system_identifier: info.and_then(|info| info.system_identifier.clone()),
             in_recovery: info.filter(|_| answers).map(|info| info.in_recovery),
-            timeline: output("checkpoints")
-                .filter(|_| answers)
-                .and_then(|good| good.rows::<Vec<checkpoints::Row>>()?.first()?.timeline),
+            timeline: output("checkpoints").filter(|_| answers).and_then(|good| {
+                // Not that of its last checkpoint: after a promotion the first one comes late.
+                let written = good.rows::<Vec<checkpoints::Row>>()?.first()?.written_timeline.clone()?;
+                i64::from_str_radix(&written, 16).ok()
+            }),
             senders: output("replication").filter(|_| answers).and_then(|good| {
                 let rows: &Vec<replication::Row> = good.rows()?;
                 Some(rows.iter().filter(|row| row.gone_seconds.is_none()).cloned().collect())
@@ -80,38 +82,56 @@ impl Seen {
     }
 }
 
-/// The clusters. With a `name` and one cluster it is called so; else after the databases' label `cluster`, with
-/// the first database where that is not enough.
-pub(super) fn clusters(name: Option<&str>, seen: &[Seen]) -> Vec<Cluster> {
-    let mut groups = BTreeMap::<&str, Vec<&Seen>>::new();
+/// The names that clusters were given, by the identity of their data: each keeps its own.
+#[derive(Debug, Default)]
+pub(super) struct Names(BTreeMap<String, String>);
+
+/// The clusters, in the order of the configuration.
+///
+/// `name`, or without one the databases' label `cluster`, is the name of the cluster with the first database that
+/// this holds for; another one has its first database behind it. A database that has never answered counts to the
+/// one cluster that is known of its label.
+pub(super) fn clusters(name: Option<&str>, seen: &[Seen], names: &mut Names) -> Vec<Cluster> {
+    let mut groups = Vec::<(Option<&str>, Vec<&Seen>)>::new();
     for one in seen {
-        if let Some(identity) = &one.system_identifier {
-            groups.entry(identity).or_default().push(one);
+        let Some(identity) = one.system_identifier.as_deref() else { continue };
+        match groups.iter_mut().find(|(of, _)| *of == Some(identity)) {
+            Some((_, group)) => group.push(one),
+            None => groups.push((Some(identity), vec![one])),
         }
     }
-    let mut taken = BTreeMap::<String, usize>::new();
-    let groups: Vec<Vec<&Seen>> = groups.into_values().map(servers).collect();
-    for group in &groups {
-        *taken.entry(label(group)).or_default() += 1;
+    for one in seen.iter().filter(|one| one.system_identifier.is_none()) {
+        let same = |(of, group): &(Option<&str>, Vec<&Seen>)| {
+            group.first().is_some_and(|first| first.cluster == one.cluster).then_some(of.is_some())
+        };
+        let known = groups.iter().filter_map(same).filter(|known| *known).count();
+        let fits = |group: &&mut (Option<&str>, Vec<&Seen>)| same(group) == Some(known == 1);
+        match groups.iter_mut().find(fits) {
+            Some((_, group)) => group.push(one),
+            None => groups.push((None, vec![one])),
+        }
     }
-    let alone = groups.len() == 1;
-    groups
-        .iter()
-        .map(|group| {
-            let label = label(group);
-            let own = match (name, taken.get(&label)) {
-                (Some(name), _) if alone => name.to_owned(),
-                (Some(name), _) => format!("{name}/{}", group.first().map(|s| s.id()).unwrap_or_default()),
-                (None, Some(1)) => label,
-                (None, _) => group.first().map(|s| s.id()).unwrap_or(label),
-            };
-            cluster(&own, group)
-        })
-        .collect()
-}
-
-fn label(group: &[&Seen]) -> String {
-    group.first().map(|seen| seen.cluster.clone()).unwrap_or_default()
+    let mut found = Vec::new();
+    let mut taken = BTreeSet::<String>::new();
+    let begins = |group: &[&Seen]| {
+        let Some(first) = group.first() else { return false };
+        let first = seen.iter().find(|one| name.is_some() || one.cluster == first.cluster);
+        group.iter().any(|one| first.is_some_and(|first| std::ptr::eq(first, *one)))
+    };
+    for (identity, group) in &groups {
+        let Some(first) = group.first() else { continue };
+        let short = name.unwrap_or(&first.cluster).to_owned();
+        let long = name.map_or_else(|| first.id(), |name| format!("{name}/{}", first.id()));
+        let used = names.0.values().any(|given| *given == short);
+        let wanted = if begins(group) && !used && !taken.contains(&short) { short } else { long };
+        let own = match identity {
+            Some(identity) => names.0.entry((*identity).to_owned()).or_insert(wanted).clone(),
+            None => wanted,
+        };
+        taken.insert(own.clone());
+        found.push(cluster(&own, &servers(group.clone())));
+    }
+    found
 }
 
 /// One of each server: of several databases of it, the one that knows most.
@@ -124,7 +144,8 @@ fn servers(group: Vec<&Seen>) -> Vec<&Seen> {
         };
         match kept.iter_mut().find(|other| same(other)) {
             Some(other) => {
-                if other.senders.is_none() && other.standby.is_none() {
+                let knows_less = other.senders.is_none() && other.standby.is_none();
+                if knows_less && seen.system_identifier.is_some() {
                     *other = seen;
                 }
             }
@@ -147,6 +168,7 @@ fn cluster(name: &str, group: &[&Seen]) -> Cluster {
         members.iter().find(|member| Some(&member.id) == cluster.leader.as_ref()).and_then(|m| m.timeline);
     cluster.members = members;
     cluster.issues = issues(&cluster, primaries.len());
+    cluster.note_contradictions();
     cluster
 }
 
@@ -169,7 +191,6 @@ fn member(seen: &Seen, group: &[&Seen], primaries: &[&&Seen]) -> Member {
     // That of its last checkpoint may be an older one for as long as until the next.
     member.timeline = row.timeline;
     member.position_bytes = row.replayed_bytes;
-    (member.lag_bytes, member.lag_seconds) = (row.lag_bytes, row.lag_seconds);
     member.replication_state = match row.receiver_status.as_deref() {
         Some(status) => Some(status.to_owned()),
         None if row.link_down == Some(true) => Some("none".to_owned()),
@@ -180,6 +201,11 @@ fn member(seen: &Seen, group: &[&Seen], primaries: &[&&Seen]) -> Member {
         [only] if group.len() == 2 => Some(**only),
         _ => None,
     });
+    // Without its source a standby knows only of what it has received and not replayed.
+    let source_answers = source.is_none_or(|source| source.up != Some(false));
+    if (row.link_down == Some(false) && source_answers) || row.received_bytes > row.replayed_bytes {
+        (member.lag_bytes, member.lag_seconds) = (row.lag_bytes, row.lag_seconds);
+    }
     let shown = source.and_then(|source| row_of(source, seen, group));
     member.sync_state = shown.as_ref().and_then(|row| row.sync_state.clone());
     if let Some(shown) = &shown {
@@ -228,15 +254,8 @@ fn issues(cluster: &Cluster, primaries: usize) -> Vec<Issue> {
         issues.push(Issue { code, severity, peer: peer.map(|member| member.id.clone()), text });
     };
     let all_asked = cluster.members.iter().all(|member| member.in_recovery.is_some());
-    if primaries > 1 {
-        push("several_primaries", Severity::Error, None, format!("{primaries} servers take writes"));
-    } else if primaries == 0 && all_asked {
+    if primaries == 0 && all_asked {
         push("no_leader", Severity::Error, None, "none of the watched servers takes writes".to_owned());
-    }
-    if cluster.timelines() > Some(1) {
-        let on = |member: &Member| Some(format!("{} on {}", member.id, member.timeline?));
-        let on: Vec<String> = cluster.members.iter().filter_map(on).collect();
-        push("timeline_fork", Severity::Error, None, format!("the timelines differ: {}", on.join(", ")));
     }
     for member in &cluster.members {
         if member.reachable == Some(false) {
@@ -256,103 +275,4 @@ fn issues(cluster: &Cluster, primaries: usize) -> Vec<Issue> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn primary(db: &str) -> Seen {
-        Seen {
-            cluster: "shop".into(),
-            db: db.into(),
-            place: Some((db.into(), 5432)),
-            up: Some(true),
-            server: Some(db.into()),
-            system_identifier: Some("7".into()),
-            in_recovery: Some(false),
-            senders: Some(Vec::new()),
-            ..Seen::default()
-        }
-    }
-
-    fn standby(db: &str, source: &str) -> Seen {
-        let row = standby::Row {
-            replay_age_seconds: None,
-            received_bytes: Some(9),
-            replayed_bytes: Some(9),
-            paused: false,
-            link_configured: Some(true),
-            receiver_timeout_seconds: 60.0,
-            receiver_running: true,
-            receiver_status: Some("streaming".into()),
-            written_bytes: Some(9),
-            source_bytes: Some(9),
-            last_message_age_seconds: Some(0.1),
-            slot_name: None,
-            sender_host: Some(source.into()),
-            sender_port: Some(5432),
-            timeline: Some(1),
-            link_down: Some(false),
-            lag_seconds: Some(0.0),
-            lag_bytes: Some(0),
-        };
-        Seen { in_recovery: Some(true), senders: None, standby: Some(row), ..primary(db) }
-    }
-
-    fn told(cluster: &Cluster) -> Vec<(&str, &str, Option<&str>)> {
-        cluster.members.iter().map(|m| (m.id.as_str(), m.role.as_str(), m.upstream.as_deref())).collect()
-    }
-
-    #[test]
-    fn servers_with_the_same_data_are_one_cluster_and_their_chain_is_seen() {
-        let other = Seen { system_identifier: Some("8".into()), cluster: "other".into(), ..primary("z") };
-        let seen = [standby("c", "b"), primary("a"), standby("b", "a"), other];
-        let found = clusters(None, &seen);
-        assert_eq!(found.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["shop", "other"]);
-        let chain = [
-            ("shop/a", "primary", None),
-            ("shop/b", "async", Some("shop/a")),
-            ("shop/c", "cascade", Some("shop/b")),
-        ];
-        assert_eq!(told(&found[0]), chain);
-        assert_eq!((found[0].leader.as_deref(), found[0].issues.len()), (Some("shop/a"), 0));
-    }
-
-    #[test]
-    fn several_databases_of_a_server_are_one_member() {
-        let second = Seen { db: "a2".into(), ..primary("a") };
-        let found = clusters(Some("x"), &[primary("a"), second]);
-        assert_eq!((found.len(), found[0].name.as_str(), found[0].members.len()), (1, "x", 1));
-    }
-
-    #[test]
-    fn two_that_take_writes_are_an_error_and_no_leader() {
-        let found = clusters(None, &[primary("a"), primary("b")]);
-        assert_eq!((found[0].leader.clone(), found[0].primaries()), (None, Some(2)));
-        assert_eq!(found[0].issues[0].code, "several_primaries");
-    }
-
-    #[test]
-    fn a_standby_that_was_promoted_is_on_another_timeline() {
-        let on = |timeline, seen: Seen| Seen { timeline: Some(timeline), ..seen };
-        let found = clusters(None, &[on(1, primary("a")), standby("b", "a")]);
-        assert_eq!((found[0].timeline, found[0].timelines(), found[0].issues.len()), (Some(1), Some(1), 0));
-        let found = clusters(None, &[on(1, primary("a")), on(2, primary("b"))]);
-        let codes: Vec<_> = found[0].issues.iter().map(|i| i.code).collect();
-        assert_eq!((found[0].timelines(), codes), (Some(2), vec!["several_primaries", "timeline_fork"]));
-        assert_eq!(found[0].issues[1].text, "the timelines differ: shop/a on 1, shop/b on 2");
-    }
-
-    #[test]
-    fn a_server_that_is_down_has_no_role_and_no_lag() {
-        let down = Seen {
-            up: Some(false),
-            error: Some("refused".into()),
-            in_recovery: None,
-            standby: None,
-            ..standby("b", "a")
-        };
-        let found = clusters(None, &[primary("a"), down]);
-        let b = &found[0].members[1];
-        assert_eq!((b.role, b.reachable, b.lag_seconds), (Role::Unknown, Some(false), None));
-        assert_eq!(found[0].issues.iter().map(|i| i.code).collect::<Vec<_>>(), ["member_down"]);
-    }
-}
+mod tests;

@@ -55,6 +55,9 @@ pub struct Row {
     pub redo_lag_bytes: Option<i64>,
     /// The timeline of the last checkpoint.
     pub timeline: Option<i64>,
+    /// Of a primary: the timeline that it writes on, as the first part of a WAL file's name (hexadecimal).
+    #[serde(skip)]
+    pub written_timeline: Option<String>,
     /// When the checkpoint counters began.
     pub checkpointer_stats_reset: Option<Time>,
     /// When the background writer's counters began.

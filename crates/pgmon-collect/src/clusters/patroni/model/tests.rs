@@ -35,41 +35,43 @@ const KEYS: &[&str] = &[
     "failsafe_mode_is_active",
 ];
 
-fn url(port: u16) -> HttpUrl {
+pub(in crate::clusters::patroni) fn url(port: u16) -> HttpUrl {
     format!("http://127.0.0.1:{port}").parse().unwrap()
 }
 
-fn member(name: &str, role: &str, port: u16, more: &str) -> String {
+pub(in crate::clusters::patroni) fn member(name: &str, role: &str, port: u16, more: &str) -> String {
     format!(
         r#"{{"name":"{name}","role":"{role}","state":"running","api_url":"http://127.0.0.1:{port}/patroni","host":"127.0.0.1","port":{port},"timeline":3{more}}}"#
     )
 }
 
-fn status(role: &str, xlog: &str, more: &str) -> Status {
+pub(in crate::clusters::patroni) fn status(role: &str, xlog: &str, more: &str) -> Status {
     let text = format!(
         r#"{{"state":"running","role":"{role}","xlog":{{{xlog}}},"timeline":3,"dcs_last_seen":100,"patroni":{{"version":"3.0.2","scope":"s"}}{more}}}"#
     );
     rest::status(text.as_bytes()).unwrap()
 }
 
-fn asked(port: u16, status: Result<Status, String>) -> Asked {
-    Asked { url: url(port), status, body: None }
+pub(in crate::clusters::patroni) fn asked(port: u16, status: Result<Status, String>) -> Asked {
+    let name = status.as_ref().ok().and_then(|status| status.name.clone());
+    Asked { url: url(port), configured: true, name, status, body: None }
 }
 
-fn pair(b: &str) -> ClusterAnswer {
+pub(in crate::clusters::patroni) fn pair(b: &str) -> ClusterAnswer {
     let members = [member("a", "leader", 1, ""), member("b", "replica", 2, b)].join(",");
     rest::cluster(format!(r#"{{"members":[{members}]}}"#).as_bytes()).unwrap()
 }
 
-const STREAMS: &str = r#","replication":[{"application_name":"b","state":"streaming","sync_state":"async"}]"#;
+pub(in crate::clusters::patroni) const STREAMS: &str =
+    r#","replication":[{"application_name":"b","state":"streaming","sync_state":"async"}]"#;
 
 fn made(cluster: &ClusterAnswer, asked: &[Asked]) -> Cluster {
     let wall = Timestamp::from_second(1_000).unwrap();
-    let view = View { cluster, asked, history: &[], now: Duration::from_secs(1), wall };
+    let view = View { cluster, asked, history: &[], unread: None, now: Duration::from_secs(1), wall };
     view.cluster("s", "u", &mut Lags::default())
 }
 
-fn codes(cluster: &Cluster) -> Vec<&str> {
+pub(in crate::clusters::patroni) fn codes(cluster: &Cluster) -> Vec<&str> {
     cluster.issues.iter().map(|issue| issue.code).collect()
 }
 
@@ -108,7 +110,7 @@ fn who_contradicts_or_does_not_stream_is_told() {
         asked(2, Ok(status("master", r#""location":9"#, ""))),
     ];
     let found = made(&pair(""), &both);
-    assert_eq!(codes(&found), ["unlocked", "role_mismatch", "role_mismatch", "not_streaming"]);
+    assert_eq!(codes(&found), ["role_mismatch", "role_mismatch", "unlocked", "not_streaming"]);
     assert_eq!(found.primaries(), Some(1));
 }
 
@@ -120,6 +122,31 @@ fn no_leader_and_failsafe_are_told() {
     let found = made(&answer, &one);
     assert_eq!((found.leader.clone(), found.failsafe), (None, Some(true)));
     assert_eq!(codes(&found), ["no_leader", "failsafe"]);
+}
+
+#[test]
+fn who_is_configured_and_gone_for_good_is_told() {
+    let members = [member("b", "leader", 2, "")].join(",");
+    let alone = rest::cluster(format!(r#"{{"members":[{members}]}}"#).as_bytes()).unwrap();
+    let leads = || asked(2, Ok(status("master", r#""location":100"#, "")));
+    let dead = || asked(1, Err("cannot connect: refused".into()));
+    let found = made(&alone, &[dead(), leads()]);
+    assert_eq!((codes(&found), found.count(Severity::Warning)), (vec!["url_unreachable"], 1));
+    let gone = &found.members[1];
+    assert_eq!(
+        (gone.id.as_str(), gone.role, gone.reachable),
+        ("http://127.0.0.1:1", Role::Unknown, Some(false))
+    );
+    assert_eq!(gone.registered, Some(false), "the manager does not hear of it");
+    // What it was called is known from before.
+    let found = made(&alone, &[Asked { name: Some("a".into()), ..dead() }, leads()]);
+    assert_eq!(found.members[1].id, "a");
+    // A name or a proxy for a member that answers is nobody's fault; one that others named is not ours.
+    let proxy = asked(9, Ok(status("master", r#""location":100"#, "")));
+    assert_eq!(codes(&made(&alone, &[leads(), proxy])), [""; 0]);
+    assert_eq!(codes(&made(&alone, &[Asked { configured: false, ..dead() }, leads()])), [""; 0]);
+    // A member that is listed and silent is that already.
+    assert_eq!(codes(&made(&pair(""), &[leads(), dead()])), ["role_mismatch", "member_unreachable"]);
 }
 
 proptest! {
@@ -147,7 +174,7 @@ proptest! {
         let mut lags = Lags::default();
         for n in 1..3 {
             let wall = Timestamp::from_second(1_000).unwrap();
-            let view = View { cluster: &answer, asked: &both, history: &[], now: Duration::from_secs(n), wall };
+            let view = View { cluster: &answer, asked: &both, history: &[], unread: None, now: Duration::from_secs(n), wall };
             assert_sound(view.cluster("s", "u", &mut lags));
         }
     }

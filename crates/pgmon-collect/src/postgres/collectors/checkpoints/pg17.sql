@@ -22,6 +22,9 @@ SELECT k.num_timed::int8 AS timed,
                 ELSE pg_catalog.pg_current_wal_lsn() END,
            c.redo_lsn)::int8 AS redo_lag_bytes,
        c.timeline_id::int8 AS timeline,
+       -- The one that a primary writes on: after a promotion the first checkpoint comes late.
+       CASE WHEN NOT pg_catalog.pg_is_in_recovery()
+            THEN pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END::text AS written_timeline,
        k.stats_reset::timestamptz AS checkpointer_stats_reset,
        b.stats_reset::timestamptz AS bgwriter_stats_reset
   FROM pg_catalog.pg_stat_bgwriter AS b
