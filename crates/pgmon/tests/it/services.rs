@@ -241,7 +241,7 @@ fn credentials_that_a_service_repeats_are_shown_nowhere() {
     std::fs::write(&file, text).unwrap();
     let absent = |from: &str, said: &str| {
         // The base64 of joe:zqBASICcanary, without its last characters, is that of Basic.
-        for secret in ["canary", "BEARER", "zqPOP", "am9lOnpxQkFTSUNjYW5hc"] {
+        for secret in ["zqBEARER", "zqBASIC", "zqQUERY", "zqPOP", "zqREDIS", "am9lOnpxQkFTSUNjYW5hc"] {
             assert!(!said.contains(secret), "{from} shows {secret}: {said}");
         }
     };
