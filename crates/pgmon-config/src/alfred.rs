@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Number;
 
 use crate::Diagnostic;
-use crate::tree::{Data, Member, Node, Place, Style};
+use crate::tree::{Data, Member, Node, Place, Style, join};
 
 /// Its time limit, as the sidecar has it.
 const TIMEOUT: u64 = 5;
@@ -21,7 +21,9 @@ pub(crate) fn overlay(root: &mut Node, env: &BTreeMap<String, String>, faults: &
         return;
     }
     let mut services = Vec::new();
-    let mut fault = |name: &str, message: String| faults.push(variable(name).says("/services", message));
+    let mut fault = |variable_name: &str, message: String| {
+        faults.push(variable(variable_name).says(join("/services", name), message));
+    };
     if let Some(url) = var("SERVICE_URL") {
         let at = variable("SERVICE_URL");
         let keys = match var("CHECK_TYPE").unwrap_or("http") {
@@ -29,10 +31,12 @@ pub(crate) fn overlay(root: &mut Node, env: &BTreeMap<String, String>, faults: &
             "http" => http(&at, url, var("HEALTH_PATH").unwrap_or("/health")),
             _ => Err(("CHECK_TYPE", "must be http or tcp".to_owned())),
         };
-        match keys {
-            Ok(keys) => services.push((name, at, keys)),
-            Err((name, message)) => fault(name, message),
-        }
+        let keys = keys.unwrap_or_else(|(variable, message)| {
+            fault(variable, message);
+            // It is meant: nobody needs to be told that there is nothing to watch.
+            vec![text(&at, "type", "http")]
+        });
+        services.push((name, at, keys));
     }
     if let Some(dsn) = var("DB_POSTGRES_URL") {
         let at = variable("DB_POSTGRES_URL");
@@ -42,13 +46,11 @@ pub(crate) fn overlay(root: &mut Node, env: &BTreeMap<String, String>, faults: &
     }
     let Some((_, first, _)) = services.first() else { return };
     let (first, mut members) = (first.clone(), Vec::new());
-    let times = match var("COLLECTION_INTERVAL").map(times).transpose() {
-        Ok(times) => times.unwrap_or_default(),
-        Err(message) => {
-            fault("COLLECTION_INTERVAL", message);
-            return;
-        }
-    };
+    let times = var("COLLECTION_INTERVAL").map(times).transpose().unwrap_or_else(|message| {
+        fault("COLLECTION_INTERVAL", message);
+        None
+    });
+    let times = times.unwrap_or_default();
     for (name, at, mut keys) in services {
         keys.extend(times.iter().cloned());
         keys.push(critical(&at));

@@ -55,7 +55,7 @@ async fn what_a_web_server_repeats_of_credentials_is_not_kept() {
     let posts = "method: POST, body: '{\"user\": \"joe\", \"password\": \"bodySECRET5\"}'";
     let cases: [(&str, &str, &[&str]); 11] = [
         ("bearer_token: tokenSECRET99", "/status", &["tokenSECRET99"]),
-        ("bearer_token: tokenSECRET99", "/long", &["tokenSE", "tokenS", "token"]),
+        ("bearer_token: tokenSECRET99", "/long", &["toke"]),
         ("bearer_token: tokenSECRET99", "/all", &["tokenSECRET99"]),
         (basic, "/status", &["am9lOmJhc2ljUFc3Nw", "basicPW77"]),
         (basic, "/all", &["am9lOmJhc2ljUFc3Nw", "basicPW77"]),
@@ -70,8 +70,7 @@ async fn what_a_web_server_repeats_of_credentials_is_not_kept() {
         let url = if key.contains("url:") { "" } else { "url: 'http://127.0.0.1:PORT/health', " };
         let service = format!("{{type: http, {url}{key}, json: [{{pointer: {pointer}, value: ok}}]}}");
         let s = check(&service.replace("PORT", &port.to_string())).await;
-        let is_about = if key.contains("away") { "redirects" } else { "in its JSON" };
-        assert!(reason(&s).contains(is_about), "{s:?}");
+        assert!(reason(&s).contains("in its JSON"), "{s:?}");
         let all = format!("{s:?}");
         for secret in secrets {
             assert!(!all.contains(secret), "{key}, {pointer}: {secret} in {all}");
@@ -115,7 +114,7 @@ async fn what_a_redis_repeats_of_a_password_is_not_kept() {
         "-ERR unknown command 'AUTH', with args beginning with: 'redisSECRET4'\r\n",
         "-WRONGPASS 'redisSEC\r\n",
         // It takes everything, and has it in what it says of itself.
-        "$84\r\nredis_version:redisSECRET4\r\nredis_mode:redisSECRET4\r\nmaxmemory_policy:redisSECRET4\r\n\r\n\r\n",
+        "$84\r\nredis_version:redisSECRET4\r\nredis_mode:redisSECRET4\r\nmaxmemory_policy:redisSECRET4\r\n\r\n",
     ] {
         let port = serve(move |mut stream| async move {
             while !some(&mut stream).await.is_empty() {

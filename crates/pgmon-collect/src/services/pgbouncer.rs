@@ -10,7 +10,7 @@ mod tests;
 use super::postgres::fault;
 use super::probe::{Fault, Found, Probing};
 use crate::postgres::connect::Route;
-use crate::postgres::session::{Guard, Session};
+use crate::postgres::session::{Guard, QueryError, Session};
 use pgmon_config::ConnectSpec;
 use pgmon_core::metric::Families;
 use pgmon_core::service::Evidence;
@@ -44,7 +44,7 @@ impl PgBouncer {
     pub async fn check(&self, probing: &Probing<'_>, found: &mut Found) -> Result<(), Fault> {
         found.doing = "while connecting";
         let guard = Guard { lock_timeout: Duration::ZERO, pooled: true };
-        let mut session = self.route.connect(guard, probing.left()).await.map_err(fault)?;
+        let mut session = self.route.connect(guard, probing.left()).await.map_err(refused)?;
         found.doing = "while its console was asked";
         let result = ask(&mut session, probing, found).await;
         session.close().await;
@@ -72,6 +72,16 @@ fn version(said: &Table) -> Option<String> {
     text.split_whitespace().nth(1).map(str::to_owned)
 }
 
+/// What went wrong. That the console is not for everybody is told at the login, and in two words.
+fn refused(error: QueryError) -> Fault {
+    match fault(error) {
+        Fault::Bad(why) if why.starts_with("not allowed") => {
+            Fault::down(format!("{why}: the user must be one of stats_users or admin_users"))
+        }
+        fault => fault,
+    }
+}
+
 /// Runs one command of the console.
 async fn show(
     session: &mut Session,
@@ -80,10 +90,7 @@ async fn show(
     found: &mut Found,
 ) -> Result<Table, Fault> {
     let began = probing.timer.mono();
-    let rows = session.console(command, probing.left()).await.map_err(|error| match fault(error) {
-        Fault::Bad(why) if why.starts_with("not allowed") => {
-            Fault::down(format!("{command}: {why}: the user must be one of stats_users or admin_users"))
-        }
+    let rows = session.console(command, probing.left()).await.map_err(|error| match refused(error) {
         Fault::Bad(why) => Fault::down(format!("{command}: {why}")),
         login @ Fault::Login(_) => login,
     })?;

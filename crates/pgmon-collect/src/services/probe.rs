@@ -8,7 +8,7 @@ use super::{http, pgbouncer, postgres, redis, tcp};
 use crate::poller::timer::Timer;
 use futures::FutureExt as _;
 use jiff::Timestamp;
-use pgmon_config::{ServiceCheck, ServiceSpec};
+use pgmon_config::{ConnectSpec, ServiceCheck, ServiceSpec};
 use pgmon_core::metric::{Families, Family, Group};
 use pgmon_core::service::{Evidence, ServiceSnapshot, ServiceState};
 use pgmon_secrets::Keyring;
@@ -117,7 +117,7 @@ impl Probe {
     /// The probe for what the configuration says. Nothing is asked yet.
     pub fn new(check: &ServiceCheck, keyring: &Keyring) -> Self {
         let redactor = Redactor::of(check);
-        let logins = |spec| redactor.listening(keyring.logins(spec));
+        let logins = |spec: &ConnectSpec| redactor.listening(keyring.logins(spec));
         let kind = match check {
             ServiceCheck::Postgres(spec) => Kind::Postgres(postgres::Postgres::new(spec, logins(spec))),
             ServiceCheck::PgBouncer(spec) => Kind::PgBouncer(pgbouncer::PgBouncer::new(spec, logins(spec))),

@@ -88,9 +88,10 @@ impl Redactor {
         one_line(&self.strip(text))
     }
 
-    /// A part of a text on one line. Secrets are looked for in the whole: there may be half of one in the part.
+    /// A part on one line of a text that may go on. Secrets are looked for in the whole: there may be half of one in the
+    /// part.
     pub fn part(&self, text: &str, part: Range<usize>) -> String {
-        one_line(&shown(text, &self.covered(text), part))
+        one_line(&shown(text, &self.covered(&format!("{text}{CUT}")), part))
     }
 
     /// The text as it is, but for secrets.
@@ -218,6 +219,7 @@ mod tests {
         assert_eq!(redactor.clean("the correct one"), "the correct one", "a short run is an accident");
         let heard = "-ERR correct-horse-battery";
         assert_eq!(redactor.part(heard, 0..8), "-ERR [redacted]", "half of it in the part that is shown");
+        assert_eq!(redactor.part("-ERR corr", 0..9), "-ERR [redacted]", "the rest is still on its way");
     }
 
     #[test]

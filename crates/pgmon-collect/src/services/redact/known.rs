@@ -173,9 +173,10 @@ impl Known {
     fn written(&mut self, piece: &str, with_runs: bool) {
         self.add(piece, with_runs);
         let json = Value::from(piece).to_string();
-        let json = json.trim_matches('"');
-        if json != piece {
-            self.add(json, with_runs);
+        if let Some(inside) = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'))
+            && inside != piece
+        {
+            self.add(inside, with_runs);
         }
         let encoded = utf8_percent_encode(piece, NON_ALPHANUMERIC).to_string();
         if encoded != piece {
