@@ -18,7 +18,6 @@ use pgmon_core::history::{Answer, History, Id, Name, Query, Round, Source, Stats
 use pgmon_core::metric::{Desc, Families};
 use pgmon_core::snapshot::{CollectorState, Loop, Outcome, Snapshot, Up};
 use std::collections::{BTreeSet, HashSet};
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -134,14 +133,13 @@ impl Default for HistoryStore {
 pub struct Recorder {
     fleet: Arc<Fleet>,
     timer: Arc<dyn Timer>,
-    max_bytes: u64,
+    config: pgmon_config::History,
     /// What was last seen of each cell.
     seen: Vec<Seen>,
     services: Option<services::Watched>,
     /// How many databases and services there is room for.
     room: Option<(usize, usize)>,
     dropped: u64,
-    directory: Option<PathBuf>,
 }
 
 struct Seen {
@@ -151,29 +149,14 @@ struct Seen {
 }
 
 impl Recorder {
-    /// Writes to the fleet's own history; `max_bytes` is `history.max_bytes`.
-    pub fn new(fleet: Arc<Fleet>, timer: Arc<dyn Timer>, max_bytes: u64) -> Self {
-        Self {
-            fleet,
-            timer,
-            max_bytes,
-            seen: Vec::new(),
-            services: None,
-            room: None,
-            dropped: 0,
-            directory: None,
-        }
-    }
-
-    /// Keeps the history in this directory over a restart (`history.path`).
-    pub fn keeping_in(mut self, directory: Option<PathBuf>) -> Self {
-        self.directory = directory;
-        self
+    /// Writes to the fleet's own history, within what is configured.
+    pub fn new(fleet: Arc<Fleet>, timer: Arc<dyn Timer>, config: pgmon_config::History) -> Self {
+        Self { fleet, timer, config, seen: Vec::new(), services: None, room: None, dropped: 0 }
     }
 
     /// Runs until the process stops; with a directory, until all is written.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let keeper = self.directory.take().map(|directory| Arc::new(Keeper::new(directory)));
+        let keeper = self.config.directory().map(|directory| Arc::new(Keeper::new(directory.to_owned())));
         if let Some(keeper) = &keeper {
             // Before the first round: what was read must be older than all that is taken.
             self.limit();
@@ -227,7 +210,7 @@ impl Recorder {
         let room = (self.fleet.cells().len(), services);
         if self.room != Some(room) {
             self.room = Some(room);
-            self.fleet.history().set_limit(self.max_bytes, room.0, room.1);
+            self.fleet.history().set_limit(self.config.limit(room.0), room.0, room.1);
         }
     }
 

@@ -197,7 +197,7 @@ async fn measure(program: &Path, args: &Args, entries: Vec<serde_json::Value>) -
     let series = page::samples(text);
     running.stop().await?;
     let limit_mib =
-        pgmon_config::History::default().max_bytes.bytes() as f64 / MIB + HISTORY_OF_A_DATABASE * wanted;
+        pgmon_config::History::default().limit(entries.len()) as f64 / MIB + HISTORY_OF_A_DATABASE * wanted;
     let (memory_full, full_mib) = of_a_week(program, args, &entries, limit_mib).await?;
     let page = of_a_page(program, args, &entries, series).await?;
     let measured = Measured {

@@ -104,7 +104,7 @@ struct Agents<'a> {
 impl Agents<'_> {
     /// What the history of one database may take.
     fn limit(&self) -> Result<usize> {
-        let default = pgmon_config::History::default().max_bytes.bytes();
+        let default = pgmon_config::History::default().limit(1);
         Ok(self.args.max_bytes.map_or(usize::try_from(default), Ok)? + OF_A_DATABASE)
     }
 

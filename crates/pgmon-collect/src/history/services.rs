@@ -129,8 +129,8 @@ mod tests {
         let clock = Arc::new(ManualClock::new("2026-01-02T03:04:05Z".parse::<Timestamp>().unwrap()));
         let fleet = Arc::new(Fleet::new(Vec::new()));
         let services = Arc::new(Services::default());
-        let mut recorder =
-            Recorder::new(fleet.clone(), clock.clone(), 8 << 20).with_services(services.clone());
+        let mut recorder = Recorder::new(fleet.clone(), clock.clone(), pgmon_config::History::default())
+            .with_services(services.clone());
         let publish = |good: bool| fixture::arrange(&services, &["api"], &*clock, good);
         recorder.take();
         for good in [true, true, false] {

@@ -73,7 +73,7 @@ impl Rig {
         let clock = Arc::new(ManualClock::new(epoch()));
         let pending = |name: &&str| Snapshot { up: Up::Pending, ..snapshot(name) };
         let fleet = Arc::new(Fleet::new(names.iter().map(pending).collect()));
-        let recorder = Recorder::new(fleet.clone(), clock.clone(), 8 << 20);
+        let recorder = Recorder::new(fleet.clone(), clock.clone(), pgmon_config::History::default());
         Self { clock, fleet, recorder }
     }
 

@@ -115,9 +115,7 @@ async fn watch_and_serve(mut loaded: Loaded, options: LoadOptions, levels: Level
     services.apply(loaded.services, &loaded.config.secrets);
     clusters.apply(&loaded.config, &loaded.clusters, &loaded.entries);
     roster.apply(&loaded.config, loaded.entries);
-    let recorder = Recorder::new(fleet.clone(), timer.clone(), kept.max_bytes.bytes())
-        .with_services(checked.clone())
-        .keeping_in(kept.directory().map(Into::into));
+    let recorder = Recorder::new(fleet.clone(), timer.clone(), kept).with_services(checked.clone());
     let recorder = tokio::spawn(recorder.run(stopped.clone()));
     let mut server = tokio::spawn(server::serve(listener, metrics, app, stopped));
 

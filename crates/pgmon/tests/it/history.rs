@@ -25,10 +25,8 @@ async fn kept(dsn: &str, directory: &Path, name: &str) -> Curve {
     let clock = Arc::new(ManualClock::new(jiff::Timestamp::now()));
     let (rig, _) = Rig::prepare(&[("PGMON_DSN", dsn)], clock.clone(), clock.clone());
     let (_stop, stopped) = watch::channel(true);
-    Recorder::new(rig.fleet.clone(), clock.clone(), 8 << 20)
-        .keeping_in(Some(directory.to_owned()))
-        .run(stopped)
-        .await;
+    let config = pgmon_config::History { path: directory.to_owned(), ..Default::default() };
+    Recorder::new(rig.fleet.clone(), clock.clone(), config).run(stopped).await;
     let snapshot = rig.snapshot(0);
     let id = Id { cluster: snapshot.cluster.clone(), db: snapshot.db.clone() };
     let query = Query { name, matchers: &[], from: 0, to: i64::MAX / 4, points: usize::MAX, series: 1 };

@@ -54,7 +54,7 @@ on_each_major! { [pg18 18]
         }
         let password = server.create_monitor("pgmon", Tier::T1).await?;
         let rig = Rig::start(&server.dsn_as("pgmon", &password, "postgres")).await;
-        let mut recorder = Recorder::new(rig.fleet.clone(), rig.clock.clone(), 8 << 20);
+        let mut recorder = Recorder::new(rig.fleet.clone(), rig.clock.clone(), pgmon_config::History::default());
         recorder.take();
         for _ in 0..3660 {
             rig.advance(Duration::from_secs(1)).await;

@@ -22,7 +22,7 @@ impl Process {
         let clock = Arc::new(ManualClock::new(epoch() + S(after)));
         let pending = |name: &&str| Snapshot { up: Up::Pending, ..snapshot(name) };
         let fleet = Arc::new(Fleet::new(["a", "b"].iter().map(pending).collect()));
-        let mut recorder = Recorder::new(fleet.clone(), clock.clone(), 8 << 20);
+        let mut recorder = Recorder::new(fleet.clone(), clock.clone(), pgmon_config::History::default());
         recorder.limit();
         Self { clock, fleet, recorder, keeper: Keeper::new(directory.to_owned()) }
     }

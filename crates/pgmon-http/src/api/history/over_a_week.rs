@@ -42,7 +42,7 @@ impl Rig {
         // A full ten minutes, so that steps by the calendar are steps by the clock, too.
         let clock = Arc::new(ManualClock::new("2026-01-01T00:00:00Z".parse().unwrap()));
         let fleet = Arc::new(Fleet::new(vec![snapshot("a")]));
-        let recorder = Recorder::new(fleet.clone(), clock.clone(), 8 << 20);
+        let recorder = Recorder::new(fleet.clone(), clock.clone(), pgmon_config::History::default());
         let http = Http::default();
         let listen = http.bind.parse().unwrap();
         let access = Access::build(&http).unwrap();

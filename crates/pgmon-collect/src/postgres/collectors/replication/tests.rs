@@ -221,11 +221,11 @@ fn what_ends_by_itself_is_not_gone() {
         // Of which nothing may be seen.
         Row { state: None, replay_bytes: None, ..plain.clone() },
     ] {
-        assert_eq!(gone(&[&[what.clone()], &[]]), [], "{what:?}");
+        assert_eq!(gone(&[std::slice::from_ref(&what), &[]]), [], "{what:?}");
     }
     // What was seen once is known, also if the right to see it is lost.
     let hidden = Row { state: None, replay_bytes: None, ..plain.clone() };
-    assert_eq!(gone(&[&[plain.clone()], &[hidden], &[]]).len(), 1);
+    assert_eq!(gone(&[std::slice::from_ref(&plain), &[hidden], &[]]).len(), 1);
 }
 
 #[test]
