@@ -5,10 +5,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { ApiFailure } from './api/client';
 import { seed } from './api/early';
-import './mantine.css';
-import './styles.css';
-import './shell.css';
-import './clusters.css';
+import './styles/index.css';
 import { router } from './router';
 
 const client = new QueryClient({
