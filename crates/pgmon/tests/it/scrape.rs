@@ -46,8 +46,9 @@ on_each_major! { [pg12 12, pg18 18]
         assert!(paths.len() > 20, "{paths:?}");
         for _ in 0..240 {
             for path in &paths {
-                // No service is configured that could be asked for by its name.
-                let wanted = if path.starts_with("/api/v1/services/") { 404 } else { 200 };
+                // No service or cluster is configured that could be asked for by its name.
+                let is_named = ["/api/v1/services/", "/api/v1/clusters/"].iter().any(|p| path.starts_with(p));
+                let wanted = if is_named { 404 } else { 200 };
                 assert_eq!(agent.get(path).status, wanted, "{path}");
             }
         }

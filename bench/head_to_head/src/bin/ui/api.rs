@@ -61,6 +61,8 @@ pub fn paths(running: &Running) -> Result<Vec<String>> {
     let described = document.get("paths").and_then(Value::as_object).context("it has no paths")?;
     let paths: Vec<String> = described
         .keys()
+        // Of services and clusters none is configured here that could be asked for by its name.
+        .filter(|path| !path.ends_with("services/{name}") && !path.ends_with("clusters/{name}"))
         .map(|path| path.replace("{metric}", "pg_connections").replace("{collector}", "tables"))
         .map(|path| path.replace("{name}", "tables").replace("{queryid}", queryid))
         .chain(["/api/v1/openapi.json".to_owned(), "/api/v1/targets?sparklines=true".to_owned()])

@@ -94,6 +94,9 @@ fn ages_are_those_of_the_server() {
 
         // Ranked on the server, cut there.
         server.exec("postgres", "ANALYZE").await.unwrap();
+        // Before 15 it is counted when its message arrives.
+        let counted = "SELECT count(*) >= 3 FROM pg_stat_user_tables WHERE last_analyze IS NOT NULL AND relname <> 'manual'";
+        server.wait_until("postgres", counted).await.unwrap();
         let settings = Settings { top_relations: 2, ..Settings::default() };
         let mut top = Probe::with(&dsn, single::<Freshness>(), settings).await;
         let round = top.round().await;
